@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The lock order of the personality, outermost first.  A lock is taken only
+ * while every lock the thread holds has a smaller rank.  Equal ranks: through
+ * rt_mutex_lock_nested, in the order that the comment gives.
+ *
+ * No lock of rank LX_LOCK_INODE or above may be held while program memory that
+ * may need its owner (a page of a file) is touched with lx_copy_*: those copies
+ * may read files.  Use rt_copy_* under locks, and retry after dropping them.
+ */
+enum lx_lock_rank {
+	LX_LOCK_NONE,
+	LX_LOCK_TASKS,		/* lx_pidns.lock: pid table, parent/child links, groups, sessions */
+	LX_LOCK_EXEC,		/* lx_group.exec_lock: exec against ptrace, fork and /proc */
+	LX_LOCK_PTRACE,
+	LX_LOCK_TTY,		/* lx_tty: session, pgrp, termios, line buffer.  pty: master first */
+	LX_LOCK_MM,		/* lx_mm.lock: mmap and brk against each other */
+	LX_LOCK_MOUNT,		/* lx_mntns.lock: the mount tree (rwlock) */
+	LX_LOCK_RENAME,		/* lx_super.rename_lock: directory renames of one file system */
+	LX_LOCK_INODE,		/* lx_inode.lock.  Two: parent before child, else address order */
+	LX_LOCK_DENTRY,		/* dentry cache: hash chains, lru */
+	LX_LOCK_FILE,		/* lx_file.lock: position */
+	LX_LOCK_PIPE,		/* pipe, eventfd, timerfd...; two pipes: address order */
+	LX_LOCK_SOCKET,		/* AF_UNIX socket; two: address order */
+	LX_LOCK_EPOLL,		/* epoll instance; nested: by depth */
+	LX_LOCK_FLOCK,		/* file locks of an inode */
+	LX_LOCK_FILES,		/* lx_files.lock: descriptor table */
+	LX_LOCK_FS,		/* lx_fs.lock: cwd, root, umask */
+	LX_LOCK_SIGHAND,	/* lx_sighand.lock: handlers, pending signals, group exit state */
+	LX_LOCK_PAGES,		/* page cache fill and write-back state of an inode */
+	LX_LOCK_LINK,		/* client side of a link */
+	LX_LOCK_TIMERS,		/* the timer heap */
+	LX_LOCK_WAITQ,		/* lx_waitq.lock: waiters; wakes are made under it */
+	LX_LOCK_LEAF		/* counters, allocators of numbers: nothing is taken under it */
+};

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inodes, dentries, mounts, paths: Linux's words for Linux's things.
+ *
+ * References: a dentry holds its parent and its inode; an open file and every
+ * cwd/root hold a path (mount and dentry); a mount holds its root dentry and,
+ * through it, the super block.  Dentries whose count drops to zero stay cached
+ * unless their file system says otherwise.
+ */
+#pragma once
+
+#include "lx/types.h"
+
+#define LX_NAME_MAX	255
+#define LX_PATH_MAX	4096
+
+struct lx_path {
+	struct lx_mount *mnt;
+	struct lx_dentry *dentry;
+};
+
+struct lx_inode_ops;
+struct lx_file_ops;
+
+struct lx_inode {
+	/* Constant after the inode was made. */
+	struct lx_super *sb;
+	uint64_t ino;
+	const struct lx_inode_ops *ops;
+	const struct lx_file_ops *fops;	/* given to files opened on it */
+	lx_dev_t rdev;			/* device nodes */
+	void *private;			/* the file system's */
+
+	_Atomic(uint32_t) refs;
+	struct list sb_link;		/* LX_LOCK_DENTRY: inodes of the super block */
+
+	struct rt_mutex lock;		/* rank LX_LOCK_INODE: directory contents, size changes, attributes */
+	lx_mode_t mode;
+	lx_uid_t uid;
+	lx_gid_t gid;
+	_Atomic(uint32_t) nlink;
+	_Atomic(uint64_t) size;		/* written under lock; page cache readers look without */
+	uint64_t blocks;		/* 512-byte units */
+	struct lx_time atime, mtime, ctime, btime;
+	uint32_t iflags;		/* LX_INODE_* */
+
+	/* Page cache: regular files and block devices.  LX_LOCK_PAGES protects opening it. */
+	struct rt_mutex pages_lock;
+	bool has_pages;
+	struct rt_memory pages;
+
+	/* Writers against executors (ETXTBSY): > 0 open for writing, < 0 denied. */
+	_Atomic(int32_t) writers;
+
+	void *pipe;			/* FIFO: its pipe while open: lock */
+	struct list flocks;		/* LX_LOCK_FLOCK: POSIX and flock locks */
+	struct list watches;		/* LX_LOCK_LEAF: inotify watches */
+	void *unix_socket;		/* bound AF_UNIX socket: LX_LOCK_SOCKET */
+};
+
+#define LX_INODE_IMMUTABLE	1u
+#define LX_INODE_APPEND		2u
+#define LX_INODE_NOATIME	4u
+#define LX_INODE_DELETED	8u	/* directory was removed: nothing can be made in it */
+
+struct lx_dentry {
+	/* Name and parent change by rename, under the parents' inode locks and LX_LOCK_DENTRY. */
+	struct lx_dentry *parent;	/* itself at the root of a file system */
+	char *name;
+	uint32_t name_len, hash;
+
+	struct lx_super *sb;		/* constant */
+	struct lx_inode *inode;		/* NULL: negative.  Set once, cleared by unlink (LX_LOCK_DENTRY) */
+	_Atomic(uint32_t) refs;
+	_Atomic(uint32_t) dflags;	/* LX_DENTRY_* */
+	struct hlist_node hash_link;	/* LX_LOCK_DENTRY */
+	struct list child_link, children;	/* LX_LOCK_DENTRY */
+	struct list lru;		/* LX_LOCK_DENTRY */
+	void *private;			/* the file system's */
+};
+
+#define LX_DENTRY_HASHED	1u
+#define LX_DENTRY_MOUNTED	2u	/* a mount point in some namespace */
+#define LX_DENTRY_NOCACHE	4u	/* drop when unused (/proc/PID) */
+#define LX_DENTRY_UNLINKED	8u	/* shown with " (deleted)" */
+
+struct lx_attr;				/* setattr request, below */
+struct lx_kstat;
+
+/*
+ * Operations on inodes; directory operations are called with @dir->lock held.
+ * NULL means what Linux does for it (EPERM for create-like calls, ENOTDIR for
+ * lookup, EINVAL for readlink...).
+ */
+struct lx_inode_ops {
+	/* Fill @d->inode (a reference moves in) or leave it negative; error only for real failures. */
+	int (*lookup)(struct lx_inode *dir, struct lx_dentry *d);
+	int (*create)(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode);
+	int (*mkdir)(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode);
+	int (*mknod)(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode, lx_dev_t dev);
+	int (*symlink)(struct lx_inode *dir, struct lx_dentry *d, const char *target);
+	int (*link)(struct lx_dentry *old, struct lx_inode *dir, struct lx_dentry *d);
+	int (*unlink)(struct lx_inode *dir, struct lx_dentry *d);
+	int (*rmdir)(struct lx_inode *dir, struct lx_dentry *d);
+	int (*rename)(struct lx_inode *odir, struct lx_dentry *od, struct lx_inode *ndir,
+		      struct lx_dentry *nd, unsigned int flags);
+	int (*tmpfile)(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode);
+	/* Into @buf (no NUL); returns the length. */
+	int (*readlink)(struct lx_dentry *d, char *buf, size_t size);
+	/* Magic links (/proc/PID/exe, fd/N): go straight to *@out (references move to the caller). */
+	int (*follow)(struct lx_dentry *d, struct lx_path *out);
+	int (*getattr)(struct lx_inode *inode, struct lx_kstat *st);
+	int (*setattr)(struct lx_inode *inode, const struct lx_attr *a);	/* inode locked, permissions checked */
+	int (*permission)(struct lx_inode *inode, int mask);
+	int (*getxattr)(struct lx_inode *inode, const char *name, void *buf, size_t size);
+	int (*setxattr)(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags);
+	int (*listxattr)(struct lx_inode *inode, char *buf, size_t size);
+	int (*removexattr)(struct lx_inode *inode, const char *name);
+	/* The page cache needs the page at @off (page aligned): read it from the disk into @buf (one page). */
+	int (*readpage)(struct lx_inode *inode, uint64_t off, void *buf);
+	int (*truncate)(struct lx_inode *inode, uint64_t size);	/* inode locked */
+};
+
+struct lx_super_ops {
+	void (*evict)(struct lx_inode *inode);		/* last reference and no links (or umount): free private */
+	int (*statfs)(struct lx_super *sb, void *linux_statfs64);
+	int (*sync)(struct lx_super *sb);
+	void (*put)(struct lx_super *sb);		/* the last mount went */
+	size_t (*show_options)(struct lx_super *sb, char *buf, size_t size);	/* ",size=64k" for /proc/mounts */
+	int (*remount)(struct lx_super *sb, unsigned long flags, const char *options);
+};
+
+struct lx_super {
+	const struct lx_fs_type *type;
+	const struct lx_super_ops *ops;
+	struct lx_dentry *root;
+	lx_dev_t dev;			/* st_dev */
+	unsigned long flags;		/* SB_RDONLY ... */
+	uint64_t magic;
+	uint32_t block_size;
+	lx_off_t max_bytes;
+	uint32_t time_gran_ns;
+	struct rt_mutex rename_lock;	/* rank LX_LOCK_RENAME */
+	struct list inodes;		/* LX_LOCK_DENTRY */
+	_Atomic(uint32_t) refs;
+	_Atomic(uint64_t) next_ino;
+	char id[64];			/* source shown in /proc/mounts when there is no better */
+	void *private;
+};
+
+struct lx_fs_type {
+	const char *name;
+	uint32_t flags;			/* LX_FS_* */
+	/* Make or find the super block; @source and @options are our copies (may be NULL). */
+	int (*mount)(const struct lx_fs_type *type, const char *source, unsigned long flags,
+		     const char *options, struct lx_super **sb);
+	struct list link;
+};
+#define LX_FS_NODEV	1u		/* "nodev" in /proc/filesystems: needs no block device */
+
+struct lx_mount {
+	struct lx_super *sb;		/* constant, a reference */
+	struct lx_dentry *root;		/* constant, a reference */
+	_Atomic(uint32_t) refs;
+	/* LX_LOCK_MOUNT */
+	struct lx_mount *parent;	/* NULL: detached or the root of the namespace */
+	struct lx_dentry *mountpoint;
+	struct list children, sibling, ns_link;
+	struct lx_mntns *ns;
+	uint32_t id;
+	uint32_t flags;			/* MNT_* : nosuid, nodev, noexec, ro, noatime, relatime */
+	int propagation;		/* shared, private, slave, unbindable: kept, shown */
+	char *source;			/* as mount(2) was told */
+};
+
+struct lx_attr {
+	uint32_t valid;			/* LX_ATTR_* */
+	lx_mode_t mode;
+	lx_uid_t uid;
+	lx_gid_t gid;
+	uint64_t size;
+	struct lx_time atime, mtime;
+};
+#define LX_ATTR_MODE	1u
+#define LX_ATTR_UID	2u
+#define LX_ATTR_GID	4u
+#define LX_ATTR_SIZE	8u
+#define LX_ATTR_ATIME	16u
+#define LX_ATTR_MTIME	32u
+#define LX_ATTR_CTIME	64u
+
+struct lx_kstat {
+	uint64_t ino, dev, size, blocks, rdev;
+	uint32_t mode, nlink, uid, gid, blksize;
+	struct lx_time atime, mtime, ctime, btime;
+	uint32_t attributes;
+	uint64_t mnt_id;
+};
+
+/* -- path resolution (vfs/namei.c) */
+#define LX_LOOKUP_FOLLOW	1u	/* follow a last symlink */
+#define LX_LOOKUP_DIRECTORY	2u	/* must be a directory */
+#define LX_LOOKUP_PARENT	4u	/* stop at the parent of the last component */
+#define LX_LOOKUP_EMPTY		8u	/* AT_EMPTY_PATH */
+#define LX_LOOKUP_CREATE	16u
+#define LX_LOOKUP_NO_SYMLINKS	32u	/* RESOLVE_* of openat2(2) from here on */
+#define LX_LOOKUP_NO_MAGICLINKS	64u
+#define LX_LOOKUP_BENEATH	128u
+#define LX_LOOKUP_IN_ROOT	256u
+#define LX_LOOKUP_NO_XDEV	512u
+
+/* Resolve a path of the program / a string of ours, relative to @dfd (AT_FDCWD...). */
+int lx_path_at_user(struct lx_task *self, int dfd, uaddr_t name, unsigned int flags, struct lx_path *out);
+int lx_path_at(struct lx_task *self, int dfd, const char *name, unsigned int flags, struct lx_path *out);
+void lx_path_get(const struct lx_path *p);
+void lx_path_put(struct lx_path *p);
+/* "/a/b" of @p as seen from @root, written at the end of @buf: returns its start; may add " (deleted)". */
+char *lx_path_string(const struct lx_path *p, const struct lx_path *root, char *buf, size_t size);
+/* Open as open(2) does. */
+int lx_open_at(struct lx_task *self, int dfd, const char *name, int flags, lx_mode_t mode, struct lx_file **out);
+/* Open for exec(2): regular, executable, writers denied. */
+int lx_open_exec(struct lx_task *self, int dfd, const char *name, unsigned int at_flags, struct lx_file **out);
+/* Read @n bytes at @off into our own buffer; short at the end of the file.  Negative errno. */
+int64_t lx_file_read_kernel(struct lx_file *f, void *buf, size_t n, lx_off_t off);
+int64_t lx_file_write_kernel(struct lx_file *f, const void *buf, size_t n, lx_off_t off);
+/* Copy a path string from the program: 0, -ENAMETOOLONG, -EFAULT, -ENOENT (empty, unless @empty_ok); lx_name_free(). */
+int lx_name_from_user(struct lx_task *self, uaddr_t name, bool empty_ok, char **out);
+void lx_name_free(char *name);
+
+/* -- inodes and dentries (vfs/inode.c, vfs/dentry.c) */
+struct lx_inode *lx_inode_create(struct lx_super *sb, lx_mode_t mode);	/* one reference, times now, ino next */
+struct lx_inode *lx_inode_get(struct lx_inode *inode);
+void lx_inode_put(struct lx_inode *inode);
+struct lx_dentry *lx_dentry_get(struct lx_dentry *d);
+void lx_dentry_put(struct lx_dentry *d);
+/* Make @inode (a reference moves in) the inode of @d. */
+void lx_dentry_instantiate(struct lx_dentry *d, struct lx_inode *inode);
+int lx_inode_permission(struct lx_task *self, struct lx_inode *inode, int mask);	/* MAY_READ 4, WRITE 2, EXEC 1 */
+struct lx_time lx_now_coarse(void);
+
+/* -- file systems register themselves at start */
+void lx_fs_register(struct lx_fs_type *type);
+/* Page cache reads and writes for regular files of file systems with readpage or without (tmpfs). */
+int64_t lx_generic_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos);
+int64_t lx_generic_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos);
+int lx_generic_mmap(struct lx_file *f, struct lx_mmap *m);
+lx_off_t lx_generic_llseek(struct lx_file *f, lx_off_t off, int whence);
+/* A page that a mapping faulted on: fill it (K_USER_FAULT with NEED_PAGE).  0 or -EIO... */
+int lx_inode_fill_page(struct lx_inode *inode, uint64_t off);
+/* Character and block devices: what open of a node with @dev does. */
+int lx_chrdev_register(uint32_t major, uint32_t first_minor, uint32_t count, const char *name,
+		       const struct lx_file_ops *ops);
+/* Make a node in devtmpfs (/dev): "tty", "pts/ptmx", "input/event0". */
+int lx_devtmpfs_create(const char *name, lx_mode_t mode, lx_dev_t dev);
