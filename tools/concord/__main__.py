@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+import sys
+
+from . import cli
+
+sys.exit(cli.main(sys.argv[1:]))

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""The command line of ./concord: what can be typed, and its help."""
+
+import argparse
+import os
+import sys
+
+from . import build, image, places, qemu, run, say
+
+USAGE = """\
+usage: ./concord [-v] COMMAND ...
+
+  run [OPTIONS]                   boot Concord with the default Debian image: a root shell here
+  run [OPTIONS] -- PROGRAM [ARG]  run one program in it; its input, output and exit status are ours
+  test [--quick|--full] [NAME]    run the tests; the last line counts them
+  bench [NAME]                    the same programs on Linux and on Concord, side by side
+  build                           build concord.elf and everything else
+  image                           make the default image
+  setup                           install packages, set the build up, make the image
+
+`./concord COMMAND --help` tells more; -v shows the commands that are run.
+The manual: man -l docs/man/concord.1
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """One clear line and status 2 for a command line that cannot be meant."""
+
+    def error(self, message):
+        raise say.Failure(f"{message} (see {self.prog} --help)", 2)
+
+
+def number(low, high, unit):
+    def parse(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a number of {unit} from {low} to {high}")
+        return value
+    return parse
+
+
+def seconds(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 < value < 1e7:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds above 0")
+    return value
+
+
+def existing(text):
+    try:
+        os.close(os.open(text, os.O_RDONLY))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    if os.path.isdir(text):
+        raise argparse.ArgumentTypeError(f"{text}: is a directory")
+    return text
+
+
+def machine(text):
+    try:
+        qemu.check_machine(text)
+    except say.Failure as failure:
+        raise argparse.ArgumentTypeError(str(failure).partition(": ")[2]) from None
+    return text
+
+
+def kernel_words(text):
+    if "\0" in text or "\n" in text:
+        raise argparse.ArgumentTypeError("a kernel command line is one line")
+    return text
+
+
+def later(text):
+    raise say.Failure("networking and shared directories belong to later work: "
+                      "--net user, --forward and --share are not there yet", 2)
+
+
+def net(text):
+    if text == "user":
+        later(text)
+    if text != "none":
+        raise argparse.ArgumentTypeError(f"'{text}' is not none or user")
+    return text
+
+
+def add_machine_options(parser):
+    add = parser.add_argument
+    add("--kernel", metavar="PATH", help="a kernel to boot in place of Concord's: a file, or "
+        "debian or debian-cloud for Debian's own")
+    add("--image", metavar="PATH", type=existing, help="a root file system (erofs, ext4 or cpio) "
+        "in place of the default image")
+    add("--initrd", metavar="PATH", type=existing, help="an initramfs")
+    add("--append", metavar="WORDS", type=kernel_words, help="more words for the kernel's command line")
+    add("--memory", metavar="MIB", type=number(8, 1 << 20, "MiB"), default=1024, help="default 1024")
+    add("--cpus", metavar="N", type=number(1, 255, "processors"), default=1, help="default 1")
+    add("--machine", metavar="TYPE", type=machine, default="q35", help="q35 (the default) or "
+        "microvm, also microvm,acpi=off")
+    add("--placement", choices=("kernel", "process"), default="kernel", help="where the Linux "
+        "personality runs: in the kernel's image (the default) or as an unprivileged process")
+    add("--drive", metavar="PATH", type=existing, action="append", default=[],
+        help="one more disk (raw); read-only when the file is")
+    add("--net", metavar="none|user", type=net, default="none", help="none is all there is yet")
+    add("--forward", metavar="HOST:GUEST", type=later, help="later")
+    add("--share", metavar="DIR", type=later, help="later")
+    add("--timeout", metavar="SECONDS", type=seconds, help="of a PROGRAM, boot included; then the "
+        "exit status is 124")
+    add("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="auto: KVM if it works")
+    add("--gdb", action="store_true", help="wait for a debugger at localhost:1234")
+
+
+def do_run(words):
+    command = None
+    if "--" in words:
+        at = words.index("--")
+        words, command = words[:at], words[at + 1:]
+        if not command:
+            raise say.Failure("nothing after --: expected PROGRAM [ARG...]", 2)
+    parser = Parser("./concord run", usage="./concord run [OPTIONS] [-- PROGRAM [ARG...]]",
+                    description="Boot, and give a root shell, or run PROGRAM: argv as given, its "
+                    "input, output and exit status ours (128+N for signal N, 124 on timeout, 125 "
+                    "if the guest did not boot or panicked).", allow_abbrev=False)
+    add_machine_options(parser)
+    add_common(parser)
+    options = parse(parser, words)
+    if options.timeout and not command:
+        raise say.Failure("--timeout is for a PROGRAM after --", 2)
+    return run.run(options, command)
+
+
+def do_build(words):
+    parser = Parser("./concord build", description="Build everything, with meson and ninja.",
+                    allow_abbrev=False)
+    add_common(parser)
+    parse(parser, words)
+    build.build()
+    return 0
+
+
+def do_image(words):
+    parser = Parser("./concord image", description="Make the default Debian image, if it is not "
+                    "up to date, and print its path.", allow_abbrev=False)
+    parser.add_argument("name", nargs="?", default="default",
+                        choices=sorted(path.stem for path in image.RECIPES.glob("*.packages")))
+    add_common(parser)
+    print(image.make(parse(parser, words).name))
+    return 0
+
+
+def do_setup(words):
+    parser = Parser("./concord setup", description="Install packages, set the build up and make "
+                    "the default image; what is done already is not done again.", allow_abbrev=False)
+    add_common(parser)
+    parse(parser, words)
+    build.build()
+    image.make()
+    say.note("ready: ./concord run")
+    return 0
+
+
+def add_common(parser):
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the commands that are run")
+
+
+def parse(parser, words):
+    options = parser.parse_args(words)
+    say.verbose = say.verbose or options.verbose
+    return options
+
+
+COMMANDS = {"run": do_run, "build": do_build, "image": do_image, "setup": do_setup}
+
+
+def main(words):
+    while words[:1] in (["-v"], ["--verbose"]):
+        say.verbose = True
+        words = words[1:]
+    try:
+        if not words or words[0] in ("-h", "--help", "help"):
+            print(USAGE, end="")
+            return 0 if words else 2
+        if words[0] not in COMMANDS:
+            raise say.Failure(f"unknown command '{words[0]}' (see ./concord --help)", 2)
+        return COMMANDS[words[0]](words[1:])
+    except say.Failure as failure:
+        say.note(str(failure))
+        return failure.status
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""The default image: Debian 12 as a read-only erofs file system.
+
+Two steps, each cached under a hash of what goes into it: mmdebstrap makes a tar
+file from the list of packages (minutes, needs the network once); the tar file,
+the files in tools/image/overlay and concord-init become the image (seconds,
+offline).  Nothing needs root: mmdebstrap uses user namespaces, or fakechroot
+where there are none, and fakeroot keeps the owners of files in the second step.
+
+The image is not compressed: reading it costs the guest less, and an emulated
+guest decompresses slowly."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from . import apt, build, places, say
+
+RECIPES = places.ROOT / "tools/image"
+OVERLAY = RECIPES / "overlay"
+STEP = "2"              # raised when the steps below change what they make
+
+
+def packages(name):
+    """The packages of the image `name`: those of its recipe and of the one it extends."""
+    found = []
+    for line in (RECIPES / f"{name}.packages").read_text().splitlines():
+        words = line.partition("#")[0].split()
+        if words[:1] == ["extends"]:
+            found += packages(words[1])
+        else:
+            found += words
+    return found
+
+
+def _digest(*parts):
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()[:16]
+
+
+def _mode():
+    """How mmdebstrap gets a root of its own."""
+    if os.geteuid() == 0:
+        return "root"
+    mapped = subprocess.run(["unshare", "--map-auto", "--map-root-user", "true"],
+                            stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+    return "unshare" if mapped else "fakechroot"
+
+
+def _make_tar(name, path):
+    apt.update()
+    sources = path.with_suffix(".list")
+    sources.write_text("\n".join(apt.debian_sources()) + "\n")
+    say.note(f"making the {name} image from Debian packages: this takes some minutes, once")
+    fresh = path.with_suffix(".new.tar")
+    say.run(["mmdebstrap", f"--mode={_mode()}", "--variant=minbase", "--format=tar",
+             f"--include={','.join(packages(name))}",
+             "--aptopt=Acquire::Languages \"none\"",
+             "--dpkgopt=path-exclude=/usr/share/doc/*",
+             "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+             "--dpkgopt=path-exclude=/usr/share/locale/*",
+             "--dpkgopt=path-exclude=/usr/share/man/*",
+             "--dpkgopt=path-exclude=/usr/share/info/*",
+             apt.RELEASE, fresh, sources], "making the image")
+    fresh.rename(path)
+
+
+def _as_root(argv):
+    return argv if os.geteuid() == 0 else ["fakeroot", "--", *argv]
+
+
+# Arguments: the tar file, the directory to unpack into, the overlay, concord-init, the image.
+ASSEMBLE = r"""
+set -eu
+tar -x -f "$1" -C "$2" --numeric-owner
+cp -R "$3/." "$2/"
+install -m 755 "$4" "$2/sbin/concord-init"
+rm -rf "$2"/var/lib/apt/lists/* "$2"/var/cache/apt/* "$2"/var/log/*.log "$2"/dev/*
+chown -R 0:0 "$2/root"
+mkfs.erofs -U c0c0c0c0-0000-4000-8000-000000000001 "$5" "$2"
+"""
+
+
+def _assemble(tar, path):
+    say.note("assembling the image")
+    tree, fresh = path.with_suffix(".tree"), path.with_suffix(".new")
+    shutil.rmtree(tree, ignore_errors=True)
+    fresh.unlink(missing_ok=True)
+    tree.mkdir(mode=0o755)
+    try:
+        say.run(_as_root(["sh", "-c", ASSEMBLE, "assemble", tar, tree, OVERLAY, places.INIT, fresh]),
+                "assembling the image")
+    finally:
+        say.run(["chmod", "-R", "u+rwX", tree], "cleaning up")
+        shutil.rmtree(tree, ignore_errors=True)
+    fresh.rename(path)
+
+
+def _forget_old(home):
+    """Other checkouts may share the cache, so only what nobody has used for long goes."""
+    for old in home.iterdir():
+        if time.time() - old.stat().st_mtime > 14 * 24 * 3600:
+            old.unlink(missing_ok=True)
+
+
+def make(name="default"):
+    """Bring the image up to date and return its path."""
+    build.build(places.INIT)
+    home = places.CACHE / "image"
+    home.mkdir(parents=True, exist_ok=True)
+    overlay = []
+    for file in sorted(OVERLAY.rglob("*")):
+        overlay += [file.relative_to(OVERLAY), file.stat().st_mode,
+                    file.read_bytes() if file.is_file() else b""]
+    tar = home / f"{name}-{_digest(STEP, apt.RELEASE, *packages(name))}.tar"
+    image = home / f"{name}-{_digest(STEP, tar.name, ASSEMBLE, places.INIT.read_bytes(), *overlay)}.erofs"
+    with places.cache_lock(f"image-{name}"):
+        if image.exists():
+            os.utime(image)
+            return image
+        if not tar.exists():
+            _make_tar(name, tar)
+        _assemble(tar, image)
+        os.utime(tar)
+        _forget_old(home)
+    return image
+
+
+def kind(path):
+    """erofs, ext4 or cpio, from the contents of an image given by the user."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(1200)
+    except OSError as error:
+        raise say.Failure(f"--image {path}: {error.strerror}", 2) from None
+    if head[1024:1028] == b"\xe2\xe1\xf5\xe0":
+        return "erofs"
+    if head[1024 + 56:1024 + 58] == b"\x53\xef":
+        return "ext4"
+    if head[:6] == b"070701" or head[:2] == b"\x1f\x8b":
+        return "cpio"
+    raise say.Failure(f"--image {path}: not an erofs, ext4 or cpio image", 2)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Which kernel to boot: ours, a file, or one of Debian's."""
+
+import re
+import shutil
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import apt, places, say
+
+DEBIAN = {"debian": "linux-image-amd64", "debian-cloud": "linux-image-cloud-amd64"}
+
+
+@dataclass
+class Kernel:
+    path: Path
+    linux: bool
+    modules: Path | None = None     # lib/modules/VERSION, for Linux kernels that have it
+
+
+def _from_debian(name):
+    """Fetch and unpack one of Debian's kernels, once; afterwards it works offline."""
+    home = places.CACHE / "kernels" / name
+    with places.cache_lock(f"kernel-{name}"):
+        if not home.exists():
+            apt.update()
+            package = apt.newest(DEBIAN[name])
+            fresh = home.with_name(name + ".new")
+            shutil.rmtree(fresh, ignore_errors=True)
+            file = apt.download(package, fresh)
+            say.run(["dpkg-deb", "-x", file, fresh], f"unpacking {package}")
+            file.unlink()
+            fresh.rename(home)
+    path = next((home / "boot").glob("vmlinuz-*"))
+    return Kernel(path, True, _modules_of(path, [home / "lib/modules", home / "usr/lib/modules"]))
+
+
+def _modules_of(path, directories):
+    with open(path, "rb") as file:
+        head = file.read(0x8000)
+    (offset,) = struct.unpack_from("<H", head, 0x20e)
+    version = head[offset + 0x200:].split(b"\0")[0].split(b" ")[0].decode(errors="replace")
+    for directory in directories:
+        if version and (directory / version).is_dir():
+            return directory / version
+    return None
+
+
+def _is_linux_elf(path):
+    """Linux's banner is in its read-only data, uncompressed, in any vmlinux."""
+    with open(path, "rb") as file:
+        tail = b""
+        while block := file.read(1 << 22):
+            if re.search(rb"Linux version \d+\.\d+", tail + block):
+                return True
+            tail = block[-64:]
+    return False
+
+
+def find(name):
+    """The kernel that `--kernel NAME` means; no name means ours, which the caller has built."""
+    if name is None:
+        return Kernel(places.KERNEL, False)
+    if name in DEBIAN:
+        return _from_debian(name)
+    path = Path(name)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(0x210)
+    except OSError as error:
+        raise say.Failure(f"--kernel {name}: {error.strerror}", 2) from None
+    if head[0x202:0x206] == b"HdrS":
+        return Kernel(path, True, _modules_of(path, [path.parent.parent / "lib/modules",
+                                                     Path("/lib/modules")]))
+    if head[:4] == b"\x7fELF":
+        return Kernel(path, _is_linux_elf(path))
+    raise say.Failure(f"--kernel {name}: neither an ELF file nor a Linux bzImage", 2)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""A virtual machine: from the options of `run` to a QEMU process.
+
+The machine is the same whatever kernel boots in it: a serial port for the
+console, virtio disks, an entropy source, and one virtio-serial port for the
+runner when a command is to be run.  Devices sit on PCI (q35) or on virtio-mmio
+windows (microvm)."""
+
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import say
+
+EMULATOR = "qemu-system-x86_64"
+PANIC_STATUS = 99       # what QEMU exits with when the kernel writes 0x31 to isa-debug-exit
+MACHINES = ("q35", "microvm")
+MICROVM_OPTIONS = ("acpi", "pit", "pic", "rtc")
+
+
+@dataclass
+class Drive:
+    path: Path
+    read_only: bool = False
+
+
+@dataclass
+class Machine:
+    """What `run`, `test` and `bench` ask for."""
+    kernel: object                          # kernels.Kernel
+    machine: str = "q35"                    # or microvm, possibly with ",acpi=off" and the like
+    initrd: Path | None = None
+    drives: list = field(default_factory=list)
+    words: list = field(default_factory=list)   # of the kernel's command line
+    memory: int = 1024
+    cpus: int = 1
+    accel: str = "tcg"
+    icount: bool = False
+    gdb: bool = False
+
+    def with_(self, **changes):
+        return dataclasses.replace(self, **changes)
+
+
+def check_machine(text):
+    """Complain about a --machine that is not q35, or microvm with on/off options."""
+    name, *options = text.split(",")
+    if name not in MACHINES:
+        raise say.Failure(f"--machine {text}: expected q35 or microvm", 2)
+    for option in options:
+        if name != "microvm" or not re.fullmatch(f"({'|'.join(MICROVM_OPTIONS)})=(on|off)", option):
+            raise say.Failure(f"--machine {text}: after microvm, {', '.join(MICROVM_OPTIONS)} "
+                              "can be =on or =off", 2)
+
+
+def choose_accel(wanted):
+    """KVM only where the processor has it: the device file alone proves nothing."""
+    if wanted == "tcg":
+        return "tcg"
+    with open("/proc/cpuinfo") as file:
+        flags = set(re.findall(r"\b(vmx|svm)\b", file.read()))
+    reason = None if flags else "the processor shows neither vmx nor svm"
+    if not reason:
+        try:
+            os.close(os.open("/dev/kvm", os.O_RDWR))
+        except OSError as error:
+            reason = f"/dev/kvm: {error.strerror}"
+    if not reason:
+        return "kvm"
+    if wanted == "kvm":
+        raise say.Failure(f"--accel kvm: {reason}", 2)
+    return "tcg"
+
+
+def _machine_option(machine):
+    name, *options = machine.machine.split(",")
+    properties = {}
+    if name == "microvm":
+        # Linux needs ACPI to find the devices and the PIT to calibrate its clock.
+        properties = {"acpi": "on", "pit": "on" if machine.kernel.linux else "off",
+                      "pic": "on" if machine.kernel.linux else "off", "rtc": "on"}
+        properties.update(option.split("=") for option in options)
+    return ",".join([name, *(f"{key}={value}" for key, value in properties.items())])
+
+
+def arguments(machine, serial, runner_fd=None):
+    """QEMU's command line.  `serial` is the value of -serial."""
+    pci = machine.machine.startswith("q35")
+
+    def virtio(device, *options):
+        return ["-device", ",".join([f"virtio-{device}-{'pci' if pci else 'device'}", *options])]
+
+    argv = [EMULATOR, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-M", _machine_option(machine), "-cpu", "max" if machine.accel == "tcg" else "host",
+            "-m", str(machine.memory), "-smp", str(machine.cpus)]
+    if machine.icount:
+        argv += ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+    else:
+        argv += ["-accel", machine.accel]
+    argv += ["-kernel", str(machine.kernel.path)]
+    if machine.initrd:
+        argv += ["-initrd", str(machine.initrd)]
+    argv += ["-append", " ".join(machine.words), "-serial", serial]
+    if not pci:
+        argv += ["-global", "virtio-mmio.force-legacy=false"]
+    for number, drive in enumerate(machine.drives):
+        read_only = ",read-only=on" if drive.read_only else ""
+        # A comma in a file name is doubled for QEMU.
+        path = str(drive.path).replace(",", ",,")
+        argv += ["-drive", f"if=none,id=drive{number},format=raw,file={path}{read_only}"]
+        argv += virtio("blk", f"drive=drive{number}")
+    argv += virtio("rng")
+    if runner_fd is not None:
+        argv += ["-chardev", f"socket,id=runner,fd={runner_fd}"]
+        argv += virtio("serial")
+        argv += ["-device", "virtserialport,chardev=runner,name=concord.runner"]
+    argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+    if machine.gdb:
+        argv += ["-s", "-S"]
+    return argv
+
+
+class Process:
+    """A QEMU that runs without a terminal; its console goes to a file."""
+
+    def __init__(self, machine, console, runner=None):
+        """`runner` is our QEMU-side end of a socket pair; it is closed here afterwards."""
+        fds = (runner.fileno(),) if runner else ()
+        argv = arguments(machine, f"file:{console}", runner.fileno() if runner else None)
+        say.command(argv)
+        self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.PIPE, pass_fds=fds,
+                                      start_new_session=True)
+        if runner:
+            runner.close()
+
+    def wait(self, timeout=None):
+        """The exit status, or None when it is still running after `timeout` seconds."""
+        try:
+            return self.child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self):
+        """End it now: what the guest has not written to its disks is lost."""
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGKILL)
+        self.child.wait()
+        self.child.stderr.close()
+
+    def complaint(self):
+        """What QEMU itself said, once it has ended."""
+        return self.child.stderr.read().decode(errors="replace").strip()

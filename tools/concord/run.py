@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""`./concord run`: a shell, or one command, in a virtual machine."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from . import build, cpio, image, initrd, kernels, places, qemu, runner, say
+
+TIMED_OUT, NOT_RUN = 124, 125
+INIT = "/sbin/concord-init"
+BOOT_SECONDS = 180          # a guest that does not serve us by then has hung
+
+
+def machine_of(options, command):
+    """The Machine that the command line describes; makes whatever is missing."""
+    kernel = kernels.find(options.kernel)
+    machine = qemu.Machine(kernel, machine=options.machine, memory=options.memory,
+                           cpus=options.cpus, accel=qemu.choose_accel(options.accel),
+                           gdb=options.gdb, initrd=options.initrd)
+    if options.kernel is None:
+        build.build(places.KERNEL)
+    words = ["console=ttyS0"]
+    if options.placement != "kernel":
+        if kernel.linux:
+            raise say.Failure("--placement process is for Concord's kernel, not Linux", 2)
+        words.append(f"concord.placement={options.placement}")
+    if kernel.linux:
+        # Without this a panic would hang until the timeout.
+        words += ["panic=-1"] if command else ["quiet"]
+    words += _root(machine, options, command)
+    if command:
+        words.append("concord.runner")
+    machine.drives += [qemu.Drive(Path(path), not os.access(path, os.W_OK)) for path in options.drive]
+    if options.append:
+        words.append(options.append)
+    machine.words = words
+    return machine
+
+
+def _root(machine, options, command):
+    """Set the root file system up; the words of the command line that tell the kernel."""
+    path = Path(options.image) if options.image else None
+    kind = image.kind(path) if path else "erofs"
+    if kind == "cpio":
+        if machine.initrd:
+            raise say.Failure("--initrd and a cpio --image exclude each other", 2)
+        machine.initrd = path
+        if not command:
+            return []
+        machine.initrd = _with_init(path)
+        return [f"rdinit={INIT}"]
+    if machine.kernel.linux and not machine.initrd:
+        machine.initrd = initrd.make(machine.kernel)
+    if kind == "ext4":
+        machine.drives.insert(0, qemu.Drive(path))
+        words = ["root=/dev/vda", "rootfstype=ext4", "rw"]
+    else:
+        machine.drives.insert(0, qemu.Drive(path or image.make(), read_only=True))
+        words = ["root=/dev/vda", "rootfstype=erofs", "ro", "concord.overlay=tmpfs"]
+    if command or not path:
+        words.append(f"init={INIT}")
+    return words
+
+
+def _with_init(path):
+    """A cpio image with concord-init added, as a second archive after the first."""
+    build.build(places.INIT)
+    home = places.CACHE / "initrd"
+    home.mkdir(parents=True, exist_ok=True)
+    made = home / f"with-init-{os.getpid()}.cpio"
+    with open(made, "wb") as stream:
+        data = path.read_bytes()
+        stream.write(data + bytes(-len(data) % 512))
+        archive = cpio.Archive(stream)
+        archive.file(INIT, places.INIT.read_bytes(), 0o755)
+        archive.close()
+    return made
+
+
+def _interactive(machine):
+    """Become QEMU, with the guest's console on this terminal."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        size = os.get_terminal_size()
+        machine.words.append(f"concord.tty={size.lines}x{size.columns}")
+        machine.words.append(f"concord.term={os.environ.get('TERM') or 'vt100'}")
+    say.note("to leave: `exit` in the shell powers off; Ctrl-A x ends the emulator at once")
+    if machine.gdb:
+        say.note("waiting for a debugger: target remote :1234")
+    argv = qemu.arguments(machine, "mon:stdio")
+    say.command(argv)
+    sys.stdout.flush()
+    os.execvp(argv[0], argv)
+
+
+def _standard_input():
+    try:
+        os.fstat(0)
+        return 0
+    except OSError:
+        return None
+
+
+def _command(machine, argv, timeout):
+    """Run one command; the exit status for the user."""
+    def deadline_of(seconds):
+        return None if seconds is None else time.monotonic() + seconds
+
+    deadline = deadline_of(timeout)
+    persistent = any(not drive.read_only for drive in machine.drives)
+    with runner.Guest(machine) as guest:
+        try:
+            try:
+                guest.boot(deadline or (None if machine.gdb else deadline_of(BOOT_SECONDS)))
+            except runner.GuestTimeout:
+                if timeout is None:
+                    raise runner.GuestDied(f"the guest did not boot in {BOOT_SECONDS} s") from None
+                raise
+            result = guest.command(argv, _standard_input(),
+                                   lambda data: runner.write_all(1, data),
+                                   lambda data: runner.write_all(2, data), deadline)
+        except runner.GuestTimeout:
+            say.note(f"timeout after {timeout:g} s")
+            _show_console(guest)
+            return TIMED_OUT
+        except runner.GuestDied as death:
+            if death.orderly and guest.started:
+                return 0            # the command was to power off, or did so
+            say.note(str(death))
+            _show_console(guest)
+            return NOT_RUN
+        if persistent and not guest.power_off(30):
+            say.note("the guest did not power off; its disks may not be up to date")
+        if say.verbose:
+            _show_console(guest)
+    return result.status
+
+
+def _show_console(guest):
+    lines = guest.console_text().splitlines()
+    kept = lines if say.verbose else lines[-40:]
+    print("---- the guest's console" + (", its last lines" if len(kept) < len(lines) else ""),
+          *kept, "----", sep="\n", file=sys.stderr)
+
+
+def run(options, command):
+    machine = machine_of(options, command)
+    if not command:
+        _interactive(machine)
+    try:
+        return _command(machine, command, options.timeout)
+    except BrokenPipeError:
+        return 128 + 13             # whoever read our output has stopped
+    finally:
+        if machine.initrd and machine.initrd.name.startswith("with-init-"):
+            machine.initrd.unlink(missing_ok=True)
