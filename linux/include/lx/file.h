@@ -22,8 +22,11 @@ struct lx_file {
 	_Atomic(uint32_t) refs;
 	_Atomic(uint32_t) flags;	/* O_* as fcntl(F_GETFL) shows them; F_SETFL changes some */
 
-	struct rt_mutex lock;		/* rank LX_LOCK_FILE: pos, readahead state */
-	lx_off_t pos;
+	struct rt_mutex pos_lock;	/* rank LX_LOCK_FPOS; taken if mode has ATOMIC_POS */
+	_Atomic(lx_off_t) pos;
+
+	struct rt_mutex lock;		/* rank LX_LOCK_FILE */
+	uint64_t ra_next, ra_size;	/* readahead: where a sequential read would go on; lock */
 
 	/* F_SETOWN, F_SETSIG: protected by lock. */
 	lx_pid_t owner;			/* negative: a process group */

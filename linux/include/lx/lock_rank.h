@@ -12,6 +12,7 @@
  */
 enum lx_lock_rank {
 	LX_LOCK_NONE,
+	LX_LOCK_FPOS,		/* lx_file.pos_lock: held over a whole read, write, getdents */
 	LX_LOCK_TASKS,		/* lx_pidns.lock: pid table, parent/child links, groups, sessions */
 	LX_LOCK_EXEC,		/* lx_group.exec_lock: exec against ptrace, fork and /proc */
 	LX_LOCK_PTRACE,
@@ -20,8 +21,8 @@ enum lx_lock_rank {
 	LX_LOCK_MOUNT,		/* lx_mntns.lock: the mount tree (rwlock) */
 	LX_LOCK_RENAME,		/* lx_super.rename_lock: directory renames of one file system */
 	LX_LOCK_INODE,		/* lx_inode.lock.  Two: parent before child, else address order */
-	LX_LOCK_DENTRY,		/* dentry cache: hash chains, lru */
-	LX_LOCK_FILE,		/* lx_file.lock: position */
+	LX_LOCK_DENTRY,		/* dentry cache; order inside: vfs/dentry.c */
+	LX_LOCK_FILE,		/* lx_file.lock: owner, readahead, backing */
 	LX_LOCK_PIPE,		/* pipe, eventfd, timerfd...; two pipes: address order */
 	LX_LOCK_SOCKET,		/* AF_UNIX socket; two: address order */
 	LX_LOCK_EPOLL,		/* epoll instance; nested: by depth */

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "base/hlist.h"
 #include "lx/types.h"
 
 #define LX_NAME_MAX	255
@@ -32,6 +33,7 @@ struct lx_inode {
 	void *private;			/* the file system's */
 
 	_Atomic(uint32_t) refs;
+	struct hlist_node hash_link;	/* inode cache (lx_inode_find); file systems with hard links on disk */
 	struct list sb_link;		/* LX_LOCK_DENTRY: inodes of the super block */
 
 	struct rt_mutex lock;		/* rank LX_LOCK_INODE: directory contents, size changes, attributes */
@@ -70,12 +72,12 @@ struct lx_dentry {
 	uint32_t name_len, hash;
 
 	struct lx_super *sb;		/* constant */
-	struct lx_inode *inode;		/* NULL: negative.  Set once, cleared by unlink (LX_LOCK_DENTRY) */
+	_Atomic(struct lx_inode *) inode;	/* NULL: negative.  Set once; never changes after */
 	_Atomic(uint32_t) refs;
 	_Atomic(uint32_t) dflags;	/* LX_DENTRY_* */
-	struct hlist_node hash_link;	/* LX_LOCK_DENTRY */
-	struct list child_link, children;	/* LX_LOCK_DENTRY */
-	struct list lru;		/* LX_LOCK_DENTRY */
+	struct hlist_node hash_link;	/* bucket lock */
+	struct list child_link, children;	/* tree lock */
+	struct list lru;		/* lru lock of this dentry */
 	void *private;			/* the file system's */
 };
 
@@ -83,6 +85,10 @@ struct lx_dentry {
 #define LX_DENTRY_MOUNTED	2u	/* a mount point in some namespace */
 #define LX_DENTRY_NOCACHE	4u	/* drop when unused (/proc/PID) */
 #define LX_DENTRY_UNLINKED	8u	/* shown with " (deleted)" */
+#define LX_DENTRY_LRU		16u	/* on an lru list */
+#define LX_DENTRY_REFERENCED	32u	/* used since the shrinker last looked */
+#define LX_DENTRY_DEAD		64u	/* being freed */
+#define LX_DENTRY_PSEUDO	128u	/* of an anonymous file: shown by its name alone */
 
 struct lx_attr;				/* setattr request, below */
 struct lx_kstat;
@@ -111,7 +117,9 @@ struct lx_inode_ops {
 	int (*follow)(struct lx_dentry *d, struct lx_path *out);
 	int (*getattr)(struct lx_inode *inode, struct lx_kstat *st);
 	int (*setattr)(struct lx_inode *inode, const struct lx_attr *a);	/* inode locked, permissions checked */
-	int (*permission)(struct lx_inode *inode, int mask);
+	int (*permission)(struct lx_task *self, struct lx_inode *inode, int mask);
+	/* Is a cached dentry (negative ones too) still right?  Without locks; NULL: always. */
+	bool (*revalidate)(struct lx_dentry *d);
 	int (*getxattr)(struct lx_inode *inode, const char *name, void *buf, size_t size);
 	int (*setxattr)(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags);
 	int (*listxattr)(struct lx_inode *inode, char *buf, size_t size);
