@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The architecture's part of a thread (struct arch_thread in arch_impl/thread.h),
+ * and the switch between threads.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/types.h"
+#include "arch_impl/thread.h"
+#include "base/util.h"
+
+struct thread;
+struct thread_params;
+
+/* Stack, first context and register area of a new thread.  NO_MEMORY: nothing was made. */
+MUST_CHECK k_status_t arch_thread_init(struct thread *t, const struct thread_params *params);
+void arch_thread_free(struct thread *t);
+
+/*
+ * Switch stacks and registers from @prev to @next, interrupts disabled.  Returns
+ * when @prev runs again, with the thread that ran before it; new threads start at
+ * their function after sched_finish_switch().
+ */
+struct thread *arch_context_switch(struct thread *prev, struct thread *next);
+
+/* Free bytes of the calling thread's stack. */
+size_t arch_stack_left(void);
+
+/*
+ * A program's registers that are not in the frame (K_STATE_XSAVE): copy out or in,
+ * of a thread that does not run (or the caller).  *@length is the capacity, then
+ * the size.  TOO_BIG, BAD_ARGUMENT (an image that the hardware would refuse).
+ */
+MUST_CHECK k_status_t arch_thread_xsave_read(struct thread *t, void *dst, uint64_t *length);
+MUST_CHECK k_status_t arch_thread_xsave_write(struct thread *t, const void *src, uint64_t length);
+/* The state that an execve() starts with. */
+void arch_thread_xsave_reset(struct thread *t);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running programs.
+ */
+#pragma once
+
+#include "abi/types.h"
+#include "base/util.h"
+
+/*
+ * Enter the program with the registers in *@frame (in kernel memory) and return
+ * when it stops; the out-fields and registers of the frame then say why and where.
+ * The program space of the calling thread must be loaded.  BAD_ARGUMENT: segment
+ * bases that are not user addresses; the program did not run.
+ *
+ * The kick is tested with interrupts disabled before entry and on every return
+ * from an interrupt to the program; a kick reported is consumed.
+ */
+MUST_CHECK k_status_t user_run(struct k_user_frame *frame);
