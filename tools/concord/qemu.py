@@ -81,8 +81,9 @@ def _machine_option(machine):
     properties = {}
     if name == "microvm":
         # Linux needs ACPI to find the devices and the PIT to calibrate its clock.
-        properties = {"acpi": "on", "pit": "on" if machine.kernel.linux else "off",
-                      "pic": "on" if machine.kernel.linux else "off", "rtc": "on"}
+        properties = {"acpi": "on"}
+        if machine.kernel.linux:
+            properties["pit"] = "on"
         properties.update(option.split("=") for option in options)
     return ",".join([name, *(f"{key}={value}" for key, value in properties.items())])
 
