@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Make a folder that shows only the kernel's own headers of the distribution
+# (package linux-libc-dev): <linux/...>, <asm/...> and <asm-generic/...>.  The
+# rest of /usr/include belongs to the C library, which freestanding code has none of.
+#
+#	make-uapi.sh FOLDER MULTIARCH-NAME
+set -eu
+mkdir -p "$1"
+for name in linux asm-generic; do
+	test -e "/usr/include/$name/types.h" || { echo "no /usr/include/$name: install linux-libc-dev" >&2; exit 1; }
+	ln -sfn "/usr/include/$name" "$1/$name"
+done
+for asm in "/usr/include/$2/asm" /usr/include/asm; do
+	if test -e "$asm/unistd.h"; then
+		ln -sfn "$asm" "$1/asm"
+		exit 0
+	fi
+done
+echo "no <asm/unistd.h> for $2: install linux-libc-dev" >&2
+exit 1

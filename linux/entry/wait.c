@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wait queues: how a task sleeps until somebody else changes something.
+ *
+ * A task sleeps on its own wake_word, whatever it waits for, so that it can wait
+ * for many queues at once (poll) and be woken by its number alone (signals).
+ *
+ * Why no wake-up is lost.  The sleeper stores 0 to wake_word, then reads the
+ * condition; the waker writes the condition, then stores 1 to wake_word.  All four
+ * accesses are sequentially consistent, so that one of them sees the other's:
+ * either the sleeper sees the condition, or rt_wait() sees that the word is 1.
+ * lx_waitq_empty() lets a waker skip the lock when nobody sleeps; for the same
+ * reason as above it has a full fence before its look, and lx_waitq_add() one
+ * after it made the entry visible.
+ */
+
+#include "lx/wait.h"
+
+#include "lx/lock_rank.h"
+#include "lx/signal.h"
+#include "lx/task.h"
+
+void lx_waitq_init(struct lx_waitq *wq)
+{
+	rt_mutex_init(&wq->lock, LX_LOCK_WAITQ);
+	list_init(&wq->entries);
+}
+
+static bool wake_task(struct lx_wait_entry *entry, uint32_t events)
+{
+	lx_task_wake(entry->task);
+	return true;
+}
+
+void lx_wait_entry_init(struct lx_wait_entry *entry, struct lx_task *task)
+{
+	*entry = (struct lx_wait_entry){ .wake = wake_task, .task = task };
+	list_init(&entry->link);
+}
+
+void lx_waitq_add(struct lx_waitq *wq, struct lx_wait_entry *entry)
+{
+	rt_mutex_lock(&wq->lock);
+	if (entry->exclusive)
+		list_add_last(&wq->entries, &entry->link);
+	else
+		list_add_first(&wq->entries, &entry->link);
+	rt_mutex_unlock(&wq->lock);
+	/* Pairs with the fence in lx_waitq_empty(). */
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+void lx_waitq_remove(struct lx_waitq *wq, struct lx_wait_entry *entry)
+{
+	rt_mutex_lock(&wq->lock);
+	list_remove(&entry->link);
+	rt_mutex_unlock(&wq->lock);
+}
+
+bool lx_waitq_empty(const struct lx_waitq *wq)
+{
+	/* The caller has written the condition; see the top of this file. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return __atomic_load_n(&wq->entries.next, __ATOMIC_RELAXED) == &wq->entries;
+}
+
+void lx_wake(struct lx_waitq *wq, uint32_t events, unsigned int exclusive)
+{
+	struct list *node, *next;
+
+	if (lx_waitq_empty(wq))
+		return;
+	rt_mutex_lock(&wq->lock);
+	/* The wake function may take its entry off, but no other one. */
+	for (node = wq->entries.next; node != &wq->entries; node = next) {
+		struct lx_wait_entry *entry = container_of(node, struct lx_wait_entry, link);
+		bool counts = entry->exclusive;
+
+		next = node->next;
+		if (counts && exclusive == 0)
+			break;		/* exclusive entries are at the end */
+		if (entry->wake(entry, events) && counts)
+			exclusive--;
+	}
+	rt_mutex_unlock(&wq->lock);
+}
+
+void lx_wait_prepare(struct lx_task *task)
+{
+	atomic_store(&task->wake_word, 0);
+}
+
+void lx_task_wake(struct lx_task *task)
+{
+	if (atomic_exchange(&task->wake_word, 1) == 0)
+		rt_wake(&task->wake_word, 1);
+}
+
+static bool interrupted(struct lx_task *task, unsigned int flags)
+{
+	if (flags & LX_WAIT_INTERRUPTIBLE)
+		return lx_signal_pending(task);
+	if (flags & LX_WAIT_KILLABLE)
+		return lx_fatal_signal_pending(task);
+	return false;
+}
+
+int lx_wait_block(struct lx_task *task, uint64_t deadline_ns, unsigned int flags)
+{
+	bool kicks = flags & (LX_WAIT_INTERRUPTIBLE | LX_WAIT_KILLABLE);
+	k_status_t st;
+
+	if (interrupted(task, flags))
+		return -LX_ERESTARTSYS;
+	atomic_store_explicit(&task->state,
+			      kicks && !(flags & LX_WAIT_KILLABLE) ? LX_SLEEPING : LX_DISK_SLEEP,
+			      memory_order_relaxed);
+	st = rt_wait(&task->wake_word, 0, deadline_ns, kicks);
+	atomic_store_explicit(&task->state, LX_RUNNING, memory_order_relaxed);
+	if (st == K_ERR_TIMED_OUT)
+		return atomic_load(&task->wake_word) ? 0 : -ETIMEDOUT;
+	/*
+	 * A kick is not an answer by itself: it may have been for a signal that is
+	 * blocked or was taken meanwhile.  Say 0 then: the caller looks again.
+	 */
+	if (st == K_ERR_KICKED && interrupted(task, flags))
+		return -LX_ERESTARTSYS;
+	return 0;
+}
