@@ -336,7 +336,7 @@ def body(c, user):
     if news:
         out.append(f'\tstruct new_handle fresh[{len(news)}] = {{ 0 }};')
     if not user:
-        out.append('\tstruct thread *self = thread_current();')
+        out.append('\tstruct thread *self = current_thread();')
     if not c.never_returns:
         out.append('\tk_status_t st;')
     out.append('')

@@ -20,6 +20,8 @@ enum lock_rank {
 	LOCK_SYSTEM = 10,	/* start, stop, power                                      */
 	LOCK_DEVICES = 12,	/* device tree, configuration space                        */
 	LOCK_PROCESS = 14,	/* a process: state, threads                               */
+	LOCK_TIMER_OBJECT = 15,	/* a timer object: setting and cancelling                  */
+	LOCK_CHAINS = 16,	/* which bell is chained to which                          */
 	LOCK_SPACE = 20,	/* a space: regions and page tables.  Two: address order   */
 	LOCK_MEMORY = 24,	/* a memory object: its pages.  Two: address order         */
 	LOCK_VMALLOC = 28,	/* kernel mappings                                         */

@@ -117,7 +117,7 @@ struct thread {
 	void *personality_self;		/* rt_self() of placement kernel; the thread's own */
 	struct k_user_frame *user_frame;/* rt_frame(): the program's registers; constant */
 	uint64_t frame_address;		/* placement process: where the shared frame page is, or 0 */
-	void *kobj_private;		/* K3's */
+	struct object_reaper reaper;	/* object/object.c; the thread's own */
 
 	/* -- CONFIG_CHECKS: kmutexes held, innermost last; the thread's own */
 	uint32_t held_count;

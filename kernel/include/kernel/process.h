@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes: a handle table plus the space its own code runs in.
+ *
+ *	created [process_create] -> running [process_add_thread, first] -> dead [last
+ *	process_thread_exiting].  Death closes all handles, tears the space down, records
+ *	the exit status and rings the watchers; it happens once, on the last thread.
+ *
+ * "Ending" is set when somebody decided that the process has to die: its threads
+ * are marked and leave at their next return to user mode; no new ones are added.
+ * The first exit status counts.
+ *
+ * Code that runs inside the kernel image (placement kernel) is a process too:
+ * `in_kernel`, without a space.  It cannot be killed.  The kernel's own threads
+ * belong to no process.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "kernel/backing.h"
+#include "kernel/handle.h"
+#include "kernel/lock.h"
+#include "kernel/object.h"
+
+struct arch_regs;
+struct bell;
+struct space;
+struct thread;
+struct thread_params;
+
+enum process_state { PROCESS_CREATED, PROCESS_RUNNING, PROCESS_DEAD };
+
+/* A fault that ended a process, as k_process_info shows it. */
+struct fault_report {
+	uint64_t vector, error, address, rip, rsp;
+	uint64_t regs[16];		/* rax rbx rcx rdx rsi rdi rbp rsp r8..r15 */
+};
+
+struct process {
+	struct object object;
+
+	/* Constant. */
+	char name[32];
+
+	/* Constant once running. */
+	bool in_kernel;
+	struct space *space;		/* referenced; NULL: in_kernel */
+
+	struct handle_table handles;	/* its own locks */
+	struct reap_list *reap;		/* constant; backings without mappings */
+
+	struct kmutex lock;		/* rank LOCK_PROCESS */
+	enum process_state state;	/* lock */
+	bool ending;			/* lock; read without by threads about to return */
+	uint32_t exit_status;		/* lock; constant once ending */
+	uint32_t thread_count;		/* lock */
+	struct list threads;		/* lock; struct thread.process_link */
+	struct list watches;		/* lock; struct process_watch */
+	uint64_t dead_cpu_ns;		/* lock; of threads that ended */
+
+	/* Lock; set at most once, with `ending`. */
+	bool has_report;
+	struct fault_report report;
+	uint64_t trace[16];
+
+	struct list all_link;		/* list of all processes */
+};
+
+/* A process in @group without threads; with a space of its own unless @in_kernel. */
+k_status_t process_create(struct group *group, const char *name, bool in_kernel,
+			  struct process **process) MUST_CHECK;
+void process_destroy(struct object *object);
+
+/*
+ * Make a thread of @process, state NEW, as thread_create() does with @params (whose
+ * process and own_space are set here), and start it.  The thread holds a reference on
+ * the process until process_thread_exiting().  LIMIT, BAD_STATE (ending), NO_MEMORY.
+ * @first: the process must be in state created, and runs afterwards.
+ * @thread, if not NULL, gets a reference of its own.
+ */
+k_status_t process_start_thread(struct process *process, struct thread_params *params,
+				uint64_t frame_address, bool first, struct thread **thread)
+	MUST_CHECK;
+/* Called by thread_exit(), in the thread; may sleep.  The last one kills the process. */
+void process_thread_exiting(struct thread *thread);
+
+/* Make every thread of @process end.  The caller's own thread too: it ends at its
+ * next return to user mode.  BAD_STATE: in_kernel, or dead. */
+k_status_t process_end(struct process *process, uint32_t status) MUST_CHECK;
+
+/*
+ * The running thread's own code (not a program in user_run) did in ring 3 what the
+ * processor refused: record it, end the process, and the thread.  Interrupts enabled.
+ */
+NORETURN void process_fault(uint32_t vector, uint64_t error, uint64_t address,
+			    const struct arch_regs *regs);
+
+/* Ring @bell with @bits when @process is dead (at once if it is). */
+k_status_t process_watch(struct process *process, struct bell *bell, uint64_t bits) MUST_CHECK;
+void process_read(struct process *process, struct k_process_info *info);
+
+/* One log line for each process: state, threads, handles. */
+void process_log_all(void);
