@@ -49,3 +49,12 @@ k_status_t rt_memory_read_user(struct rt_memory *m, uint64_t offset, uaddr_t dst
 			       size_t *done);
 k_status_t rt_memory_write_user(struct rt_memory *m, uint64_t offset, uaddr_t src, size_t n,
 				size_t *done);
+
+/*
+ * Map [@offset, @offset + @length) of a RESIDENT object (link memory) for plain loads
+ * and stores by this process, until rt_unmap.  Multiples of the page size; @prot:
+ * K_PROT_READ, K_PROT_WRITE.  The handle may be closed afterwards.
+ */
+k_status_t rt_map(k_handle_t memory, uint64_t offset, uint64_t length, uint32_t prot,
+		  void **addr) __attribute__((warn_unused_result));
+void rt_unmap(void *addr, uint64_t length);
