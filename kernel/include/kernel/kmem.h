@@ -39,7 +39,7 @@ struct kmem_cache {
 	uint64_t slabs;			/* lock */
 	struct kmem_cache *next;	/* list of all caches, for statistics */
 
-	struct kmem_magazine *magazines[MAX_CPUS];	/* each its CPU's, preemption off */
+	struct kmem_magazine *magazines[CPU_MAX];	/* each its CPU's, preemption off */
 };
 
 /* static struct kmem_cache region_cache = KMEM_CACHE(struct region); */
@@ -66,16 +66,16 @@ size_t kmalloc_size(const void *p);			/* usable bytes */
 #define KSTACK_SIZE	(16u << 10)
 
 void *kstack_alloc(void);				/* lowest address; NULL */
-void kstack_free(void *stack);				/* may sleep; not the caller's own */
+void kstack_free(void *stack);				/* not the caller's own; interrupts may be off */
 bool kstack_is_guard(uint64_t addr);			/* for the fault handler's message */
 
 /* -- ranges of kernel addresses ---------------------------------------------------- */
 
-/* @size bytes, zeroed, contiguous for the kernel only, guard pages around.  May sleep. */
+/* @size bytes, zeroed, contiguous for the kernel only, a guard page behind.  May yield. */
 void *vmalloc(size_t size);
 void vfree(void *p);
 
-/* Physical memory at a kernel address; @prot is K_PROT_*; stays until kernel_unmap.  May sleep. */
+/* Physical memory at a kernel address; @prot is K_PROT_*; stays until kernel_unmap.  May yield. */
 void *kernel_map(paddr_t base, uint64_t length, uint32_t prot, enum arch_cache cache);
 void kernel_unmap(void *p);
 

@@ -23,14 +23,14 @@ enum lock_rank {
 	LOCK_TIMER_OBJECT = 15,	/* a timer object: setting and cancelling                  */
 	LOCK_CHAINS = 16,	/* which bell is chained to which                          */
 	LOCK_SPACE = 20,	/* a space: regions and page tables.  Two: address order   */
-	LOCK_MEMORY = 24,	/* a memory object: its pages.  Two: address order         */
-	LOCK_VMALLOC = 28,	/* kernel mappings                                         */
 
 	/* -- spinlocks held with interrupts enabled ------------------------------ */
 	LOCK_HANDLES = 40,	/* a process's handle table                                */
+	LOCK_MEMORY = 42,	/* a memory object: its pages and its list of regions      */
 	LOCK_BACKING = 44,	/* reap lists                                              */
 	LOCK_GROUP = 46,	/* quota counters, parent after child                      */
 	LOCK_OBJECT = 48,	/* small per-object state                                  */
+	LOCK_VMALLOC = 58,	/* kernel stacks and mappings                              */
 	LOCK_SLAB = 60,		/* slab caches                                             */
 	LOCK_PAGE = 62,		/* the page allocator                                      */
 	LOCK_MUTEX = 66,	/* the wait list inside a kmutex                           */
@@ -41,6 +41,7 @@ enum lock_rank {
 	LOCK_BELL = 84,		/* a bell.  A parent after its child (chains have no loop) */
 	LOCK_IRQ = 88,		/* interrupt lines and vectors                             */
 	LOCK_TIMER = 90,	/* one CPU's timer heap                                    */
+	LOCK_TLB = 92,		/* one CPU's shoot-down inbox                              */
 	LOCK_RUNQ = 94,		/* one CPU's run queue.  Two: address order                */
 	LOCK_TIME = 96,		/* clock parameters                                        */
 	LOCK_LOG = 98,		/* log ring and early console: taken from anywhere         */

@@ -46,7 +46,7 @@ struct page_tree {
 };
 
 struct memory {
-	struct object object;
+	struct object object;		/* its group is charged for the pages */
 
 	/* Constant. */
 	uint32_t flags;			/* K_MEMORY_* */
@@ -56,7 +56,6 @@ struct memory {
 	paddr_t phys;			/* physical or CONTIGUOUS: of the first page */
 	struct memory *parent;		/* slice: holds a reference; never a slice itself */
 	uint64_t first;			/* slice: index of its first page in the parent */
-	struct group *group;		/* charged for the pages; holds a reference */
 
 	struct spinlock lock;		/* rank LOCK_MEMORY; a slice uses its parent's */
 	uint64_t size;			/* bytes; written under lock, read under it or space->lock */

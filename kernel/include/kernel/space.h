@@ -65,10 +65,9 @@ struct region_tree {
 };
 
 struct space {
-	struct object object;
+	struct object object;		/* its group is charged for pages and tables */
 
 	/* Constant. */
-	struct group *group;		/* charged for pages and tables; holds a reference */
 	uint32_t flags;			/* K_SPACE_* */
 	paddr_t root;			/* top-level table: what programs run on */
 	paddr_t unified_root;		/* with the personality's slot; 0 if there is none */

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of mm/ share among themselves.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/status.h"
+#include "abi/types.h"
+#include "base/util.h"
+#include "kernel/memory.h"
+#include "kernel/page.h"
+#include "kernel/shootdown.h"
+#include "kernel/space.h"
+
+/* -- page.c, and the mapping of its metadata in table.c ------------------------------- */
+
+struct page_range {
+	paddr_t start, end;		/* end is exclusive */
+};
+
+/* @usable: ascending, no overlaps; nothing that is in use. */
+void page_init(const struct page_range *usable, unsigned count);
+
+/* Take memory over that was reserved at boot, as allocated pages of @kind; false: no memory. */
+bool page_adopt(paddr_t base, uint64_t length, enum page_kind kind) MUST_CHECK;
+
+/* Whether the struct page of @frame is mapped. */
+bool page_meta_present(uint64_t frame);
+/* Map the page of metadata that holds @frame's; pages (for it and tables) come from @take, which
+ * gives 0 when out.  Callers are serialised by a zone's lock or by boot. */
+bool page_meta_map(uint64_t frame, paddr_t (*take)(void *), void *arg) MUST_CHECK;
+
+/* -- table.c: the tables of spaces; space->lock held ------------------------------------ */
+
+/* The entry of the last level for @va, or NULL where a table is missing. */
+arch_pte_t *table_find(paddr_t root, uint64_t va);
+/* The same, making tables; NULL: out of memory. */
+arch_pte_t *table_make(struct space *space, uint64_t va);
+
+/* The first address at or after @va, below @end, whose last-level table exists; @end: none. */
+uint64_t table_next(paddr_t root, uint64_t va, uint64_t end);
+
+/* Free tables that lie wholly within [floor, ceiling) and cover part of [start, end).  All their
+ * entries are empty. */
+void table_prune(struct space *space, uint64_t start, uint64_t end, uint64_t floor,
+		 uint64_t ceiling, struct tlb_batch *batch);
+/* Roots: NO_MEMORY or OK; and the end of both with every table below. */
+k_status_t table_create_roots(struct space *space, paddr_t slot) MUST_CHECK;
+void table_destroy(struct space *space);
+
+/* -- page_tree.c ---------------------------------------------------------------------------- */
+
+struct page *page_tree_get(const struct page_tree *tree, uint64_t index);
+/* NO_MEMORY: unchanged.  The slot must be empty. */
+bool page_tree_insert(struct page_tree *tree, uint64_t index, struct page *page) MUST_CHECK;
+struct page *page_tree_remove(struct page_tree *tree, uint64_t index);
+void page_tree_set_dirty(struct page_tree *tree, uint64_t index, bool dirty);
+bool page_tree_is_dirty(const struct page_tree *tree, uint64_t index);
+/* The first page (or dirty page) at or after *@index and below @end; *@index is where. */
+struct page *page_tree_next(const struct page_tree *tree, uint64_t *index, uint64_t end,
+			    bool dirty);
+/* Pages at index .. index + n - 1 into @out, NULL where there is none; n <= 64. */
+void page_tree_batch(const struct page_tree *tree, uint64_t index, unsigned n, struct page **out);
+
+/* -- memory.c --------------------------------------------------------------------------------- */
+
+/* The object that holds the pages, and the offset there. */
+static inline struct memory *memory_base(struct memory *m, uint64_t *index)
+{
+	if (m->parent) {
+		*index += m->first;
+		return m->parent;
+	}
+	return m;
+}
+
+static inline uint64_t memory_page_count(const struct memory *m)
+{
+	return DIV_ROUND_UP(READ_ONCE(m->size), K_PAGE_SIZE);
+}
+
+/* -- rmap.c --------------------------------------------------------------------------------------- */
+
+enum zap_what {
+	ZAP_ALL,			/* take every entry out; private copies too */
+	ZAP_SHARED,			/* only entries that map the object's own pages */
+	ZAP_PROTECT,			/* make entries of the object's own pages read-only */
+};
+
+/* Edit all mappings of the pages [first, end) of @m.  May sleep; no spinlocks, no space locked. */
+void memory_zap(struct memory *m, uint64_t first, uint64_t end, enum zap_what what);
+
+/* -- space.c ------------------------------------------------------------------------------------------ */
+
+struct region *region_create(void);
+void region_free(struct region *region);
+/* Cut @region in two at @addr; the new one is the upper part.  NULL: out of memory. */
+struct region *region_split(struct space *space, struct region *region, uint64_t addr);
+/* Join with the neighbours where they go on seamlessly; returns what became of it. */
+struct region *region_merge(struct space *space, struct region *region);
+void region_link(struct space *space, struct region *region);
+/* Out of the tree, the object and the backing, and freed; its entries are gone already. */
+void region_unlink(struct space *space, struct region *region);
+void space_account(struct space *space, const struct region *region, int64_t bytes);
+
+struct region *space_find(struct space *space, uint64_t addr);	/* the one that holds addr, or NULL */
+
+/* Whether the range is one that a program may have mapped; aligned; length rounded up. */
+k_status_t space_range(struct space *space, uint64_t addr, uint64_t *length) MUST_CHECK;
+
+/* Take out the entries of [start, end), a part of @region. */
+void space_zap(struct space *space, struct region *region, uint64_t start, uint64_t end,
+	       enum zap_what what, struct tlb_batch *batch);
+k_status_t space_unmap_locked(struct space *space, uint64_t start, uint64_t end,
+			      struct tlb_batch *batch);
+
+/* -- fault.c ------------------------------------------------------------------------------------------- */
+
+/*
+ * Settle @access for the page at @addr in @region, as far as prot allows; with
+ * @force max_prot counts (ptrace).  *@pte, if wanted, is the entry afterwards.
+ */
+k_status_t fault_settle(struct space *space, struct region *region, uint64_t addr,
+			uint32_t access, bool force, struct k_fault *out, arch_pte_t **pte);
+
+/* The counters of resident pages follow an entry that appears (+1) or goes (-1). */
+static inline void space_count_entry(struct space *space, arch_pte_t pte, int64_t n)
+{
+	if (pte & PTE_SPECIAL)
+		return;
+	if (phys_to_page(arch_pte_paddr(pte))->kind == PAGE_ANON)
+		space->anon_pages += (uint64_t)n;
+	else
+		space->object_pages += (uint64_t)n;
+}
