@@ -28,8 +28,11 @@ void lx_waitq_init(struct lx_waitq *wq)
 
 static bool wake_task(struct lx_wait_entry *entry, uint32_t events)
 {
-	lx_task_wake(entry->task);
-	return true;
+	/*
+	 * A task that was woken before and is about to leave the queue must not take
+	 * the place of one that still sleeps.
+	 */
+	return lx_task_wake(entry->task);
 }
 
 void lx_wait_entry_init(struct lx_wait_entry *entry, struct lx_task *task)
@@ -64,13 +67,10 @@ bool lx_waitq_empty(const struct lx_waitq *wq)
 	return __atomic_load_n(&wq->entries.next, __ATOMIC_RELAXED) == &wq->entries;
 }
 
-void lx_wake(struct lx_waitq *wq, uint32_t events, unsigned int exclusive)
+static void wake_locked(struct lx_waitq *wq, uint32_t events, unsigned int exclusive)
 {
 	struct list *node, *next;
 
-	if (lx_waitq_empty(wq))
-		return;
-	rt_mutex_lock(&wq->lock);
 	/* The wake function may take its entry off, but no other one. */
 	for (node = wq->entries.next; node != &wq->entries; node = next) {
 		struct lx_wait_entry *entry = container_of(node, struct lx_wait_entry, link);
@@ -82,6 +82,23 @@ void lx_wake(struct lx_waitq *wq, uint32_t events, unsigned int exclusive)
 		if (entry->wake(entry, events) && counts)
 			exclusive--;
 	}
+}
+
+void lx_wake(struct lx_waitq *wq, uint32_t events, unsigned int exclusive)
+{
+	if (lx_waitq_empty(wq))
+		return;
+	rt_mutex_lock(&wq->lock);
+	wake_locked(wq, events, exclusive);
+	rt_mutex_unlock(&wq->lock);
+}
+
+void lx_wake_nested(struct lx_waitq *wq, uint32_t events, unsigned int exclusive)
+{
+	if (lx_waitq_empty(wq))
+		return;
+	rt_mutex_lock_nested(&wq->lock);
+	wake_locked(wq, events, exclusive);
 	rt_mutex_unlock(&wq->lock);
 }
 
@@ -90,10 +107,12 @@ void lx_wait_prepare(struct lx_task *task)
 	atomic_store(&task->wake_word, 0);
 }
 
-void lx_task_wake(struct lx_task *task)
+bool lx_task_wake(struct lx_task *task)
 {
-	if (atomic_exchange(&task->wake_word, 1) == 0)
-		rt_wake(&task->wake_word, 1);
+	if (atomic_exchange(&task->wake_word, 1) != 0)
+		return false;
+	rt_wake(&task->wake_word, 1);
+	return true;
 }
 
 static bool interrupted(struct lx_task *task, unsigned int flags)

@@ -51,6 +51,8 @@ bool lx_waitq_empty(const struct lx_waitq *wq);	/* a hint without the lock; see 
 
 /* Wake all that are not exclusive and at most @exclusive of those that are. */
 void lx_wake(struct lx_waitq *wq, uint32_t events, unsigned int exclusive);
+/* The same from within a wake function: another queue's lock is held (epoll's order: by depth). */
+void lx_wake_nested(struct lx_waitq *wq, uint32_t events, unsigned int exclusive);
 #define lx_wake_all(wq)	lx_wake(wq, 0, ~0u)
 
 /* An entry for the calling task with the default function. */
@@ -83,5 +85,8 @@ int lx_wait_block(struct lx_task *task, uint64_t deadline_ns, unsigned int flags
 	err_; \
 })
 
-/* Wake one task that sleeps in lx_wait_block (signals use k_thread_kick instead). */
-void lx_task_wake(struct lx_task *task);
+/*
+ * Wake one task that sleeps in lx_wait_block (signals use k_thread_kick instead).
+ * False: it had been told to look again already, and has not looked yet.
+ */
+bool lx_task_wake(struct lx_task *task);
