@@ -82,12 +82,19 @@ struct lx_file_ops {
 struct lx_file *lx_file_get(struct lx_file *f);
 void lx_file_put(struct lx_file *f);
 
-/* An open file on a pseudo inode ("anon_inode:[eventfd]", "pipe:[123]", "socket:[7]"); NULL: ENOMEM. */
+/*
+ * An open file on a pseudo inode; NULL: ENOMEM.  @name is kept, not copied; it is
+ * what /proc/PID/fd shows if it has a colon ("anon_inode:[eventfd]"), else the
+ * inode's number is added: "pipe" shows as "pipe:[123]".
+ */
 struct lx_file *lx_file_anon(const char *name, const struct lx_file_ops *ops, void *private,
 			     uint32_t o_flags, uint32_t fmode);
 /* The same with a mode (S_IFIFO, S_IFSOCK), so that fstat(2) shows it. */
 struct lx_file *lx_file_anon_mode(const char *name, const struct lx_file_ops *ops, void *private,
 				  uint32_t o_flags, uint32_t fmode, lx_mode_t mode);
+/* One more open file on the pseudo inode of @f (the other end of a pipe); NULL: ENOMEM. */
+struct lx_file *lx_file_anon_twin(struct lx_file *f, void *private, uint32_t o_flags,
+				  uint32_t fmode);
 
 /* -- descriptor tables */
 struct lx_files *lx_files_create(void);
@@ -102,6 +109,14 @@ struct lx_file *lx_fd_get_raw(struct lx_task *self, int fd);
 /* Give @f (one reference moves in) the lowest free number >= @min; -EMFILE, -ENOMEM (reference kept by the caller then). */
 int lx_fd_install(struct lx_task *self, struct lx_file *f, int min, bool cloexec);
 int lx_fd_close(struct lx_task *self, int fd);
+/*
+ * The same in steps, for calls that tell the program the number before the file
+ * becomes visible under it: reserve (-EMFILE, -ENOMEM), then publish (the
+ * reference moves in) or unreserve.
+ */
+int lx_fd_reserve(struct lx_task *self, int min, bool cloexec);
+void lx_fd_publish(struct lx_task *self, int fd, struct lx_file *f);
+void lx_fd_unreserve(struct lx_task *self, int fd);
 /* For /proc/PID/fd: the file of the first open number >= *@fd (which is updated), or NULL. */
 struct lx_file *lx_files_next(struct lx_files *t, int *fd, bool *cloexec);
 

@@ -16,6 +16,7 @@ enum lx_lock_rank {
 	LX_LOCK_TASKS,		/* lx_pidns.lock: pid table, parent/child links, groups, sessions */
 	LX_LOCK_EXEC,		/* lx_group.exec_lock: exec against ptrace, fork and /proc */
 	LX_LOCK_PTRACE,
+	LX_LOCK_EPOLL,		/* epoll instance, held while files are polled; nested: by depth */
 	LX_LOCK_TTY,		/* lx_tty: session, pgrp, termios, line buffer.  pty: master first */
 	LX_LOCK_MM,		/* lx_mm.lock: mmap and brk against each other */
 	LX_LOCK_MOUNT,		/* lx_mntns.lock: the mount tree (rwlock) */
@@ -25,7 +26,6 @@ enum lx_lock_rank {
 	LX_LOCK_FILE,		/* lx_file.lock: owner, readahead, backing */
 	LX_LOCK_PIPE,		/* pipe, eventfd, timerfd...; two pipes: address order */
 	LX_LOCK_SOCKET,		/* AF_UNIX socket; two: address order */
-	LX_LOCK_EPOLL,		/* epoll instance; nested: by depth */
 	LX_LOCK_FLOCK,		/* file locks of an inode */
 	LX_LOCK_FILES,		/* lx_files.lock: descriptor table */
 	LX_LOCK_FS,		/* lx_fs.lock: cwd, root, umask */

@@ -60,6 +60,7 @@ struct lx_file;
 struct lx_tty;
 struct lx_iter;
 struct lx_poll;
+struct lx_mmap;
 
 /* A kernel status as a negative errno (linux/entry/errno.c); OK is 0. */
 int lx_errno(k_status_t st);
