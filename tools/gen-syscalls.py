@@ -133,11 +133,10 @@ def table(calls, arch):
                          f'\t\treturn -EINVAL;\n' for i, a in enumerate(c.args) if a.strict)
         print(f'static long call_{c.name}(struct lx_task *self, const struct k_user_frame *f)\n'
               f'{{\n{checks}\treturn lx_sys_{c.name}(self{values});\n}}\n')
-    print('const lx_syscall_fn lx_syscalls[LX_NR_COUNT] = {\n'
-          '\t[0 ... LX_NR_COUNT - 1] = stub_ENOSYS,')
-    for c in here:
-        if c.stub != 'ENOSYS':
-            print(f'\t[{c.nr[arch]}] = {"stub_" + c.stub if c.stub else "call_" + c.name},')
+    slots = {int(c.nr[arch]): 'stub_' + c.stub if c.stub else 'call_' + c.name for c in here}
+    print('const lx_syscall_fn lx_syscalls[LX_NR_COUNT] = {')
+    for nr in range(max(slots) + 1):
+        print(f'\t[{nr}] = {slots.get(nr, "stub_ENOSYS")},')
     print('};\n\nconst struct lx_syscall_info lx_syscall_info[LX_NR_COUNT] = {')
     for c in here:
         kinds = ', '.join(f'LX_ARG_{a.kind}' for a in c.args)

@@ -33,7 +33,7 @@ struct lx_file {
 	int owner_type, owner_sig;
 
 	struct list epoll_items;	/* LX_LOCK_EPOLL: epoll registrations of this file */
-	k_handle_t backing;		/* kernel backing for mmap of this file, or 0: LX_LOCK_FILE */
+	struct lx_backing *backing;	/* mm/backing.c: for mmap of this file, or NULL: lock */
 };
 
 #define LX_FMODE_READ	1u

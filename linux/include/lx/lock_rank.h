@@ -29,7 +29,8 @@ enum lx_lock_rank {
 	LX_LOCK_FLOCK,		/* file locks of an inode */
 	LX_LOCK_FILES,		/* lx_files.lock: descriptor table */
 	LX_LOCK_FS,		/* lx_fs.lock: cwd, root, umask */
-	LX_LOCK_SIGHAND,	/* lx_sighand.lock: handlers, pending signals, group exit state */
+	LX_LOCK_SIGHAND,	/* lx_group.lock: pending signals, tasks of the group, exit state */
+	LX_LOCK_ACTIONS,	/* lx_sighand.lock: signal handlers */
 	LX_LOCK_PAGES,		/* page cache fill and write-back state of an inode */
 	LX_LOCK_LINK,		/* client side of a link */
 	LX_LOCK_TIMERS,		/* the timer heap */

@@ -9,6 +9,7 @@
 
 struct lx_mm {
 	_Atomic(uint32_t) refs;
+	_Atomic(uint32_t) users;	/* tasks that run in it */
 	k_handle_t space;		/* constant, owned */
 	struct rt_mutex lock;		/* rank LX_LOCK_MM: brk, layout, sequences of kernel calls that belong together */
 	uint64_t start_brk, brk;
@@ -16,14 +17,38 @@ struct lx_mm {
 	uint64_t arg_start, arg_end, env_start, env_end;
 	uint64_t mmap_top;		/* gaps are looked for below it, top down */
 	uint64_t vdso;			/* base, or 0 */
-	uint64_t locked_bytes, def_flags;
-	struct lx_file *exe;		/* a reference */
+	uint64_t locked_bytes, def_flags;	/* K_MAP_* that new mappings get (mlockall) */
+	struct lx_file *exe;		/* a reference, writers denied */
 	uint64_t saved_auxv[48];
 	bool dumpable;
+	_Atomic(uint32_t) membarrier;	/* registered commands */
 };
 
+/* k_region.tag: what a region is, for /proc/PID/maps. */
+enum lx_map_tag {
+	LX_TAG_NONE, LX_TAG_HEAP, LX_TAG_STACK, LX_TAG_VDSO, LX_TAG_VVAR, LX_TAG_SHARED_ANON,
+};
+
+/*
+ * What connects regions of the kernel with an open file: the cookie of a kernel
+ * backing is the address of one of these.  It holds a reference to the file from
+ * its creation until the kernel says that no region is left.
+ */
+struct lx_backing {
+	struct lx_file *file;
+	k_handle_t handle;
+	_Atomic(uint32_t) refs;		/* the file's pointer; the reaper; users of the moment */
+};
+
+/* The file behind k_region.cookie of a region that @mm has now: a reference, or NULL. */
+struct lx_file *lx_backing_file(uint64_t cookie);
+
+struct lx_mm *lx_mm_create(void);		/* NULL: no memory */
+struct lx_mm *lx_mm_clone(struct lx_mm *mm);	/* fork */
 struct lx_mm *lx_mm_get(struct lx_mm *mm);
 void lx_mm_put(struct lx_mm *mm);
+/* Make @mm the caller's (a reference moves in); the old one is put. */
+void lx_mm_use(struct lx_task *self, struct lx_mm *mm);
 
 /*
  * What an mmap operation of a file is asked to do.  It says which memory object
@@ -40,9 +65,27 @@ struct lx_mmap {
 	k_handle_t memory;
 };
 
+/* mmap(2) from within, into any mm (exec): the address or a negative errno. */
+int64_t lx_mmap_file(struct lx_task *self, struct lx_mm *mm, struct lx_file *f, uint64_t addr,
+		     uint64_t length, uint32_t prot, uint32_t flags, uint64_t offset);
+/* The program's fault: 0, or the signal has been sent. */
+void lx_fault(struct lx_task *self);
+void lx_exception(struct lx_task *self);
+/* Drop what the kernel says that nobody maps any more. */
+void lx_backing_reap(void);
+/* Called by lx_file_put() for the last reference. */
+void lx_backing_release(struct lx_file *f);
+
 /* -- copies that may have pages supplied by files: never with a lock of rank LX_LOCK_MM or above held */
 int lx_copy_from_user(void *dst, uaddr_t src, size_t n);	/* 0 or -EFAULT */
 int lx_copy_to_user(uaddr_t dst, const void *src, size_t n);
 int lx_clear_user(uaddr_t dst, size_t n);
+/* A string with its NUL into dst[size]: the length, -EFAULT, or -ENAMETOOLONG. */
+int64_t lx_string_from_user(char *dst, uaddr_t src, size_t size);
 /* Make [addr, addr+n) accessible for reading or writing, as far as it can be: 0 or -EFAULT at the first byte. */
 int lx_fault_in(struct lx_task *self, uaddr_t addr, size_t n, bool write);
+/* Another program's memory (ptrace, /proc/PID/mem): bytes done, or -EFAULT/-EIO if none. */
+int64_t lx_mm_access(struct lx_mm *mm, uint64_t addr, void *buf, size_t n, bool write);
+
+/* OOM: end the largest program; false if there is nothing to end. */
+bool lx_oom_kill(const char *why);

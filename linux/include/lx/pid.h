@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Process numbers.  A struct lx_pid is a number while anybody uses it: as the
+ * number of a task, of a process, of a process group or of a session.  It stays in
+ * the table, so that the number is not given out again, until the last of these
+ * uses ended; the struct itself lives as long as there are references (a pidfd
+ * holds one, and finds out that the process is gone by task being NULL).
+ */
+#pragma once
+
+#include "base/hlist.h"
+#include "lx/types.h"
+#include "lx/wait.h"
+
+struct lx_pid {
+	lx_pid_t nr;			/* constant */
+	_Atomic(uint32_t) refs;
+
+	/* Protected by lx_pidns.lock. */
+	unsigned int uses;		/* why the number is in the table */
+	struct hlist_node link;
+	struct lx_task *task;		/* the thread of this number, until it is released */
+	struct lx_group *group;		/* the process of this number, until it is reaped */
+	struct list pgrp;		/* of lx_group.pgrp_link */
+	struct list session;		/* of lx_group.session_link */
+
+	struct lx_waitq exit_wait;	/* pidfd: woken when the process becomes a zombie or is reaped */
+};
+
+#define LX_PID_HASH	1024
+
+struct lx_pidns {
+	_Atomic(uint32_t) refs;
+	uint64_t ino;			/* of /proc/PID/ns/pid */
+	struct rt_mutex lock;		/* rank LX_LOCK_TASKS */
+
+	/* Protected by lock. */
+	struct hlist table[LX_PID_HASH];
+	lx_pid_t last;			/* given out last */
+	struct lx_group *init;		/* adopts orphans; NULL before it exists */
+	unsigned int tasks;		/* all of them, zombies included */
+
+	_Atomic(uint64_t) forks;	/* since boot: /proc/stat */
+	_Atomic(uint32_t) pid_max, threads_max;	/* sysctls */
+};
+
+extern struct lx_pidns lx_init_pidns;
+
+struct lx_pid *lx_pid_get(struct lx_pid *pid);
+void lx_pid_put(struct lx_pid *pid);
+/* A reference to a number that is in use, or NULL. */
+struct lx_pid *lx_pid_find(struct lx_task *self, lx_pid_t nr);
+/* References to what the number names now, or NULL. */
+struct lx_task *lx_pid_task(struct lx_pid *pid);
+struct lx_group *lx_pid_group(struct lx_pid *pid);
+
+/* -- for linux/task */
+struct lx_pid *lx_pid_alloc(struct lx_pidns *ns);	/* next free number, not in use yet; NULL: none, or no memory */
+struct lx_pid *lx_pid_lookup(struct lx_pidns *ns, lx_pid_t nr);	/* with the lock; no reference */
+void lx_pid_use(struct lx_pid *pid);			/* with the lock; the pid's first use enters the table */
+void lx_pid_unuse(struct lx_pidns *ns, struct lx_pid *pid);	/* with the lock */
+
+/* Is there no member with a parent in another group of the same session? (with lx_pidns.lock not held) */
+bool lx_pgrp_is_orphaned(lx_pid_t pgid);
+bool lx_pgrp_in_session(lx_pid_t pgid, lx_pid_t sid);
