@@ -5,7 +5,7 @@ import argparse
 import os
 import sys
 
-from . import build, image, places, qemu, run, say
+from . import build, image, places, qemu, run, say, test
 
 USAGE = """\
 usage: ./concord [-v] COMMAND ...
@@ -163,6 +163,28 @@ def do_setup(words):
     return 0
 
 
+def do_test(words):
+    parser = Parser("./concord test", usage="./concord test [--quick|--full] [NAME...]",
+                    description="Run the tests; NAME is a suite (unit, linux, boot, apps), one of "
+                    "its files (linux/process) or a test (linux/process.fork_copies_memory). The "
+                    "last line counts them.", allow_abbrev=False)
+    depth = parser.add_mutually_exclusive_group()
+    depth.add_argument("--quick", dest="depth", action="store_const", const="quick",
+                       help="one configuration per placement")
+    depth.add_argument("--full", dest="depth", action="store_const", const="full",
+                       help="the long campaigns too")
+    parser.add_argument("--kernel", metavar="PATH", help="test another kernel, for example "
+                        "debian-cloud to see that the tests are right")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    add_common(parser)
+    options = parse(parser, words)
+    for name in options.names:
+        if name.partition("/")[0].partition(".")[0] not in test.SUITES:
+            raise say.Failure(f"no tests are called '{name}': expected {', '.join(test.SUITES)}, "
+                              "or a name below these", 2)
+    return test.main(options.names, options.depth or "default", options.kernel)
+
+
 def add_common(parser):
     parser.add_argument("-v", "--verbose", action="store_true", help="show the commands that are run")
 
@@ -173,7 +195,7 @@ def parse(parser, words):
     return options
 
 
-COMMANDS = {"run": do_run, "build": do_build, "image": do_image, "setup": do_setup}
+COMMANDS = {"run": do_run, "test": do_test, "build": do_build, "image": do_image, "setup": do_setup}
 
 
 def main(words):

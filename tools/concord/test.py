@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: MIT
+"""`./concord test`: find the tests, run them, count.
+
+  unit    tests of the parts, on the host, with sanitizers (meson test --suite unit)
+  linux   tests/linux: each case on this machine's Linux, then on the kernel under test
+  apps    tests/apps: programs of the default image
+  boot    tests/boot: booting, the command line, hostile images
+
+Tests that need a guest run once per configuration: where the personality runs and
+how many processors there are.  Booting costs more than most tests, so one guest
+serves many of them; when one brings it down or hangs it, that test has failed, and
+the rest goes on in a fresh guest."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass
+
+from . import build, image, initrd, kernels, lab, places, qemu, runner, say, scenario
+
+SUITES = ("unit", "linux", "boot", "apps")
+PROGRAM_SECONDS = 180       # for one test program with all its cases
+BOOT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Configuration:
+    placement: str
+    cpus: int
+    machine: str = "q35"
+    memory: int = 1024
+    kernel: str | None = None
+
+    def __str__(self):
+        name = "linux" if self.kernel else self.placement
+        machine = "" if self.machine == "q35" else f" {self.machine}"
+        return f"{name} {self.cpus}cpu{machine}"
+
+
+def matrix(depth, kernel):
+    """The configurations to test; a Linux kernel has no placements."""
+    placements = ["kernel"] if kernel else ["kernel", "process"]
+    cpus = [2] if depth == "quick" else [1, 2, 4]
+    return [Configuration(placement, n, kernel=kernel) for placement in placements for n in cpus]
+
+
+class Report:
+    """Verdicts as they come; problems in full, the rest as counts."""
+
+    def __init__(self):
+        self.passed, self.failed, self.skipped = 0, [], []
+        self.progress = say.Progress()
+
+    def ok(self, name):
+        self.passed += 1
+        if say.verbose:
+            print(f"ok {name}", flush=True)
+        self.progress.show(f"ok {name}")
+
+    def skip(self, name, why):
+        self.skipped.append(name)
+        self.progress.clear()
+        print(f"skip {name}: {why}", flush=True)
+
+    def fail(self, name, why):
+        self.failed.append(name)
+        self.progress.clear()
+        first, _, rest = why.strip().partition("\n")
+        print(f"FAILED {name}: {first}", flush=True)
+        for line in rest.splitlines():
+            print(f"    {line}", flush=True)
+
+    def heading(self, text):
+        self.progress.clear()
+        print(f"== {text}", flush=True)
+
+
+class Selection:
+    """Names given on the command line: a suite, a file of it, or a test."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def has(self, name):
+        """Whether the test, or any test below this prefix, was asked for."""
+        return not self.names or any(
+            name == wanted or name.startswith((wanted + "/", wanted + "."))
+            or wanted.startswith((name + "/", name + ".")) for wanted in self.names)
+
+
+def machine_for(configuration, image_path, words=(), drives=()):
+    """The machine that serves commands in one configuration."""
+    kernel = kernels.find(configuration.kernel)
+    machine = qemu.Machine(kernel, machine=configuration.machine, memory=configuration.memory,
+                           cpus=configuration.cpus)
+    machine.words = ["console=ttyS0", "panic=-1", "root=/dev/vda", "rootfstype=erofs", "ro",
+                     "concord.overlay=tmpfs", "init=/sbin/concord-init", "concord.runner", *words]
+    if kernel.linux:
+        machine.initrd = initrd.make(kernel)
+    elif configuration.placement != "kernel":
+        machine.words.append(f"concord.placement={configuration.placement}")
+    machine.drives = [qemu.Drive(image_path, True), *(qemu.Drive(path, True) for path in drives)]
+    return machine
+
+
+class GuestKeeper:
+    """A guest that is there when it is needed, and replaced after it has failed."""
+
+    def __init__(self, machine, configuration):
+        self.machine = machine
+        self.configuration = configuration
+        self.guest = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.drop()
+
+    def session(self):
+        if self.guest is None:
+            self.guest = runner.Guest(self.machine)
+            try:
+                self.guest.boot(time.monotonic() + BOOT_SECONDS)
+            except runner.GuestTimeout:
+                raise runner.GuestDied(f"the guest did not boot in {BOOT_SECONDS} s") from None
+        else:
+            try:
+                self.guest.sweep(time.monotonic() + 15)
+            except (runner.GuestTimeout, runner.GuestDied):
+                self.drop()     # damaged by the test before: that one has its verdict
+                return self.session()
+        return scenario.Session(self.guest, self.configuration)
+
+    def drop(self):
+        if self.guest is not None:
+            self.guest.__exit__()
+            self.guest = None
+
+    def last_words(self):
+        if self.guest is None:
+            return ""
+        lines = self.guest.console_text().splitlines()[-30:]
+        return "\n".join(["the guest's console ended with:", *lines])
+
+
+# Unit tests.
+
+def run_unit(report):
+    report.heading("unit tests")
+    build.build()
+    log = places.BUILD / "meson-logs/testlog.json"
+    log.unlink(missing_ok=True)
+    argv = ["meson", "test", "-C", str(places.BUILD), "--no-rebuild", "--suite", "unit"]
+    say.command(argv)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if not log.exists():
+        report.fail("unit", f"meson test ended with status {done.returncode}\n{done.stdout}{done.stderr}")
+        return
+    for line in log.read_text().splitlines():
+        test = json.loads(line)
+        name = "unit/" + test["name"].rpartition(" / ")[2]
+        if test["result"] in ("OK", "EXPECTEDFAIL"):
+            report.ok(name)
+        elif test["result"] == "SKIP":
+            report.skip(name, "skipped by itself")
+        else:
+            tail = (test.get("stdout", "") + test.get("stderr", "")).splitlines()[-40:]
+            report.fail(name, "\n".join([test["result"], *tail]))
+
+
+# Linux-behaviour tests.
+
+def linux_programs():
+    return sorted((places.BUILD / "tests/linux").glob("*_test"))
+
+
+def verdicts(output):
+    """{case: (verdict, why)} of a test program's output."""
+    found = {}
+    for line in output.decode(errors="replace").splitlines():
+        for verdict in ("not ok", "skip", "ok"):
+            if line.startswith(verdict + " "):
+                case, _, why = line[len(verdict) + 1:].partition(": ")
+                found[case] = (verdict, why)
+                break
+    return found
+
+
+def tell(report, name, verdict, why):
+    if verdict == "ok":
+        report.ok(name)
+    elif verdict == "skip":
+        report.skip(name, why)
+    else:
+        report.fail(name, why)
+
+
+def reference(report, programs, selection):
+    """Run the programs here; {program: cases that hold on Linux and are wanted}."""
+    report.heading("linux tests on this machine's Linux")
+    wanted = {}
+    for program in programs:
+        prefix = f"linux/{program.name.removesuffix('_test')}"
+        cases = say.output([program, "-l"], prefix).split()
+        cases = [case for case in cases if selection.has(f"{prefix}.{case}")]
+        if not cases:
+            continue
+        try:
+            done = subprocess.run([program, *cases], stdin=subprocess.DEVNULL, capture_output=True,
+                                  timeout=PROGRAM_SECONDS, cwd="/tmp", start_new_session=True)
+            found = verdicts(done.stdout)
+        except subprocess.TimeoutExpired as late:
+            found = verdicts(late.stdout or b"")
+        for case in cases:
+            tell(report, f"{prefix}.{case} [here]", *found.get(case, ("not ok", "no verdict")))
+        wanted[program] = [case for case in cases if found.get(case, ("",))[0] == "ok"]
+    return wanted
+
+
+def programs_image(programs):
+    """An erofs image with the test programs, for the guest's second disk."""
+    digest = hashlib.sha256()
+    for program in programs:
+        digest.update(program.name.encode() + b"\0" + program.read_bytes())
+    path = places.CACHE / "image" / f"programs-{digest.hexdigest()[:16]}.erofs"
+    with places.cache_lock("image-programs"):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory() as tree:
+                os.chmod(tree, 0o755)
+                for program in programs:
+                    shutil.copy(program, tree)
+                fresh = path.with_suffix(".new")
+                say.run(["mkfs.erofs", "--all-root", fresh, tree], "making the image of test programs")
+                fresh.rename(path)
+        os.utime(path)
+    return path
+
+
+def run_program(report, keeper, program, cases):
+    """All wanted cases of one program in the guest, over as many boots as it takes."""
+    prefix = f"linux/{program.name.removesuffix('_test')}"
+    suffix = f" [{keeper.configuration}]"
+    left = list(cases)
+    while left:
+        output, trouble = bytearray(), None
+        try:
+            session = keeper.session()
+            result = session.guest.command([f"/tests/{program.name}", *left],
+                                           on_stdout=output.extend,
+                                           deadline=time.monotonic() + PROGRAM_SECONDS)
+            trouble = f"the program ended with status {result.status} before it: " \
+                + result.stderr.decode(errors="replace")
+        except runner.GuestTimeout:
+            trouble = f"hung for {PROGRAM_SECONDS} s\n{keeper.last_words()}"
+            keeper.drop()
+        except runner.GuestDied as death:
+            trouble = f"{death}\n{keeper.last_words()}"
+            keeper.drop()
+        found = verdicts(output)
+        for case in [case for case in left if case in found]:
+            tell(report, f"{prefix}.{case}{suffix}", *found[case])
+        left = [case for case in left if case not in found]
+        if left:
+            # The first case without a verdict is the one that was running.
+            report.fail(f"{prefix}.{left[0]}{suffix}", trouble)
+            left = left[1:]
+
+
+def run_linux(report, configurations, selection):
+    programs = linux_programs()
+    wanted = reference(report, programs, selection)
+    if not configurations:
+        return
+    disk = programs_image(programs)
+    for configuration in configurations:
+        report.heading(f"linux tests [{configuration}]")
+        machine = machine_for(configuration, image.make(),
+                              ["concord.mount=/dev/vdb:erofs:/tests"], [disk])
+        with GuestKeeper(machine, configuration) as keeper:
+            if not boots(report, keeper, "linux"):
+                continue
+            for program, cases in wanted.items():
+                run_program(report, keeper, program, cases)
+
+
+def boots(report, keeper, suite):
+    """Whether the guest boots at all; if not, that is one failure and not hundreds."""
+    try:
+        keeper.session()
+        return True
+    except runner.GuestDied as death:
+        report.fail(f"{suite} [{keeper.configuration}]",
+                    f"no test could run: {death}\n{keeper.last_words()}")
+        keeper.drop()
+        return False
+
+
+# Scenarios.
+
+def verdict_of(report, name, function, last_words):
+    """Run a test function and report it.  False when the guest may have been damaged."""
+    try:
+        function()
+        report.ok(name)
+        return True
+    except scenario.Skip as why:
+        report.skip(name, str(why))
+        return True
+    except AssertionError as failure:
+        report.fail(name, str(failure) or traceback.format_exc())
+        return True
+    except runner.GuestTimeout:
+        report.fail(name, f"hung\n{last_words()}")
+    except runner.GuestDied as death:
+        report.fail(name, f"{death}\n{last_words()}")
+    except Exception:           # a mistake in the test is that test's failure
+        report.fail(name, traceback.format_exc())
+    return False
+
+
+def run_apps(report, configurations, selection, depth):
+    tests = [test for test in scenario.load("apps")
+             if selection.has(test.name) and (depth == "full" or not test.full)]
+    for configuration in configurations:
+        ours = [test for test in tests if test.when(configuration)]
+        for image_name in sorted({test.image for test in ours}):
+            report.heading(f"application tests [{configuration}], image {image_name}")
+            with GuestKeeper(machine_for(configuration, image.make(image_name)),
+                             configuration) as keeper:
+                if not boots(report, keeper, f"apps, image {image_name}"):
+                    continue
+                for test in ours:
+                    if test.image == image_name:
+                        run_app(report, keeper, test)
+
+
+def run_app(report, keeper, test):
+    def body():
+        session = keeper.session()
+        session.deadline = time.monotonic() + test.seconds
+        test.run(session)
+    if not verdict_of(report, f"{test.name} [{keeper.configuration}]", body, keeper.last_words):
+        keeper.drop()
+
+
+def run_boot(report, configurations, selection, depth):
+    tests = [test for test in scenario.load("boot")
+             if selection.has(test.name) and (depth == "full" or not test.full)]
+    for configuration in configurations:
+        ours = [test for test in tests if test.when(configuration)]
+        if ours:
+            report.heading(f"boot tests [{configuration}]")
+        for test in ours:
+            with lab.Lab(configuration, image.make(test.image), test.seconds) as bench:
+                verdict_of(report, f"{test.name} [{configuration}]",
+                           lambda: test.run(bench), bench.last_words)
+
+
+def main(names, depth, kernel):
+    begin = time.monotonic()
+    report = Report()
+    selection = Selection(names)
+    build.build()
+    configurations = matrix(depth, kernel)
+    if kernel is None and not places.KERNEL.exists():
+        report.skip("everything in a guest", "the build makes no concord.elf yet")
+        configurations = []
+    try:
+        if selection.has("unit") and kernel is None:
+            run_unit(report)
+        if selection.has("linux"):
+            run_linux(report, configurations, selection)
+        if selection.has("boot"):
+            run_boot(report, configurations, selection, depth)
+        if selection.has("apps"):
+            run_apps(report, configurations, selection, depth)
+    finally:
+        report.progress.clear()
+        if report.failed:
+            print("failed:", *report.failed, sep="\n  ")
+        print(f"in {time.monotonic() - begin:.0f} s")
+        print(f"{report.passed} passed, {len(report.failed)} failed, {len(report.skipped)} skipped",
+              flush=True)
+    return 1 if report.failed or not report.passed else 0
