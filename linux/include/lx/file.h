@@ -120,6 +120,9 @@ void lx_fd_unreserve(struct lx_task *self, int fd);
 /* For /proc/PID/fd: the file of the first open number >= *@fd (which is updated), or NULL. */
 struct lx_file *lx_files_next(struct lx_files *t, int *fd, bool *cloexec);
 
+/* One more than the largest number that the table has room for now: select(2) looks no further. */
+unsigned int lx_files_limit(struct lx_task *self);
+
 /* -- poll: how poll, select and epoll listen */
 struct lx_poll {
 	void (*queue)(struct lx_poll *p, struct lx_file *f, struct lx_waitq *wq);
