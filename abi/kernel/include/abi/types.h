@@ -89,6 +89,18 @@ struct k_process_info {
 	uint64_t fault_trace[16];	/* return addresses, 0 ends */
 };
 
+/*
+ * process_fixups: where the caller's process continues after a fault of its own
+ * copies from and to the program.  A fault in ring 3 with start <= rip < end at an
+ * address of the program's half that the bound space cannot settle goes on at
+ * landing, other registers unchanged.  Set once; a process without them dies by
+ * such a fault.
+ */
+#define K_FIXUPS_MAX	8u
+struct k_fixup {
+	uint64_t start, end, landing;
+};
+
 enum k_sched_class { K_SCHED_FAIR, K_SCHED_FIFO, K_SCHED_RR, K_SCHED_IDLE };
 
 struct k_sched {
