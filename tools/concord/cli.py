@@ -5,7 +5,7 @@ import argparse
 import os
 import sys
 
-from . import build, image, places, qemu, run, say, test
+from . import bench, build, image, places, qemu, run, say, test
 
 USAGE = """\
 usage: ./concord [-v] COMMAND ...
@@ -185,6 +185,23 @@ def do_test(words):
     return test.main(options.names, options.depth or "default", options.kernel)
 
 
+def do_bench(words):
+    parser = Parser("./concord bench", usage="./concord bench [OPTIONS] [ROW...]",
+                    description="Measure ROWs (all, by default) on Debian's cloud kernel and on "
+                    "Concord, in both placements, and compare.", allow_abbrev=False)
+    parser.add_argument("--icount", action="store_true", help="count instructions, and compare "
+                        "with tests/perf/baseline.json")
+    parser.add_argument("--record", action="store_true", help="with --icount: write the baseline")
+    parser.add_argument("--rounds", type=number(1, 99, "rounds"), default=3, metavar="N", help="default 3")
+    parser.add_argument("--json", metavar="PATH", help="where the numbers go (in build/ by default)")
+    parser.add_argument("names", nargs="*", metavar="ROW")
+    add_common(parser)
+    options = parse(parser, words)
+    if options.record and not options.icount:
+        raise say.Failure("--record goes with --icount", 2)
+    return bench.main(options.names, options.icount, options.rounds, options.json, options.record)
+
+
 def add_common(parser):
     parser.add_argument("-v", "--verbose", action="store_true", help="show the commands that are run")
 
@@ -195,7 +212,7 @@ def parse(parser, words):
     return options
 
 
-COMMANDS = {"run": do_run, "test": do_test, "build": do_build, "image": do_image, "setup": do_setup}
+COMMANDS = {"bench": do_bench, "run": do_run, "test": do_test, "build": do_build, "image": do_image, "setup": do_setup}
 
 
 def main(words):
