@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The only instructions of a personality process that touch program memory.
+ *
+ * No routine uses the stack; rcx always holds the number of bytes that are
+ * still to be done.  A fault that the kernel cannot settle continues
+ *
+ *   in the words part (rt_uc_words .. rt_uc_bytes) of copy and clear at the bytes part,
+ *	which goes on one by one to the exact byte,
+ *   in the bytes part at rt_uc_short, which returns rcx,
+ *   in the single accesses (rt_uc_single ..) at rt_uc_fail, which returns -1.
+ *
+ * copy: rdi to, rsi from, rdx count.  clear: rdi to, rsi 0, rdx count.
+ */
+	.macro function name
+	.globl	\name
+	.hidden	\name
+	.type	\name, @function
+\name:
+	.endm
+
+	.section .text.rt_user, "ax", @progbits
+
+	.globl	rt_uc_copy_words, rt_uc_copy_bytes, rt_uc_clear_words, rt_uc_clear_bytes
+	.globl	rt_uc_single, rt_uc_end, rt_uc_short, rt_uc_fail
+	.hidden	rt_uc_copy_words, rt_uc_copy_bytes, rt_uc_clear_words, rt_uc_clear_bytes
+	.hidden	rt_uc_single, rt_uc_end, rt_uc_short, rt_uc_fail
+
+function rt_uc_copy
+	movq	%rdx, %rcx
+rt_uc_copy_words:
+	cmpq	$32, %rcx
+	jb	2f
+1:	movq	(%rsi), %rax
+	movq	8(%rsi), %rdx
+	movq	16(%rsi), %r8
+	movq	24(%rsi), %r9
+	movq	%rax, (%rdi)
+	movq	%rdx, 8(%rdi)
+	movq	%r8, 16(%rdi)
+	movq	%r9, 24(%rdi)
+	addq	$32, %rsi
+	addq	$32, %rdi
+	subq	$32, %rcx
+	cmpq	$32, %rcx
+	jae	1b
+2:	cmpq	$8, %rcx
+	jb	rt_uc_copy_bytes
+	movq	(%rsi), %rax
+	movq	%rax, (%rdi)
+	addq	$8, %rsi
+	addq	$8, %rdi
+	subq	$8, %rcx
+	jmp	2b
+rt_uc_copy_bytes:
+	testq	%rcx, %rcx
+	jz	rt_uc_short
+1:	movb	(%rsi), %al
+	movb	%al, (%rdi)
+	incq	%rsi
+	incq	%rdi
+	decq	%rcx
+	jnz	1b
+	jmp	rt_uc_short
+
+function rt_uc_clear
+	movq	%rdx, %rcx
+rt_uc_clear_words:
+	cmpq	$8, %rcx
+	jb	rt_uc_clear_bytes
+	movq	$0, (%rdi)
+	addq	$8, %rdi
+	subq	$8, %rcx
+	jmp	rt_uc_clear_words
+rt_uc_clear_bytes:
+	testq	%rcx, %rcx
+	jz	rt_uc_short
+1:	movb	$0, (%rdi)
+	incq	%rdi
+	decq	%rcx
+	jnz	1b
+	jmp	rt_uc_short
+
+/* Single accesses: 0, or -1 after a fault. */
+rt_uc_single:
+/* rdi: program address, rsi: where to put the byte */
+function rt_uc_load_u8
+	movb	(%rdi), %al
+	movb	%al, (%rsi)
+	xorl	%eax, %eax
+	ret
+/* rdi: program address, esi expected, edx desired, rcx: where to put what was there */
+function rt_uc_cmpxchg_u32
+	movl	%esi, %eax
+	lock cmpxchgl %edx, (%rdi)
+	movl	%eax, (%rcx)
+	xorl	%eax, %eax
+	ret
+rt_uc_end:
+
+rt_uc_short:
+	movq	%rcx, %rax
+	ret
+rt_uc_fail:
+	movq	$-1, %rax
+	ret
+
+	.section .note.GNU-stack, "", @progbits

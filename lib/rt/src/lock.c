@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mutexes and reader-writer locks on waiting words, the same source in both
+ * placements (rt/lock.h).
+ *
+ * Mutex: word is FREE, HELD, or CONTENDED (held, and somebody may sleep).  Who
+ * finds it taken sets CONTENDED and sleeps while it is CONTENDED; who wakes takes
+ * it as CONTENDED, as others may sleep still.  Unlocking wakes one sleeper if the
+ * word was CONTENDED.  No lost wake-up: a sleeper's wait returns at once if the
+ * word is not CONTENDED any more.
+ *
+ * Reader-writer lock: state counts readers, has WRITER while one writes, and
+ * WANTED while somebody may sleep.  WANTED without WRITER is set by waiting writers
+ * only, and holds new readers back; the writer that gets the lock keeps the bit,
+ * so that its unlock, which clears it, wakes all.  Sleepers wait for seq to change;
+ * it is read before the state is looked at, and unlocking changes it after the
+ * state was, so a change in between ends the wait at once.
+ *
+ * Ranks (CONFIG_CHECKS): each thread's held ranks are a small stack that
+ * rt_held() gives (placement's); locks of rank 0 are left out.
+ */
+#include <stddef.h>
+
+#include "rt/lock.h"
+#include "rt/held.h"
+#include "rt/log.h"
+#include "rt/thread.h"
+
+enum { FREE, HELD, CONTENDED };
+
+#define WRITER	(1u << 31)
+#define WANTED	(1u << 30)
+
+/* -- rank checks ---------------------------------------------------------------- */
+
+static void check_take(const void *lock, uint32_t rank, bool equal_allowed)
+{
+	struct rt_held *h;
+
+	if (!CONFIG_CHECKS || !rank || !(h = rt_held()))
+		return;
+	for (uint32_t i = 0; i < h->count; i++)
+		if (h->rank[i] > rank || (h->rank[i] == rank && !equal_allowed))
+			rt_panic("lock order: taking rank %u at %p while holding rank %u at %p",
+				 rank, lock, h->rank[i], h->lock[i]);
+}
+
+static void note_taken(const void *lock, uint32_t rank)
+{
+	struct rt_held *h;
+
+	if (!CONFIG_CHECKS || !rank || !(h = rt_held()))
+		return;
+	if (h->count == RT_HELD_MAX)
+		rt_panic("lock order: more than %u locks held", RT_HELD_MAX);
+	h->rank[h->count] = rank;
+	h->lock[h->count] = lock;
+	h->count++;
+}
+
+static void note_released(const void *lock, uint32_t rank)
+{
+	struct rt_held *h;
+
+	if (!CONFIG_CHECKS || !rank || !(h = rt_held()))
+		return;
+	for (uint32_t i = h->count; i-- > 0;) {
+		if (h->lock[i] != lock)
+			continue;
+		h->count--;
+		for (; i < h->count; i++) {
+			h->lock[i] = h->lock[i + 1];
+			h->rank[i] = h->rank[i + 1];
+		}
+		return;
+	}
+	rt_panic("lock at %p (rank %u) released by a thread that does not hold it", lock, rank);
+}
+
+/* An uninterruptible sleep: the word says whether to go on, so statuses do not matter. */
+static void sleep_while(_Atomic(uint32_t) *word, uint32_t value)
+{
+	(void)!rt_wait(word, value, K_DEADLINE_NEVER, false);
+}
+
+/* @state is what *@word was seen as.  True: WANTED is set in it. */
+static bool set_wanted(_Atomic(uint32_t) *word, uint32_t state)
+{
+	return (state & WANTED) ||
+	       atomic_compare_exchange_strong_explicit(word, &state, state | WANTED,
+						       memory_order_relaxed,
+						       memory_order_relaxed);
+}
+
+/* -- mutex ----------------------------------------------------------------------- */
+
+void rt_mutex_init(struct rt_mutex *m, uint32_t rank)
+{
+	atomic_store_explicit(&m->word, FREE, memory_order_relaxed);
+	m->rank = rank;
+	m->owner = NULL;
+}
+
+static void took(struct rt_mutex *m)
+{
+	note_taken(m, m->rank);
+	if (CONFIG_CHECKS)
+		m->owner = rt_thread_token();
+}
+
+static void lock(struct rt_mutex *m)
+{
+	uint32_t seen = FREE;
+
+	if (atomic_compare_exchange_strong_explicit(&m->word, &seen, HELD, memory_order_acquire,
+						    memory_order_relaxed)) {
+		took(m);
+		return;
+	}
+	if (CONFIG_CHECKS && m->owner == rt_thread_token())
+		rt_panic("mutex at %p (rank %u) taken twice by a thread", (void *)m, m->rank);
+	/* acquire: pairs with the release in rt_mutex_unlock() */
+	while (atomic_exchange_explicit(&m->word, CONTENDED, memory_order_acquire) != FREE)
+		sleep_while(&m->word, CONTENDED);
+	took(m);
+}
+
+void rt_mutex_lock(struct rt_mutex *m)
+{
+	check_take(m, m->rank, false);
+	lock(m);
+}
+
+void rt_mutex_lock_nested(struct rt_mutex *m)
+{
+	check_take(m, m->rank, true);
+	lock(m);
+}
+
+bool rt_mutex_trylock(struct rt_mutex *m)
+{
+	uint32_t seen = FREE;
+
+	if (!atomic_compare_exchange_strong_explicit(&m->word, &seen, HELD, memory_order_acquire,
+						     memory_order_relaxed))
+		return false;
+	took(m);
+	return true;
+}
+
+void rt_mutex_unlock(struct rt_mutex *m)
+{
+	if (CONFIG_CHECKS) {
+		if (m->owner != rt_thread_token())
+			rt_panic("mutex at %p (rank %u) released by another thread than its holder",
+				 (void *)m, m->rank);
+		m->owner = NULL;
+	}
+	note_released(m, m->rank);
+	if (atomic_exchange_explicit(&m->word, FREE, memory_order_release) == CONTENDED)
+		rt_wake(&m->word, 1);
+}
+
+bool rt_mutex_held(const struct rt_mutex *m)
+{
+	if (atomic_load_explicit(&m->word, memory_order_relaxed) == FREE)
+		return false;
+	return !CONFIG_CHECKS || m->owner == rt_thread_token();
+}
+
+/* -- reader-writer lock ------------------------------------------------------------ */
+
+void rt_rwlock_init(struct rt_rwlock *l, uint32_t rank)
+{
+	atomic_store_explicit(&l->state, 0, memory_order_relaxed);
+	atomic_store_explicit(&l->seq, 0, memory_order_relaxed);
+	l->rank = rank;
+}
+
+/* Wake all who sleep: readers and writers alike look again. */
+static void rwlock_changed(struct rt_rwlock *l)
+{
+	atomic_fetch_add_explicit(&l->seq, 1, memory_order_release);
+	rt_wake(&l->seq, UINT32_MAX);
+}
+
+void rt_read_lock(struct rt_rwlock *l)
+{
+	check_take(l, l->rank, false);
+	for (;;) {
+		uint32_t seq = atomic_load_explicit(&l->seq, memory_order_acquire);
+		uint32_t state = atomic_load_explicit(&l->state, memory_order_relaxed);
+
+		if (state & (WRITER | WANTED)) {
+			if (set_wanted(&l->state, state))
+				sleep_while(&l->seq, seq);
+			continue;
+		}
+		if (atomic_compare_exchange_weak_explicit(&l->state, &state, state + 1,
+							  memory_order_acquire,
+							  memory_order_relaxed))
+			break;
+	}
+	note_taken(l, l->rank);
+}
+
+void rt_read_unlock(struct rt_rwlock *l)
+{
+	uint32_t old;
+
+	note_released(l, l->rank);
+	old = atomic_fetch_sub_explicit(&l->state, 1, memory_order_release);
+	if (CONFIG_CHECKS && !(old & ~(WRITER | WANTED)))
+		rt_panic("rwlock at %p (rank %u) has no reader to release", (void *)l, l->rank);
+	if (old == (1 | WANTED))
+		rwlock_changed(l);
+}
+
+void rt_write_lock(struct rt_rwlock *l)
+{
+	check_take(l, l->rank, false);
+	for (;;) {
+		uint32_t seq = atomic_load_explicit(&l->seq, memory_order_acquire);
+		uint32_t state = atomic_load_explicit(&l->state, memory_order_relaxed);
+
+		if (state & ~WANTED) {
+			if (set_wanted(&l->state, state))
+				sleep_while(&l->seq, seq);
+			continue;
+		}
+		if (atomic_compare_exchange_weak_explicit(&l->state, &state, state | WRITER,
+							  memory_order_acquire,
+							  memory_order_relaxed))
+			break;
+	}
+	note_taken(l, l->rank);
+}
+
+void rt_write_unlock(struct rt_rwlock *l)
+{
+	uint32_t old;
+
+	note_released(l, l->rank);
+	old = atomic_exchange_explicit(&l->state, 0, memory_order_release);
+	if (CONFIG_CHECKS && !(old & WRITER))
+		rt_panic("rwlock at %p (rank %u) is not held for writing", (void *)l, l->rank);
+	if (old & WANTED)
+		rwlock_changed(l);
+}
