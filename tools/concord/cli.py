@@ -215,7 +215,17 @@ def parse(parser, words):
 COMMANDS = {"bench": do_bench, "run": do_run, "test": do_test, "build": do_build, "image": do_image, "setup": do_setup}
 
 
+def open_standard_streams():
+    """A stream that is closed becomes /dev/null, so that no other file takes its number."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR)
+
+
 def main(words):
+    open_standard_streams()
     while words[:1] in (["-v"], ["--verbose"]):
         say.verbose = True
         words = words[1:]

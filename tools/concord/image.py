@@ -83,7 +83,7 @@ cp -R "$3/." "$2/"
 install -m 755 "$4" "$2/sbin/concord-init"
 rm -rf "$2"/var/lib/apt/lists/* "$2"/var/cache/apt/* "$2"/var/log/*.log "$2"/dev/*
 chown -R 0:0 "$2/root"
-mkfs.erofs -U c0c0c0c0-0000-4000-8000-000000000001 "$5" "$2"
+mkfs.erofs -d1 -U c0c0c0c0-0000-4000-8000-000000000001 "$5" "$2"
 """
 
 

@@ -171,7 +171,8 @@ class Terminal:
             pass
 
     def type(self, text):
-        os.write(self.fd, text.encode())
+        """Press keys; the one for the end of a line sends a carriage return."""
+        os.write(self.fd, text.replace("\n", "\r").encode())
 
     def _read(self, end):
         ready, _, _ = select.select([self.fd], [], [], max(0, end - time.monotonic()))

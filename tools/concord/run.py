@@ -19,12 +19,15 @@ def machine_of(options, command):
     machine = qemu.Machine(kernel, machine=options.machine, memory=options.memory,
                            cpus=options.cpus, accel=qemu.choose_accel(options.accel),
                            gdb=options.gdb, initrd=options.initrd)
+    if options.placement != "kernel" and kernel.linux:
+        raise say.Failure("--placement process is for Concord's kernel, not Linux", 2)
+    if options.image:
+        image.kind(options.image)
+    # From here on the command line is right, and things may take time.
     if options.kernel is None:
         build.build(places.KERNEL)
     words = ["console=ttyS0"]
     if options.placement != "kernel":
-        if kernel.linux:
-            raise say.Failure("--placement process is for Concord's kernel, not Linux", 2)
         words.append(f"concord.placement={options.placement}")
     if kernel.linux:
         # Without this a panic would hang until the timeout.
@@ -94,14 +97,6 @@ def _interactive(machine):
     os.execvp(argv[0], argv)
 
 
-def _standard_input():
-    try:
-        os.fstat(0)
-        return 0
-    except OSError:
-        return None
-
-
 def _command(machine, argv, timeout):
     """Run one command; the exit status for the user."""
     def deadline_of(seconds):
@@ -117,7 +112,7 @@ def _command(machine, argv, timeout):
                 if timeout is None:
                     raise runner.GuestDied(f"the guest did not boot in {BOOT_SECONDS} s") from None
                 raise
-            result = guest.command(argv, _standard_input(),
+            result = guest.command(argv, 0,
                                    lambda data: runner.write_all(1, data),
                                    lambda data: runner.write_all(2, data), deadline)
         except runner.GuestTimeout:

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""./concord itself, as its users type it."""
+
+import os
+import signal
+import subprocess
+import time
+
+from concord import places
+from concord.scenario import Failed, boot
+
+
+def once(configuration):
+    return configuration.cpus == 2 and configuration.placement == "kernel"
+
+
+def check(done, status, stdout=None, stderr=None):
+    if done.returncode != status or (stdout is not None and done.stdout != stdout) \
+            or (stderr is not None and stderr not in done.stderr):
+        raise Failed(f"{done.args}: status {done.returncode}, not {status}\n"
+                     f"stdout: {done.stdout[:1000]}\nstderr: {done.stderr[-3000:]}")
+
+
+@boot(when=once)
+def command_lines_that_cannot_be_meant(lab):
+    for words in (["nonsense"], ["run", "--nonsense"], ["run", "--"], ["run", "program"],
+                  ["run", "--cpus", "0"], ["run", "--cpus", "many"], ["run", "--memory", "-1"],
+                  ["run", "--machine", "pc"], ["run", "--machine", "microvm,acpi=maybe"],
+                  ["run", "--placement", "nowhere"], ["run", "--image", "/nonexistent"],
+                  ["run", "--image", "/etc/passwd"], ["run", "--image", "/"],
+                  ["run", "--kernel", "/nonexistent"], ["run", "--kernel", "/etc/passwd"],
+                  ["run", "--initrd", "/nonexistent"], ["run", "--drive", "/nonexistent"],
+                  ["run", "--timeout", "0", "--", "true"], ["run", "--timeout", "nan", "--", "true"],
+                  ["run", "--timeout", "5"], ["run", "--net", "user"], ["run", "--net", "x"],
+                  ["run", "--forward", "1:2"], ["run", "--share", "."], ["run", "--append", "a\nb"],
+                  ["run", "--accel", "x"], ["run", "--mem", "64"], ["test", "nonsense"],
+                  ["test", "--quick", "--full"], ["bench", "--record"], ["bench", "nonsense"], []):
+        done = lab.concord(*words, seconds=60)
+        if done.returncode != 2 or b"Traceback" in done.stderr:
+            raise Failed(f"{words}: status {done.returncode}\n{done.stderr.decode()}")
+        if words and len(done.stderr.splitlines()) != 1:
+            raise Failed(f"{words}: not one line:\n{done.stderr.decode()}")
+
+
+@boot(when=once)
+def help_is_there(lab):
+    for words in (["--help"], ["run", "--help"], ["test", "--help"], ["bench", "--help"]):
+        check(lab.concord(*words), 0, stderr=b"")
+
+
+@boot()
+def command_has_its_streams_and_status(lab):
+    done = lab.concord("run", *lab.run_options(), "--", "sh", "-c",
+                       "cat; echo err >&2; printf '%s|' \"$@\"; exit 7", "name", "a b", "", "*",
+                       stdin=b"input\n")
+    check(done, 7, b"input\na b||*|")
+    if done.stderr != b"err\n":
+        raise Failed(f"standard error has more than the program's: {done.stderr}")
+
+
+@boot(when=once)
+def commands_that_end_badly(lab):
+    run = ["run", *lab.run_options()]
+    check(lab.concord(*run, "--", "no-such-program"), 127)
+    check(lab.concord(*run, "--", "/etc/passwd"), 126)
+    check(lab.concord(*run, "--", "sh", "-c", "kill -SEGV $$"), 139)
+    check(lab.concord(*run, "--timeout", "8", "--", "sleep", "100"), 124, stderr=b"timeout")
+    check(lab.concord(*run, "--append", "init=/nonexistent root=/dev/nonexistent", "--timeout", "60",
+                      "--", "true"), 125)
+    check(lab.concord(*run, "--", "busybox", "poweroff", "-f"), 0)
+
+
+@boot(when=once)
+def closed_standard_streams(lab):
+    done = subprocess.run(["sh", "-c", '"$0" "$@" <&-', str(places.ROOT / "concord"), "run",
+                           *lab.run_options(), "--", "cat"], capture_output=True, timeout=lab.left())
+    check(done, 0, b"")
+    done = subprocess.run(["sh", "-c", '"$0" "$@" | head -1', str(places.ROOT / "concord"), "run",
+                           *lab.run_options(), "--", "yes"], capture_output=True, timeout=lab.left())
+    check(done, 0, b"y\n")
+
+
+@boot(when=once)
+def interrupt_ends_it(lab):
+    child = subprocess.Popen([str(places.ROOT / "concord"), "run", *lab.run_options(), "--",
+                              "sh", "-c", "echo ready; sleep 100"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, start_new_session=True)
+    child.stdout.readline()
+    os.killpg(child.pid, signal.SIGINT)
+    try:
+        status = child.wait(15)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        raise Failed("still running after an interrupt") from None
+    finally:
+        child.stdout.close()
+        child.stderr.close()
+    if status != 130:
+        raise Failed(f"status {status}, not 130")
+
+
+@boot()
+def terminal_is_a_terminal(lab):
+    """Line editing, size, Ctrl-C, Ctrl-Z, job control, full-screen programs, leaving."""
+    with lab.terminal("run", *lab.run_options(), rows=33, columns=101) as t:
+        t.expect("to leave:")
+        t.expect("Changes to files last until power-off")
+        t.expect(r"# $", 60)
+        t.type("stty size; tty; echo $TERM\n")
+        t.expect(r"33 101\n/dev/ttyS0\nxterm\n")
+        t.type("echo onX\b\b\x7f\x1b[D\x05e-two\n")        # Backspace, an arrow, Ctrl-E
+        t.expect(r"\n[^\n]*e-two\n")
+        t.expect(r"# ")
+        t.type("cat\n")
+        t.expect(r"cat\n")
+        time.sleep(0.5)         # what is typed while readline has the terminal is another matter
+        t.type("typed\n")
+        t.expect(r"typed\n(\x1b\[\?2004l)?typed\n")
+        t.type("\x03")
+        t.expect(r"\^C[^#]*# ")
+        t.type("sleep 60\n")
+        time.sleep(0.5)
+        t.type("\x1a")
+        t.expect(r"\[1\]\+ +Stopped +sleep 60\n")
+        t.type("bg\n")
+        t.expect(r"\[1\]\+ sleep 60 &")
+        t.type("fg\n")
+        time.sleep(0.5)
+        t.type("\x03")
+        t.expect(r"\^C[^#]*# ")
+        t.type("jobs; seq 1000 | less\n")
+        t.expect(r"\n:")
+        t.type("Gq")
+        t.expect(r"# ")
+        t.type("vi /tmp/file\n")
+        t.expect(r"~")
+        t.type("ihello\x1b:wq\n")
+        t.expect(r"# ")
+        t.type("clear; cat /tmp/file\n")
+        t.expect(r"hello\n")
+        t.type("top\n")
+        t.expect(r"load average")
+        t.type("q")
+        t.expect(r"# ")
+        t.type("reset; echo was-reset\n")
+        t.expect(r"was-reset\n", 15)
+        t.type("exit\n")
+        t.expect_end()
+
+
+@boot(when=once)
+def emulator_ends_by_its_escape(lab):
+    with lab.terminal("run", *lab.run_options()) as t:
+        t.expect(r"# $", 60)
+        t.type("\x01x")
+        t.expect_end()
