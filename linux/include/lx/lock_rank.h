@@ -17,7 +17,8 @@ enum lx_lock_rank {
 	LX_LOCK_EXEC,		/* lx_group.exec_lock: exec against ptrace, fork and /proc */
 	LX_LOCK_PTRACE,
 	LX_LOCK_EPOLL,		/* epoll instance, held while files are polled; nested: by depth */
-	LX_LOCK_TTY,		/* lx_tty: session, pgrp, termios, line buffer.  pty: master first */
+	LX_LOCK_TTY_ACQUIRE,	/* sessions getting terminals: one each */
+	LX_LOCK_TTY,		/* lx_tty: session, pgrp, termios, line buffer.  One for both ends of a pty */
 	LX_LOCK_MM,		/* lx_mm.lock: mmap and brk against each other */
 	LX_LOCK_MOUNT,		/* lx_mntns.lock: the mount tree (rwlock) */
 	LX_LOCK_RENAME,		/* lx_super.rename_lock: directory renames of one file system */
