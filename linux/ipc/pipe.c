@@ -172,10 +172,7 @@ void pipe_lock_two(struct lx_pipe *a, struct lx_pipe *b)
 void lx_send_sigpipe(void)
 {
 	struct lx_task *self = lx_self();
-	struct lx_siginfo info = {
-		.signo = SIGPIPE, .code = 0 /* SI_USER */,
-		.rt = { .pid = self->group->pid },
-	};
+	struct lx_siginfo info = lx_siginfo_user(self, SIGPIPE, 0 /* SI_USER */);
 
 	lx_signal_task(self, &info);
 }

@@ -16,6 +16,7 @@ enum lx_lock_rank {
 	LX_LOCK_TASKS,		/* lx_pidns.lock: pid table, parent/child links, groups, sessions */
 	LX_LOCK_EXEC,		/* lx_group.exec_lock: exec against ptrace, fork and /proc */
 	LX_LOCK_PTRACE,
+	LX_LOCK_EPOLL_GRAPH,	/* edges between epoll instances */
 	LX_LOCK_EPOLL,		/* epoll instance, held while files are polled; nested: by depth */
 	LX_LOCK_TTY_ACQUIRE,	/* sessions getting terminals: one each */
 	LX_LOCK_TTY,		/* lx_tty: session, pgrp, termios, line buffer.  One for both ends of a pty */
