@@ -40,6 +40,7 @@ class Machine:
     cpus: int = 1
     accel: str = "tcg"
     icount: bool = False
+    reserve: bool = True                    # False: more memory than this machine has
     gdb: bool = False
 
     def with_(self, **changes):
@@ -98,6 +99,9 @@ def arguments(machine, serial, runner_fd=None):
     argv = [EMULATOR, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-M", _machine_option(machine), "-cpu", "max" if machine.accel == "tcg" else "host",
             "-m", str(machine.memory), "-smp", str(machine.cpus)]
+    if not machine.reserve:
+        argv += ["-object", f"memory-backend-ram,id=ram,size={machine.memory}M,reserve=off",
+                 "-machine", "memory-backend=ram"]
     if machine.icount:
         argv += ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
     else:
