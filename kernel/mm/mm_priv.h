@@ -33,6 +33,18 @@ bool page_meta_present(uint64_t frame);
  * gives 0 when out.  Callers are serialised by a zone's lock or by boot. */
 bool page_meta_map(uint64_t frame, paddr_t (*take)(void *), void *arg) MUST_CHECK;
 
+/* -- slab.c, vmalloc.c ---------------------------------------------------------------- */
+
+void kmem_init(void);
+void kstack_drain(void);
+size_t vmalloc_size(const void *p);
+
+/* -- table.c: the kernel's half: the entry of the last level ----------------------------- */
+
+arch_pte_t *kernel_table_find(uint64_t va);
+arch_pte_t *kernel_table_make(uint64_t va, paddr_t (*take)(void *), void *arg);
+paddr_t kernel_table_page(void *arg);	/* a `take` for it: from the page allocator */
+
 /* -- table.c: the tables of spaces; space->lock held ------------------------------------ */
 
 /* The entry of the last level for @va, or NULL where a table is missing. */
@@ -44,12 +56,12 @@ arch_pte_t *table_make(struct space *space, uint64_t va);
 uint64_t table_next(paddr_t root, uint64_t va, uint64_t end);
 
 /* Free tables that lie wholly within [floor, ceiling) and cover part of [start, end).  All their
- * entries are empty. */
+ * entries are empty.  Without @batch nobody uses the space any more. */
 void table_prune(struct space *space, uint64_t start, uint64_t end, uint64_t floor,
 		 uint64_t ceiling, struct tlb_batch *batch);
-/* Roots: NO_MEMORY or OK; and the end of both with every table below. */
+/* Roots: NO_MEMORY or OK; and the end of both, when the tables below have been pruned. */
 k_status_t table_create_roots(struct space *space, paddr_t slot) MUST_CHECK;
-void table_destroy(struct space *space);
+void table_destroy_roots(struct space *space);
 
 /* -- page_tree.c ---------------------------------------------------------------------------- */
 
@@ -77,6 +89,14 @@ static inline struct memory *memory_base(struct memory *m, uint64_t *index)
 	return m;
 }
 
+/*
+ * The page at @index with a reference; NULL with OK: a hole of an anonymous object,
+ * not to be made.  @dirty: mark it dirty if the object tracks that.
+ * BEYOND_END, NEED_PAGE, NO_MEMORY; BAD_ARGUMENT: device memory.
+ */
+k_status_t memory_lookup(struct memory *m, uint64_t index, bool make, bool dirty,
+			 struct page **out) MUST_CHECK;
+
 static inline uint64_t memory_page_count(const struct memory *m)
 {
 	return DIV_ROUND_UP(READ_ONCE(m->size), K_PAGE_SIZE);
@@ -93,38 +113,61 @@ enum zap_what {
 /* Edit all mappings of the pages [first, end) of @m.  May sleep; no spinlocks, no space locked. */
 void memory_zap(struct memory *m, uint64_t first, uint64_t end, enum zap_what what);
 
-/* -- space.c ------------------------------------------------------------------------------------------ */
+/* -- space.c: space->lock held ------------------------------------------------------------------- */
+
+#define REGIONS_MAX	65530u		/* as Linux's vm.max_map_count */
 
 struct region *region_create(void);
 void region_free(struct region *region);
+
+/* Make @to a copy of @r for [start, end), wherever that lies, not linked anywhere. */
+void region_copy(struct region *to, const struct region *r, uint64_t start, uint64_t end);
 /* Cut @region in two at @addr; the new one is the upper part.  NULL: out of memory. */
-struct region *region_split(struct space *space, struct region *region, uint64_t addr);
+struct region *region_split(struct space *space, struct region *region, uint64_t addr) MUST_CHECK;
 /* Join with the neighbours where they go on seamlessly; returns what became of it. */
 struct region *region_merge(struct space *space, struct region *region);
-void region_link(struct space *space, struct region *region);
-/* Out of the tree, the object and the backing, and freed; its entries are gone already. */
+/*
+ * Into the tree and on its object's list; takes a reference on the object, and the
+ * backing's count over from the caller.  @fresh: see memory_add_region().
+ */
+void region_link(struct space *space, struct region *region, bool fresh);
+/* Out again, and freed; its entries are gone already. */
 void region_unlink(struct space *space, struct region *region);
-void space_account(struct space *space, const struct region *region, int64_t bytes);
+/* Move the ends of a linked region (not past its neighbours). */
+void region_resize(struct space *space, struct region *region, uint64_t start, uint64_t end);
 
-struct region *space_find(struct space *space, uint64_t addr);	/* the one that holds addr, or NULL */
+struct region *space_find(struct space *space, uint64_t addr);	/* that holds addr, or NULL */
 
-/* Whether the range is one that a program may have mapped; aligned; length rounded up. */
-k_status_t space_range(struct space *space, uint64_t addr, uint64_t *length) MUST_CHECK;
+/* Make region boundaries at @start and @end; LIMIT, NO_MEMORY. */
+k_status_t space_cut(struct space *space, uint64_t start, uint64_t end) MUST_CHECK;
 
-/* Take out the entries of [start, end), a part of @region. */
+/* Whether programs or components may map [addr, addr + *length); *length is rounded up. */
+k_status_t space_range(const struct space *space, uint64_t addr, uint64_t *length) MUST_CHECK;
+/* A place for @length bytes: at *@addr if that is free, else in [min, max). */
+bool space_place(struct space *space, uint64_t length, uint64_t min, uint64_t max, bool top_down,
+		 uint64_t *addr) MUST_CHECK;
+
+k_status_t space_unmap_locked(struct space *space, uint64_t start, uint64_t end,
+			      struct tlb_batch *batch) MUST_CHECK;
+
+/* -- entries.c: the entries of a region; space->lock held -------------------------------------------- */
+
+/* Whether an access with @prot may be let through for what the entry maps now. */
+bool entry_may_write(const struct region *region, arch_pte_t pte);
+
+/* Edit the entries of [start, end), a part of @region.  Without @batch nobody uses the space. */
 void space_zap(struct space *space, struct region *region, uint64_t start, uint64_t end,
 	       enum zap_what what, struct tlb_batch *batch);
-k_status_t space_unmap_locked(struct space *space, uint64_t start, uint64_t end,
-			      struct tlb_batch *batch);
+/* Make the entries follow region->prot. */
+void space_reprotect(struct space *space, struct region *region, uint64_t start, uint64_t end,
+		     struct tlb_batch *batch);
+/* Count the entries of @region. */
+void space_count(struct space *space, const struct region *region, struct k_region *out);
 
-/* -- fault.c ------------------------------------------------------------------------------------------- */
-
-/*
- * Settle @access for the page at @addr in @region, as far as prot allows; with
- * @force max_prot counts (ptrace).  *@pte, if wanted, is the entry afterwards.
- */
-k_status_t fault_settle(struct space *space, struct region *region, uint64_t addr,
-			uint32_t access, bool force, struct k_fault *out, arch_pte_t **pte);
+static inline void pte_set(arch_pte_t *pte, arch_pte_t value)
+{
+	__atomic_store_n(pte, value, __ATOMIC_RELEASE);
+}
 
 /* The counters of resident pages follow an entry that appears (+1) or goes (-1). */
 static inline void space_count_entry(struct space *space, arch_pte_t pte, int64_t n)
@@ -136,3 +179,22 @@ static inline void space_count_entry(struct space *space, arch_pte_t pte, int64_
 	else
 		space->object_pages += (uint64_t)n;
 }
+
+/* Walk the entries of [start, end) whose tables exist: @pte is that of @va. */
+#define for_each_entry(space, va, pte, start, end) \
+	for (uint64_t va = table_next((space)->root, (start), (end)), stop_ = 0; va < (end); \
+	     va = table_next((space)->root, stop_, (end))) \
+		for (arch_pte_t *pte = (stop_ = MIN((end), ALIGN_DOWN(va, arch_table_span(1)) + \
+						    arch_table_span(1)), \
+					table_find((space)->root, va)); \
+		     va < stop_; va += K_PAGE_SIZE, pte++)
+
+/* -- fault.c -------------------------------------------------------------------------------------------- */
+
+/*
+ * Settle @access for the page at @addr in @region, as far as prot allows; with
+ * @force max_prot counts (ptrace), and the page is then in the entry even where the
+ * entry forbids the access.  *@pte, if wanted, is the entry.
+ */
+k_status_t fault_settle(struct space *space, struct region *region, uint64_t addr,
+			uint32_t access, bool force, struct k_fault *out, arch_pte_t **pte);

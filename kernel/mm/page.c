@@ -57,7 +57,7 @@ struct cpu_pages {
 static struct zone zones[ZONES] = {
 	{ .lock = SPINLOCK_INIT(LOCK_PAGE) }, { .lock = SPINLOCK_INIT(LOCK_PAGE) },
 };
-static struct cpu_pages cpu_pages[CPU_MAX];
+static struct cpu_pages cpu_pages[MAX_CPUS];
 
 /* Usable memory, ascending; constant after page_init(). */
 static struct page_range ranges[RANGES_MAX];
@@ -145,8 +145,10 @@ static struct page *buddy_take(struct zone *zone, unsigned order)
 		return NULL;
 	page = zone->free[o];
 	free_list_del(zone, page, o);
-	while (o > order)
-		free_list_add(zone, page + (1u << --o), o);
+	while (o > order) {
+		o--;
+		free_list_add(zone, page + (1u << o), o);
+	}
 	zone->free_pages -= 1ull << order;
 	return page;
 }
@@ -563,7 +565,7 @@ void page_stats(struct page_stats *out)
 {
 	*out = (struct page_stats){ .managed = READ_ONCE(managed_pages) };
 	out->free = zone_left(&zones[ZONE_LOW]) + zone_left(&zones[ZONE_HIGH]);
-	for (unsigned cpu = 0; cpu < CPU_MAX; cpu++) {
+	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
 		out->free += READ_ONCE(cpu_pages[cpu].count);
 		for (unsigned k = 0; k < PAGE_KINDS; k++)
 			out->kinds[k] += (uint64_t)READ_ONCE(cpu_pages[cpu].kinds[k]);

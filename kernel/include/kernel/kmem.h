@@ -39,7 +39,7 @@ struct kmem_cache {
 	uint64_t slabs;			/* lock */
 	struct kmem_cache *next;	/* list of all caches, for statistics */
 
-	struct kmem_magazine *magazines[CPU_MAX];	/* each its CPU's, preemption off */
+	struct kmem_magazine *magazines[MAX_CPUS];	/* each its CPU's, preemption off */
 };
 
 /* static struct kmem_cache region_cache = KMEM_CACHE(struct region); */

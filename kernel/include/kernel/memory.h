@@ -131,5 +131,6 @@ void memory_unpin(struct memory *memory, const paddr_t *addresses, uint64_t coun
 
 /* -- for spaces (mm/ only) ----------------------------------------------------------- */
 
-void memory_add_region(struct memory *memory, struct region *region);
+/* @fresh: it has no entries yet; else it inherits entries and zap_round from another. */
+void memory_add_region(struct memory *memory, struct region *region, bool fresh);
 void memory_remove_region(struct memory *memory, struct region *region);

@@ -38,7 +38,7 @@ struct region {
 	/* The tree: AVL by address; each node knows the largest gap below itself. */
 	struct region *left, *right, *parent;
 	struct region *prev, *next;	/* neighbours by address */
-	uint64_t gap;			/* free bytes between prev and start */
+	uint64_t gap;			/* bytes between prev and start that others may have */
 	uint64_t max_gap;		/* largest gap in the subtree */
 	int32_t height;
 
@@ -57,6 +57,9 @@ struct region {
 	uint64_t zap_round;		/* memory->lock: see mm/rmap.c */
 };
 
+/* Kept free below a growing stack: accesses that jump over it are not caught. */
+#define REGION_GUARD	(256ull << K_PAGE_SHIFT)
+
 /* The ordered set of regions; also usable alone (host tests). */
 struct region_tree {
 	struct region *root, *first, *last;
@@ -71,6 +74,7 @@ struct space {
 	uint32_t flags;			/* K_SPACE_* */
 	paddr_t root;			/* top-level table: what programs run on */
 	paddr_t unified_root;		/* with the personality's slot; 0 if there is none */
+	paddr_t slot;			/* the table of that slot, somebody else's; or 0 */
 
 	/* CPUs that have a root of this space loaded; atomic, see mm/shootdown.c. */
 	_Atomic(uint64_t) cpus;

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page tables: walking, making and freeing them.
+ *
+ * The kernel's half is shared by all roots: its top-level entries exist since
+ * boot, so that a table made below one of them is seen by every space at once, and
+ * nothing but the last level is ever taken away again.  Entries of the kernel's
+ * half are put in with a compare-and-exchange.
+ *
+ * The lower half of a space, and a component's slot, are under the space's lock.
+ * A space that a personality process runs programs in has a second root: the same
+ * lower tables, made non-executable at the top, plus the personality's slot.
+ */
+
+#include "arch/mmu.h"
+#include "base/string.h"
+#include "mm_priv.h"
+
+#define TOP		(ARCH_LEVELS - 1u)
+#define HALF		(ARCH_TABLE_ENTRIES / 2)
+#define SLOT_INDEX	((K_PERSONALITY_BASE >> 39) & (ARCH_TABLE_ENTRIES - 1))
+
+static arch_pte_t *entry_table(arch_pte_t entry)
+{
+	return phys_to_virt(arch_pte_paddr(entry));
+}
+
+/* -- the kernel's half --------------------------------------------------------------------- */
+
+arch_pte_t *kernel_table_find(uint64_t va)
+{
+	arch_pte_t *table = phys_to_virt(arch_kernel_root());
+
+	for (unsigned level = TOP; level; level--) {
+		arch_pte_t entry = __atomic_load_n(&table[arch_table_index(va, level)],
+						   __ATOMIC_ACQUIRE);
+
+		if (!(entry & PTE_PRESENT))
+			return NULL;
+		table = entry_table(entry);
+	}
+	return &table[arch_table_index(va, 0)];
+}
+
+arch_pte_t *kernel_table_make(uint64_t va, paddr_t (*take)(void *), void *arg)
+{
+	arch_pte_t *table = phys_to_virt(arch_kernel_root());
+
+	for (unsigned level = TOP; level; level--) {
+		arch_pte_t *entry = &table[arch_table_index(va, level)];
+		arch_pte_t old = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+
+		if (!(old & PTE_PRESENT)) {
+			paddr_t pa = take(arg);
+
+			if (!pa)
+				return NULL;
+			memset(phys_to_virt(pa), 0, K_PAGE_SIZE);
+			/* release: a table is seen zeroed or not at all */
+			if (__atomic_compare_exchange_n(entry, &old, arch_pte_table(pa, false), false,
+							__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+				old = arch_pte_table(pa, false);
+			else
+				page_free(phys_to_page(pa), 0);
+		}
+		table = entry_table(old);
+	}
+	return &table[arch_table_index(va, 0)];
+}
+
+bool page_meta_present(uint64_t frame)
+{
+	const arch_pte_t *pte = kernel_table_find((uint64_t)(uintptr_t)(page_array + frame));
+
+	return pte && *pte;
+}
+
+bool page_meta_map(uint64_t frame, paddr_t (*take)(void *), void *arg)
+{
+	uint64_t va = ALIGN_DOWN((uint64_t)(uintptr_t)(page_array + frame), K_PAGE_SIZE);
+	arch_pte_t *pte = kernel_table_make(va, take, arg);
+	paddr_t pa = pte ? take(arg) : 0;
+
+	if (!pa)
+		return false;
+	/* All zero is a valid struct page: RESERVED, nobody's. */
+	memset(phys_to_virt(pa), 0, K_PAGE_SIZE);
+	__atomic_store_n(pte, arch_pte_kernel(pa, K_PROT_READ | K_PROT_WRITE, 0), __ATOMIC_RELEASE);
+	return true;
+}
+
+struct prune_range {
+	uint64_t start, end, floor, ceiling;
+};
+
+/* -- spaces ------------------------------------------------------------------------------------- */
+
+arch_pte_t *table_find(paddr_t root, uint64_t va)
+{
+	arch_pte_t *table = phys_to_virt(root);
+
+	for (unsigned level = TOP; level; level--) {
+		arch_pte_t entry = table[arch_table_index(va, level)];
+
+		if (!entry)
+			return NULL;
+		table = entry_table(entry);
+	}
+	return &table[arch_table_index(va, 0)];
+}
+
+/* A missing table below @entry; false: out of memory. */
+static bool table_fill(struct space *space, arch_pte_t *entry, unsigned level, uint64_t va)
+{
+	struct page *page = page_alloc(0, PAGE_ALLOC_ZERO, PAGE_TABLE, space->object.group);
+
+	if (!page)
+		return false;
+	space->table_pages++;
+	/* release: the hardware of another CPU may walk here at any time */
+	__atomic_store_n(entry, arch_pte_table(page_phys(page), true), __ATOMIC_RELEASE);
+	if (level == TOP && space->unified_root) {
+		arch_pte_t *unified = phys_to_virt(space->unified_root);
+
+		unified[arch_table_index(va, TOP)] = *entry | PTE_NX;
+	}
+	return true;
+}
+
+arch_pte_t *table_make(struct space *space, uint64_t va)
+{
+	arch_pte_t *table = phys_to_virt(space->root);
+
+	for (unsigned level = TOP; level; level--) {
+		arch_pte_t *entry = &table[arch_table_index(va, level)];
+
+		if (unlikely(!*entry) && !table_fill(space, entry, level, va))
+			return NULL;
+		table = entry_table(*entry);
+	}
+	return &table[arch_table_index(va, 0)];
+}
+
+uint64_t table_next(paddr_t root, uint64_t va, uint64_t end)
+{
+	while (va < end) {
+		arch_pte_t *table = phys_to_virt(root);
+		unsigned level = TOP;
+
+		for (; level; level--) {
+			arch_pte_t entry = table[arch_table_index(va, level)];
+
+			if (!entry)
+				break;
+			table = entry_table(entry);
+		}
+		if (!level)
+			return va;
+		va = ALIGN_DOWN(va, arch_table_span(level)) + arch_table_span(level);
+	}
+	return end;
+}
+
+static void check_empty(const arch_pte_t *table)
+{
+	for (unsigned i = 0; i < ARCH_TABLE_ENTRIES; i++)
+		kassert(!table[i]);
+}
+
+/* Free the tables below @table (of @level, for addresses from @base) that may go. */
+static void prune(struct space *space, arch_pte_t *table, unsigned level, uint64_t base,
+		  const struct prune_range *range, struct tlb_batch *batch)
+{
+	uint64_t span = arch_table_span(level);
+	uint64_t start = MAX(range->start, base);
+	uint64_t last = MIN(range->end - 1, base + (span * ARCH_TABLE_ENTRIES - 1));
+
+	for (uint64_t va = ALIGN_DOWN(start, span); va <= last; va += span) {
+		arch_pte_t *entry = &table[arch_table_index(va, level)];
+		struct page *page;
+
+		if (!*entry)
+			continue;
+		if (level > 1)
+			prune(space, entry_table(*entry), level - 1, va, range, batch);
+		if (va < range->floor || va + (span - 1) > range->ceiling - 1)
+			continue;
+		if (CONFIG_CHECKS)
+			check_empty(entry_table(*entry));
+		page = phys_to_page(arch_pte_paddr(*entry));
+		*entry = 0;
+		if (level == TOP && space->unified_root)
+			((arch_pte_t *)phys_to_virt(space->unified_root))[arch_table_index(va, TOP)]
+				= 0;
+		space->table_pages--;
+		if (batch) {
+			batch->tables = true;
+			tlb_add(batch, va);
+			tlb_put_page(batch, page);
+		} else {
+			page_free(page, 0);
+		}
+	}
+}
+
+void table_prune(struct space *space, uint64_t start, uint64_t end, uint64_t floor,
+		 uint64_t ceiling, struct tlb_batch *batch)
+{
+	struct prune_range range = { start, end, floor, ceiling };
+	uint64_t whole = arch_table_span(TOP) * ARCH_TABLE_ENTRIES;
+
+	prune(space, phys_to_virt(space->root), TOP, ALIGN_DOWN(start, whole), &range, batch);
+}
+
+static paddr_t root_create(struct space *space)
+{
+	const arch_pte_t *kernel = phys_to_virt(arch_kernel_root());
+	struct page *page = page_alloc(0, 0, PAGE_TABLE, space->object.group);
+	arch_pte_t *top;
+
+	if (!page)
+		return 0;
+	top = page_virt(page);
+	memset(top, 0, HALF * sizeof(*top));
+	memcpy(top + HALF, kernel + HALF, HALF * sizeof(*top));
+	space->table_pages++;
+	return page_phys(page);
+}
+
+k_status_t table_create_roots(struct space *space, paddr_t slot)
+{
+	space->root = root_create(space);
+	if (!space->root)
+		return K_ERR_NO_MEMORY;
+	if (!slot)
+		return K_OK;
+	space->unified_root = root_create(space);
+	if (!space->unified_root) {
+		page_free(phys_to_page(space->root), 0);
+		return K_ERR_NO_MEMORY;
+	}
+	((arch_pte_t *)phys_to_virt(space->unified_root))[SLOT_INDEX] = arch_pte_table(slot, true);
+	return K_OK;
+}
+
+void table_destroy_roots(struct space *space)
+{
+	const arch_pte_t *top = phys_to_virt(space->root);
+
+	if (top[SLOT_INDEX])	/* space_slot_table() of a space that mapped nothing there */
+		table_prune(space, K_PERSONALITY_BASE, K_PERSONALITY_BASE + K_PERSONALITY_SIZE,
+			    0, UINT64_MAX, NULL);
+	page_free(phys_to_page(space->root), 0);
+	if (space->unified_root)
+		page_free(phys_to_page(space->unified_root), 0);
+}
+
+paddr_t space_slot_table(struct space *space)
+{
+	arch_pte_t *entry = (arch_pte_t *)phys_to_virt(space->root) + SLOT_INDEX;
+	paddr_t pa = 0;
+
+	kmutex_lock(&space->lock);
+	if (*entry || table_fill(space, entry, TOP, K_PERSONALITY_BASE))
+		pa = arch_pte_paddr(*entry);
+	kmutex_unlock(&space->lock);
+	return pa;
+}
