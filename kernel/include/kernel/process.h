@@ -28,9 +28,12 @@
 
 struct arch_regs;
 struct bell;
+struct kbytes;
 struct space;
 struct thread;
 struct thread_params;
+
+extern struct process *init_process;	/* its death is a panic; set once */
 
 enum process_state { PROCESS_CREATED, PROCESS_RUNNING, PROCESS_DEAD };
 
@@ -75,18 +78,29 @@ k_status_t process_create(struct group *group, const char *name, bool in_kernel,
 			  struct process **process) MUST_CHECK;
 void process_destroy(struct object *object);
 
+struct process_start {
+	struct space *space;		/* program space to begin with, or NULL */
+	uint64_t frame_address;		/* as in struct k_thread_start */
+	bool first;			/* the process must be in state created, and runs then */
+};
+
 /*
  * Make a thread of @process, state NEW, as thread_create() does with @params (whose
  * process and own_space are set here), and start it.  The thread holds a reference on
  * the process until process_thread_exiting().  LIMIT, BAD_STATE (ending), NO_MEMORY.
- * @first: the process must be in state created, and runs afterwards.
  * @thread, if not NULL, gets a reference of its own.
  */
 k_status_t process_start_thread(struct process *process, struct thread_params *params,
-				uint64_t frame_address, bool first, struct thread **thread)
+				const struct process_start *start, struct thread **thread)
 	MUST_CHECK;
 /* Called by thread_exit(), in the thread; may sleep.  The last one kills the process. */
 void process_thread_exiting(struct thread *thread);
+
+/*
+ * @process, created and without threads, is to run inside the kernel image: it loses its
+ * space.  BAD_STATE.
+ */
+k_status_t process_move_into_kernel(struct process *process) MUST_CHECK;
 
 /* Make every thread of @process end.  The caller's own thread too: it ends at its
  * next return to user mode.  BAD_STATE: in_kernel, or dead. */
@@ -101,7 +115,13 @@ NORETURN void process_fault(uint32_t vector, uint64_t error, uint64_t address,
 
 /* Ring @bell with @bits when @process is dead (at once if it is). */
 k_status_t process_watch(struct process *process, struct bell *bell, uint64_t bits) MUST_CHECK;
+/* koids of the threads, as many as fit; *@count is how many there are.  BAD_ADDRESS. */
+k_status_t process_list_threads(struct process *process, const struct kbytes *ids,
+				uint64_t *count) MUST_CHECK;
 void process_read(struct process *process, struct k_process_info *info);
+
+/* Log why @process died: its status, or the fault and the stack. */
+void process_log_report(struct process *process);
 
 /* One log line for each process: state, threads, handles. */
 void process_log_all(void);
