@@ -144,6 +144,19 @@ k_status_t kcall_process_watch(struct thread *self, struct process *process, str
 	return process_watch(process, bell, bits);
 }
 
+k_status_t kcall_process_fixups(struct thread *self, const struct kbytes *bytes)
+{
+	struct k_fixup fixups[K_FIXUPS_MAX];
+
+	if (!bytes->length || bytes->length > sizeof(fixups) ||
+	    bytes->length % sizeof(fixups[0]))
+		return K_ERR_BAD_ARGUMENT;
+	if (!kbytes_read(bytes, 0, fixups, bytes->length))
+		return K_ERR_BAD_ADDRESS;
+	return process_set_fixups(self->process, fixups,
+				  (uint32_t)(bytes->length / sizeof(fixups[0])));
+}
+
 k_status_t kcall_process_threads(struct thread *self, struct process *process,
 				 const struct kbytes *ids, uint64_t *count)
 {

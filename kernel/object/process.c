@@ -310,6 +310,50 @@ void process_fault(uint32_t vector, uint64_t error, uint64_t address, const stru
 	thread_exit();
 }
 
+static bool fixup_is_valid(const struct k_fixup *f)
+{
+	uint64_t base = f->start < K_PROGRAM_MAX ? 0 : K_PERSONALITY_BASE;
+	uint64_t size = f->start < K_PROGRAM_MAX ? K_PROGRAM_MAX : K_PERSONALITY_SIZE;
+
+	return f->start >= base && f->start < f->end && f->end - base <= size &&
+	       f->landing >= base && f->landing - base < size;
+}
+
+k_status_t process_set_fixups(struct process *process, const struct k_fixup *fixups, uint32_t count)
+{
+	k_status_t st = K_ERR_BAD_STATE;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!fixup_is_valid(&fixups[i]))
+			return K_ERR_BAD_ARGUMENT;
+	kmutex_lock(&process->lock);
+	if (!process->in_kernel && !process->fixup_count) {
+		memcpy(process->fixups, fixups, count * sizeof(fixups[0]));
+		/* release: pairs with the acquire in process_find_fixup */
+		atomic_store_explicit(&process->fixup_count, count, memory_order_release);
+		st = K_OK;
+	}
+	kmutex_unlock(&process->lock);
+	return st;
+}
+
+bool process_find_fixup(uint64_t rip, uint64_t *landing)
+{
+	const struct process *process = current_thread()->process;
+	uint32_t count = process ? atomic_load_explicit(&process->fixup_count,
+							memory_order_acquire) : 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct k_fixup *f = &process->fixups[i];
+
+		if (rip >= f->start && rip < f->end) {
+			*landing = f->landing;
+			return true;
+		}
+	}
+	return false;
+}
+
 k_status_t process_watch(struct process *process, struct bell *bell, uint64_t bits)
 {
 	struct process_watch *watch = kmalloc(sizeof(*watch));

@@ -10,6 +10,7 @@
 #include "kernel/group.h"
 #include "kernel/memory.h"
 #include "kernel/object.h"
+#include "kernel/panic.h"
 #include "kernel/process.h"
 #include "kernel/space.h"
 #include "kernel/thread.h"
@@ -94,6 +95,7 @@ struct object log_object, power_object;
 
 void object_types_start(void)
 {
-	(void)object_init(&log_object, K_TYPE_LOG, NULL, 0);
-	(void)object_init(&power_object, K_TYPE_POWER, NULL, 0);
+	if (object_init(&log_object, K_TYPE_LOG, NULL, 0) != K_OK ||
+	    object_init(&power_object, K_TYPE_POWER, NULL, 0) != K_OK)
+		panic("objects without a group cannot fail");
 }

@@ -106,3 +106,4 @@ void object_settle(void);
 
 /* Objects without a struct of their own: K_TYPE_LOG and K_TYPE_POWER, never freed. */
 extern struct object log_object, power_object;
+void object_types_start(void);

@@ -54,6 +54,9 @@ struct process {
 	struct space *space;		/* referenced; NULL: in_kernel */
 
 	struct handle_table handles;	/* its own locks */
+	struct k_fixup fixups[K_FIXUPS_MAX];	/* lock; constant once set */
+	_Atomic(uint32_t) fixup_count;	/* 0: not set */
+
 	struct reap_list *reap;		/* constant; backings without mappings */
 
 	struct kmutex lock;		/* rank LOCK_PROCESS */
@@ -112,6 +115,12 @@ k_status_t process_end(struct process *process, uint32_t status) MUST_CHECK;
  */
 NORETURN void process_fault(uint32_t vector, uint64_t error, uint64_t address,
 			    const struct arch_regs *regs);
+
+/* As the call process_fixups: ascending, within the process's own half.  BAD_ARGUMENT, BAD_STATE. */
+k_status_t process_set_fixups(struct process *process, const struct k_fixup *fixups,
+			      uint32_t count) MUST_CHECK;
+/* Where the calling thread's own ring-3 code goes on after a fault at @rip; false: nowhere. */
+bool process_find_fixup(uint64_t rip, uint64_t *landing);
 
 /* Ring @bell with @bits when @process is dead (at once if it is). */
 k_status_t process_watch(struct process *process, struct bell *bell, uint64_t bits) MUST_CHECK;
