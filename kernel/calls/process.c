@@ -7,6 +7,8 @@
 #include "kernel/bell.h"
 #include "kernel/handle.h"
 #include "kernel/kcalls.h"
+#include "kernel/kmem.h"
+#include "kernel/placement.h"
 #include "kernel/process.h"
 #include "kernel/space.h"
 #include "kernel/thread.h"
@@ -113,10 +115,15 @@ k_status_t kcall_personality_start(struct thread *self, struct object *power,
 
 	if (!lx_main)
 		return K_ERR_NOT_SUPPORTED;
+	start.frame = placement_frame_create();
+	if (!start.frame)
+		return K_ERR_NO_MEMORY;
 	st = process_move_into_kernel(process);
+	if (st == K_OK)
+		st = start_with_handle(self, process, &params, &start, bootstrap);
 	if (st != K_OK)
-		return st;
-	return start_with_handle(self, process, &params, &start, bootstrap);
+		kfree(start.frame);
+	return st;
 }
 
 void kcall_process_exit(struct thread *self, uint32_t status)

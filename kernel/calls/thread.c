@@ -125,6 +125,43 @@ k_status_t kcall_thread_use_space(struct thread *self, struct space *space)
 
 #define STATE_MAX (16u << 10)
 
+/* A thread's frame is the kernel's, or lies in its process's memory: then only that
+ * process, which has the same memory before it, is served. */
+static bool frame_is_near(const struct thread *self, const struct thread *thread)
+{
+	return thread->frame_address && thread->process_koid == self->process_koid &&
+	       self->process->space;
+}
+
+static k_status_t frame_read(struct thread *self, struct thread *thread, struct k_user_frame *frame)
+{
+	uint64_t done;
+
+	if (thread->user_frame) {
+		*frame = *thread->user_frame;
+		return K_OK;
+	}
+	if (!frame_is_near(self, thread))
+		return K_ERR_BAD_STATE;
+	return space_read(self->process->space, thread->frame_address, frame, sizeof(*frame),
+			  &done) == K_OK ? K_OK : K_ERR_BAD_STATE;
+}
+
+static k_status_t frame_write(struct thread *self, struct thread *thread,
+			      const struct k_user_frame *frame)
+{
+	uint64_t done;
+
+	if (thread->user_frame) {
+		*thread->user_frame = *frame;
+		return K_OK;
+	}
+	if (!frame_is_near(self, thread))
+		return K_ERR_BAD_STATE;
+	return space_write(self->process->space, thread->frame_address, frame, sizeof(*frame),
+			   &done) == K_OK ? K_OK : K_ERR_BAD_STATE;
+}
+
 k_status_t kcall_thread_state_read(struct thread *self, struct thread *thread, uint32_t kind,
 				   const struct kbytes *state, uint64_t *length)
 {
@@ -133,13 +170,15 @@ k_status_t kcall_thread_state_read(struct thread *self, struct thread *thread, u
 
 	*length = STATE_MAX;
 	if (kind == K_STATE_FRAME) {
-		if (!thread->user_frame)
-			return K_ERR_BAD_STATE;
-		*length = sizeof(*thread->user_frame);
+		struct k_user_frame frame;
+
+		*length = sizeof(frame);
 		if (state->length < *length)
 			return K_ERR_TOO_BIG;
-		return kbytes_write(state, 0, thread->user_frame, *length) ? K_OK
-									  : K_ERR_BAD_ADDRESS;
+		st = frame_read(self, thread, &frame);
+		if (st == K_OK && !kbytes_write(state, 0, &frame, *length))
+			st = K_ERR_BAD_ADDRESS;
+		return st;
 	}
 	if (kind != K_STATE_XSAVE)
 		return K_ERR_BAD_ARGUMENT;
@@ -167,12 +206,9 @@ k_status_t kcall_thread_state_write(struct thread *self, struct thread *thread, 
 		/* user_run() sanitises what it loads: any contents are fine. */
 		if (state->length != sizeof(frame))
 			return K_ERR_BAD_ARGUMENT;
-		if (!thread->user_frame)
-			return K_ERR_BAD_STATE;
 		if (!kbytes_read(state, 0, &frame, sizeof(frame)))
 			return K_ERR_BAD_ADDRESS;
-		*thread->user_frame = frame;
-		return K_OK;
+		return frame_write(self, thread, &frame);
 	}
 	if (kind != K_STATE_XSAVE)
 		return K_ERR_BAD_ARGUMENT;
@@ -215,5 +251,5 @@ k_status_t kcall_user_run(struct thread *self, struct k_user_frame *frame)
 {
 	if (!self->space)
 		return K_ERR_BAD_STATE;
-	return user_run(frame);
+	return self->process->in_kernel ? user_run(frame) : user_run_in_process(frame);
 }

@@ -13,7 +13,6 @@
 
 #include "kernel/process.h"
 
-#include "arch/regs.h"
 #include "base/format.h"
 #include "base/string.h"
 #include "kernel/bell.h"
@@ -125,10 +124,43 @@ void process_destroy(struct object *object)
 
 /* -- threads -------------------------------------------------------------------------- */
 
-static bool may_add_thread(const struct process *process, bool first)
+k_status_t process_add_thread(struct process *process, struct thread *thread)
 {
-	return !process->ending &&
-	       process->state == (first ? PROCESS_CREATED : PROCESS_RUNNING);
+	k_status_t st = K_OK;
+
+	if (process->object.group && !group_charge_threads(process->object.group, 1))
+		return K_ERR_LIMIT;
+	kmutex_lock(&process->lock);
+	if (process->state == PROCESS_RUNNING && !process->ending) {
+		object_get(&process->object);	/* dropped in process_remove_thread */
+		thread->process = process;
+		thread->process_koid = process->object.koid;
+		list_add_last(&process->threads, &thread->process_link);
+		process->thread_count++;
+	} else {
+		st = K_ERR_BAD_STATE;
+	}
+	check_process(process);
+	kmutex_unlock(&process->lock);
+	if (st != K_OK && process->object.group)
+		group_uncharge_threads(process->object.group, 1);
+	return st;
+}
+
+/* From created to running, or back if the first thread could not be made. */
+static k_status_t change_state(struct process *process, enum process_state from,
+			       enum process_state to)
+{
+	k_status_t st = K_ERR_BAD_STATE;
+
+	kmutex_lock(&process->lock);
+	if (process->state == from && !process->thread_count) {
+		process->state = to;
+		st = K_OK;
+	}
+	check_process(process);
+	kmutex_unlock(&process->lock);
+	return st;
 }
 
 k_status_t process_start_thread(struct process *process, struct thread_params *params,
@@ -137,48 +169,33 @@ k_status_t process_start_thread(struct process *process, struct thread_params *p
 	struct thread *thread;
 	k_status_t st;
 
-	if (process->object.group && !group_charge_threads(process->object.group, 1))
-		return K_ERR_LIMIT;
+	if (start->first) {
+		st = change_state(process, PROCESS_CREATED, PROCESS_RUNNING);
+		if (st != K_OK)
+			return st;
+	}
 	params->process = process;
 	params->own_space = process->space;
 	st = thread_create(params, &thread);
-	if (st != K_OK)
-		goto uncharge;
-	thread->frame_address = start->frame_address;
-	thread->process_koid = process->object.koid;
-
-	kmutex_lock(&process->lock);
-	if (may_add_thread(process, start->first)) {
-		process->state = PROCESS_RUNNING;
-		object_get(&process->object);	/* dropped in process_thread_exiting */
-		list_add_last(&process->threads, &thread->process_link);
-		process->thread_count++;
-	} else {
-		st = K_ERR_BAD_STATE;
-	}
-	check_process(process);
-	kmutex_unlock(&process->lock);
 	if (st != K_OK) {
-		thread_abandon(thread);
-		goto uncharge;
+		if (start->first)
+			(void)!change_state(process, PROCESS_RUNNING, PROCESS_CREATED);
+		return st;
 	}
+	thread->frame_address = start->frame_address;
+	thread->user_frame = start->frame;
 	if (start->space) {
-		object_get(&start->space->object);	/* dropped in process_thread_exiting */
+		object_get(&start->space->object);	/* dropped in thread_exit */
 		thread->space = start->space;
 		thread->run_space = start->space;
 		thread->run_unified = !process->in_kernel;
 	}
+	thread_start(thread);
 	if (out)
 		*out = thread;
 	else
 		thread_put(thread);
-	thread_start(thread);
 	return K_OK;
-
-uncharge:
-	if (process->object.group)
-		group_uncharge_threads(process->object.group, 1);
-	return st;
 }
 
 NORETURN static void init_died(struct process *process)
@@ -187,18 +204,15 @@ NORETURN static void init_died(struct process *process)
 	panic("init died: exit status %#x", process->exit_status);
 }
 
-void process_thread_exiting(struct thread *thread)
+void process_remove_thread(struct thread *thread)
 {
 	struct process *process = thread->process;
 	struct list watches = LIST_INIT(watches);
 	bool last;
 
-	if (!process)
-		return;
-	thread_set_run_space(NULL, false);
-	if (thread->space)
-		object_put(&thread->space->object);
-	thread->space = NULL;
+	/* The process keeps the space that this thread may have loaded. */
+	if (thread == current_thread())
+		thread_set_run_space(NULL, false);
 	kmutex_lock(&process->lock);
 	list_remove(&thread->process_link);
 	process->thread_count--;
@@ -289,25 +303,24 @@ static void walk_stack(uint64_t frame, uint64_t trace[16])
 	}
 }
 
-void process_fault(uint32_t vector, uint64_t error, uint64_t address, const struct arch_regs *regs)
+void process_fault(struct thread *self, const struct fault_report *report)
 {
-	struct thread *self = current_thread();
 	struct process *process = self->process;
-	struct fault_report report = { .vector = vector, .error = error, .address = address };
 	uint64_t trace[16] = { 0 };
+	bool first;
 
-	arch_regs_report(regs, &report);
-	walk_stack(report.regs[6], trace);
+	walk_stack(report->regs[6], trace);
 	kmutex_lock(&process->lock);
-	if (!process->ending) {
+	first = !process->ending;
+	if (first) {
 		process->has_report = true;
-		process->report = report;
+		process->report = *report;
 		memcpy(process->trace, trace, sizeof(trace));
 	}
-	end_locked(process, K_EXIT_FAULT | (vector & 0xff));
+	end_locked(process, K_EXIT_FAULT | (uint32_t)(report->vector & 0xff));
 	kmutex_unlock(&process->lock);
-	process_log_report(process);
-	thread_exit();
+	if (first)
+		process_log_report(process);
 }
 
 static bool fixup_is_valid(const struct k_fixup *f)

@@ -8,6 +8,7 @@
 #include "kernel/channel.h"
 #include "kernel/device.h"
 #include "kernel/group.h"
+#include "kernel/kmem.h"
 #include "kernel/memory.h"
 #include "kernel/object.h"
 #include "kernel/panic.h"
@@ -26,6 +27,13 @@ static const char *process_name(const struct object *object)
 static const char *thread_name(const struct object *object)
 {
 	return container_of(object, const struct thread, object)->name;
+}
+
+/* The frame may be looked at as long as somebody has a handle. */
+static void destroy_thread(struct object *object)
+{
+	kfree(container_of(object, struct thread, object)->user_frame);
+	thread_destroy(object);
 }
 
 static const char *device_name(const struct object *object)
@@ -49,7 +57,7 @@ const struct object_type object_types[K_TYPE_COUNT] = {
 		.rights = ANY | K_RIGHT_READ | K_RIGHT_MANAGE,
 	},
 	[K_TYPE_THREAD] = {
-		.name = "thread", .destroy = thread_destroy, .object_name = thread_name,
+		.name = "thread", .destroy = destroy_thread, .object_name = thread_name,
 		.related = thread_related, .rights = ANY | K_RIGHT_READ | K_RIGHT_MANAGE,
 	},
 	[K_TYPE_SPACE] = {
