@@ -42,3 +42,10 @@ void log_console_release(void);
 void log_console_take(void);
 
 void log_set_console_level(int level);	/* lines with level < this are printed */
+
+/* From the handler of IPI_RESCHEDULE: call notify if lines were added. */
+void log_run_notify(void);
+
+/* panic() alone: write without the lock, also to the ring. */
+void log_panic_begin(void);
+void log_panic_write(const char *text, size_t length);
