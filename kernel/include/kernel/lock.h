@@ -113,6 +113,9 @@ static inline void spin_lock_irqoff_nested(struct spinlock *l)
 	spin_acquire(l, true);
 }
 
+/* Interrupts disabled; false, and nothing changed, if somebody holds it.  No rank check. */
+bool spin_trylock_irqoff(struct spinlock *l);
+
 static inline void spin_unlock_irqoff(struct spinlock *l)
 {
 	spin_release(l);

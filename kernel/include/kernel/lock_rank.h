@@ -36,11 +36,10 @@ enum lock_rank {
 	LOCK_MUTEX = 66,	/* the wait list inside a kmutex                           */
 
 	/* -- spinlocks that interrupt handlers take: irqsave only ----------------- */
+	LOCK_IRQ = 78,		/* interrupt lines and vectors; their functions ring bells   */
 	LOCK_CHANNEL = 80,	/* a channel pair: queues and waiters                      */
-	LOCK_WATCH = 81,	/* who watches the log                                     */
 	LOCK_WAITWORD = 82,	/* a bucket of waiting words.  Two: address order          */
 	LOCK_BELL = 84,		/* a bell.  A parent after its child (chains have no loop) */
-	LOCK_IRQ = 88,		/* interrupt lines and vectors                             */
 	LOCK_TIMER = 90,	/* one CPU's timer heap                                    */
 	LOCK_TLB = 92,		/* one CPU's shoot-down inbox                              */
 	LOCK_RUNQ = 94,		/* one CPU's run queue.  Two: address order                */

@@ -68,5 +68,15 @@ void sched_preempt_irq(void);
 /* Reschedule request from another CPU has arrived (IPI handler). */
 void sched_ipi(void);
 
-/* Accounting at the user/kernel boundary (arch entry code). */
-uint64_t sched_run_time_ns(struct thread *t);	/* user + system, up to now */
+/* User and system time together, up to now. */
+uint64_t sched_run_time_ns(struct thread *t);
+
+/* -- for sched/thread.c and the arch's first switch to a thread ----------------------- */
+
+void sched_init_thread(struct thread *t);
+void sched_inherit(struct thread *t, const struct thread *from);
+void sched_timeout(struct ktimer *timer);
+void sched_finish_switch(struct thread *prev);
+NORETURN void sched_exit(void);
+/* The run's reference and the stack of a thread that will never run again.  Interrupts off. */
+void thread_reap(struct thread *t);

@@ -16,18 +16,18 @@
  * and frees stack and register area without sleeping; everything that needs to
  * sleep is given back in thread_exit().
  *
- * States (owner of a transition in brackets):
+ * States:
  *
- *	NEW --start--> READY <--> RUNNING --exit--> DEAD
- *	                 ^           | sched_prepare() [itself]
- *	                 |           v
- *	                 |        BLOCKING --sched_wake()--> RUNNING
- *	                 |           | sched_block() [run queue lock]
- *	                 |           v
- *	                 +-wake-- BLOCKED
+ *	NEW --thread_start()--> RUNNABLE --thread_exit()--> DEAD
+ *	                         |  ^  ^
+ *	       sched_prepare()   |  |  | a wake, the deadline, a kick
+ *	                         v  |  |
+ *	                      BLOCKING --sched_block()--> BLOCKED --the same--> RUNNABLE
  *
- * All transitions but the one to BLOCKING happen under the lock of the run queue
- * that thread->cpu names; thread->cpu itself changes only under it.
+ * RUNNABLE and BLOCKING: running, or on a run queue (se.queued), or for a moment on
+ * the way to another CPU's queue.  BLOCKED: on none.  A thread itself makes the
+ * transition to BLOCKING, without a lock; all others happen under the lock of the
+ * run queue that thread->cpu names, and thread->cpu changes only under it.
  */
 #pragma once
 
@@ -49,7 +49,7 @@ struct spinlock;
 struct kmutex;
 
 enum thread_state {
-	THREAD_NEW, THREAD_READY, THREAD_RUNNING, THREAD_BLOCKING, THREAD_BLOCKED, THREAD_DEAD
+	THREAD_NEW, THREAD_RUNNABLE, THREAD_BLOCKING, THREAD_BLOCKED, THREAD_DEAD
 };
 
 /* Bits of thread->pending, tested on every way back to user mode. */
@@ -59,19 +59,19 @@ enum thread_state {
 #define THREAD_NAME_MAX	32
 #define THREAD_HELD_MAX	8		/* CONFIG_CHECKS: kmutexes held at a time */
 
-/* The scheduler's part.  Protected by the run queue lock unless it says otherwise. */
+/* The scheduler's part.  Protected by the run queue lock. */
 struct sched_entity {
-	struct heap_node node;		/* in the fair queue, by vruntime */
-	struct list link;		/* in a real-time queue */
-	uint64_t vruntime;		/* weighted run time */
-	uint64_t run_start_ns;		/* of the present stay on a CPU */
-	uint64_t slice_left_ns;
+	struct heap_node node;		/* on the fair or the real-time queue */
+	uint64_t key;			/* order there: fair: vruntime; real time: arrival */
+	uint64_t vruntime;		/* run time divided by weight */
+	uint64_t ran_ns;		/* run time in all */
+	uint64_t slice_start_ns;	/* ran_ns when the present slice began */
+	uint64_t affinity;		/* bit per CPU */
+	uint64_t slice_ns;		/* RR */
 	uint32_t sched_class;		/* enum k_sched_class */
 	uint32_t weight;		/* 1024: nice 0 */
 	uint32_t priority;		/* real time: 1..99 */
 	bool queued;
-	uint64_t affinity;		/* bit per CPU */
-	uint64_t slice_ns;		/* RR */
 };
 
 struct thread {
@@ -93,7 +93,6 @@ struct thread {
 	k_status_t wake_status;		/* why the last wait ended; run queue lock */
 	struct sched_entity se;
 	struct ktimer timeout;		/* of sched_block() */
-	uint32_t preempt_count;		/* saved while it does not run */
 
 	/* -- address spaces, the thread's own */
 	struct space *own_space;	/* of component code; NULL for kernel code.  Constant */
@@ -114,7 +113,6 @@ struct thread {
 
 	/* -- for object/: threads of a process */
 	struct list process_link;	/* protected by the process's lock */
-	uint64_t process_koid;		/* constant once started */
 	void *personality_self;		/* rt_self() of placement kernel; the thread's own */
 	struct k_user_frame *user_frame;/* rt_frame(): the program's registers; constant */
 	uint64_t frame_address;		/* placement process: where the shared frame page is, or 0 */
@@ -172,6 +170,9 @@ void thread_set_run_space(struct space *space, bool unified);
 
 /* Whether the calling thread is to end: for long loops in the kernel. */
 bool thread_is_killed(void);
+
+/* Give this CPU's stock of stacks back (leak check).  May sleep. */
+void thread_drain_stacks(void);
 
 /* A kernel thread of the kernel itself, started; panics without memory (boot only). */
 struct thread *thread_spawn_kernel(const char *name, void (*fn)(uint64_t arg), uint64_t arg);

@@ -30,5 +30,8 @@ uint64_t time_cycles_khz(void);
 /* Boot: the rate of arch_cycles(), and where it stands now. */
 void time_init(uint64_t khz, uint64_t realtime_ns);
 
+/* A better measurement of the rate: time goes on from where it is. */
+void time_adjust_rate(uint64_t khz);
+
 /* Busy wait; boot and panic only. */
 void time_delay_ns(uint64_t ns);
