@@ -8,6 +8,7 @@
  *   bool arch_irq_enabled(void)
  *   arch_cpu_relax()			in spin loops
  *   arch_cycles()			a counter of constant rate, the same on all CPUs
+ *   arch_mul_div(a, b, c)		a * b / c with 128 bits in between
  */
 #pragma once
 

@@ -26,6 +26,9 @@ void arch_thread_free(struct thread *t);
  */
 struct thread *arch_context_switch(struct thread *prev, struct thread *next);
 
+/* Times in ring 3 and in the kernel. */
+void arch_thread_times(struct thread *t, uint64_t *user_ns, uint64_t *system_ns);
+
 /* Free bytes of the calling thread's stack. */
 size_t arch_stack_left(void);
 

@@ -17,3 +17,9 @@
  * from an interrupt to the program; a kick reported is consumed.
  */
 MUST_CHECK k_status_t user_run(struct k_user_frame *frame);
+
+/*
+ * The same for a thread whose own code is in ring 3 (placement process): afterwards
+ * ring 3 is the component's own code again.
+ */
+MUST_CHECK k_status_t user_run_in_process(struct k_user_frame *frame);

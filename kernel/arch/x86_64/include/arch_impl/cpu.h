@@ -55,3 +55,13 @@ static inline uint64_t arch_cycles(void)
 	asm volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
 	return (uint64_t)hi << 32 | lo;
 }
+
+/* a * b / c without overflow in between; the result must fit. */
+static inline uint64_t arch_mul_div(uint64_t a, uint64_t b, uint64_t c)
+{
+	uint64_t low, high, quotient, rest;
+
+	asm("mulq %3" : "=a"(low), "=d"(high) : "0"(a), "rm"(b) : "cc");
+	asm("divq %4" : "=a"(quotient), "=d"(rest) : "0"(low), "1"(high), "rm"(c) : "cc");
+	return quotient;
+}

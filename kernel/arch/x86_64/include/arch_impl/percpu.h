@@ -34,6 +34,7 @@ struct arch_cpu {
 	uint32_t pad;
 	struct x86_tss tss;		/* tss.rsp[0] is where entries from ring 3 find their stack */
 	uint64_t gdt[X86_GDT_ENTRIES];
+	uint64_t fs_loaded, gs_loaded;	/* ring 3's bases as they are in the registers */
 	uint32_t apic_id;		/* constant */
 	uint64_t timer_deadline;	/* of the event timer, as asked for */
 	uint8_t *ist_stacks;		/* constant */

@@ -13,20 +13,18 @@
 struct arch_thread {
 	uint64_t rsp;			/* kernel stack pointer while it does not run */
 	uint64_t fs_base, gs_base;	/* ring 3's, as loaded while it runs */
-	struct k_user_frame *frame;	/* as arch_cpu.frame */
-	uint64_t rsp0;			/* as arch_cpu.tss.rsp[0] */
+	struct k_user_frame *frame;	/* arch_cpu.frame while it does not run */
+	uint64_t rsp0;			/* arch_cpu.tss.rsp[0], likewise */
 	uint64_t stamp;			/* cycles: start of the present stretch of user or system time */
 	uint64_t user_cycles, system_cycles;
 
-	void *stack;			/* lowest address; constant */
+	void *stack;			/* lowest address; constant until it has ended */
 	void *xsave;			/* register area (aligned to 64), or NULL: never in ring 3 */
 	uint32_t fpu_cpu;		/* where it was last loaded: may still be there; ~0: nowhere */
+	uint32_t pad;
 };
 
-/*
- * What an entry to the kernel leaves on the stack.  User registers are complete
- * in entries from ring 3.
- */
+/* What an entry to the kernel leaves on the stack. */
 struct arch_regs {
 	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
 	uint64_t vector, error;

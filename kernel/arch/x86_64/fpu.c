@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The registers that the kernel itself never uses: x87, SSE, AVX, AVX-512.
+ *
+ * Each thread that enters ring 3 has a memory image in the standard XSAVE form.
+ * On one CPU:
+ *
+ *	fpu_owner == t	the FPU holds t's state and t may be changing it
+ *	fpu_last == t and t->fpu_cpu == this CPU
+ *			the FPU holds t's state, unchanged since it was saved
+ *
+ * A switch away from the owner saves it and makes it fpu_last; entering ring 3
+ * without being the owner takes the state over, from the FPU if it is still
+ * there, else from memory.  So a thread that only sleeps and wakes in the kernel
+ * costs one save, and one that ran alone no restore.  Whoever changes an image
+ * sets fpu_cpu to NOWHERE.
+ */
+#include "x86.h"
+
+#include "abi/status.h"
+#include "arch/cpu.h"
+#include "arch/thread.h"
+#include "base/string.h"
+#include "kernel/kmem.h"
+#include "kernel/panic.h"
+
+#define NOWHERE UINT32_MAX
+
+#define XSAVE_HEADER	512u		/* offset of the header */
+#define MXCSR_OFFSET	24u
+#define MXCSR_MASK_OFFSET 28u
+
+static struct kmem_cache xsave_cache = KMEM_CACHE_SIZED("xsave", 0, 64);
+static uint32_t mxcsr_mask = 0xffbf;
+
+static void xsave(void *area)
+{
+	if (x86_features.xsave)
+		asm volatile("xsave64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
+	else
+		asm volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+}
+
+static void xrstor(const void *area)
+{
+	if (x86_features.xsave)
+		asm volatile("xrstor64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
+	else
+		asm volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+}
+
+/* What execve() starts with: all zero but the control words. */
+static void image_reset(uint8_t *image)
+{
+	memset(image, 0, x86_features.xsave_size);
+	image[0] = 0x7f;		/* x87 control word 0x37f */
+	image[1] = 0x03;
+	image[MXCSR_OFFSET] = 0x80;	/* MXCSR 0x1f80 */
+	image[MXCSR_OFFSET + 1] = 0x1f;
+	if (x86_features.xsave)
+		image[XSAVE_HEADER] = 3;
+}
+
+void x86_fpu_setup_cpu(void)
+{
+	if (!x86_features.xsave)
+		return;
+	asm volatile("xsetbv" : : "c"(0), "a"((uint32_t)x86_features.xcr0),
+		     "d"((uint32_t)(x86_features.xcr0 >> 32)));
+	x86_features.xsave_size = x86_cpuid(0xd, 0).ebx;
+	xsave_cache.size = ALIGN_UP(x86_features.xsave_size, 64u);
+}
+
+/* Bring @t's image up to date; it is the caller, or does not run. */
+static void sync_image(struct thread *t)
+{
+	arch_irqflags_t flags = arch_irq_save();
+	struct cpu *cpu = this_cpu();
+
+	if (cpu->arch.fpu_owner == t) {
+		xsave(t->arch.xsave);
+		cpu->arch.fpu_owner = NULL;
+		cpu->arch.fpu_last = t;
+	}
+	arch_irq_restore(flags);
+}
+
+k_status_t x86_fpu_alloc(struct thread *t, const struct thread *inherit)
+{
+	if (!xsave_cache.size)
+		xsave_cache.size = 512;
+	t->arch.xsave = kmem_alloc(&xsave_cache);
+	if (!t->arch.xsave)
+		return K_ERR_NO_MEMORY;
+	t->arch.fpu_cpu = NOWHERE;
+	if (inherit && inherit->arch.xsave) {
+		sync_image((struct thread *)inherit);
+		memcpy(t->arch.xsave, inherit->arch.xsave, x86_features.xsave_size);
+	} else {
+		image_reset(t->arch.xsave);
+	}
+	return K_OK;
+}
+
+void x86_fpu_free(struct thread *t)
+{
+	if (t->arch.xsave)
+		kmem_free(&xsave_cache, t->arch.xsave);
+	t->arch.xsave = NULL;
+}
+
+/* Interrupts are disabled in the next three. */
+void x86_fpu_switch_out(struct cpu *cpu, struct thread *prev)
+{
+	if (cpu->arch.fpu_owner != prev)
+		return;
+	cpu->arch.fpu_owner = NULL;
+	if (atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_DEAD) {
+		cpu->arch.fpu_last = NULL;
+		return;
+	}
+	xsave(prev->arch.xsave);
+	cpu->arch.fpu_last = prev;
+}
+
+void x86_fpu_load(void)
+{
+	struct cpu *cpu = this_cpu();
+	struct thread *self = cpu->current;
+
+	if (!self->arch.xsave)
+		panic("thread %s enters ring 3 without a register area", self->name);
+	if (cpu->arch.fpu_last != self || self->arch.fpu_cpu != cpu->id) {
+		xrstor(self->arch.xsave);
+		self->arch.fpu_cpu = cpu->id;
+	}
+	cpu->arch.fpu_last = NULL;
+	cpu->arch.fpu_owner = self;
+}
+
+/* -- access from outside ---------------------------------------------------------- */
+
+k_status_t arch_thread_xsave_read(struct thread *t, void *dst, uint64_t *length)
+{
+	if (!t->arch.xsave)
+		return K_ERR_BAD_STATE;
+	if (*length < x86_features.xsave_size)
+		return K_ERR_TOO_BIG;
+	sync_image(t);
+	memcpy(dst, t->arch.xsave, x86_features.xsave_size);
+	*length = x86_features.xsave_size;
+	return K_OK;
+}
+
+/*
+ * XRSTOR refuses reserved MXCSR bits, state components that XCR0 lacks, a
+ * compacted form and any bit in the rest of the header.
+ */
+static bool image_valid(const uint8_t *image)
+{
+	uint32_t mxcsr;
+	uint64_t header[8];
+
+	memcpy(&mxcsr, image + MXCSR_OFFSET, sizeof(mxcsr));
+	if (mxcsr & ~mxcsr_mask)
+		return false;
+	if (!x86_features.xsave)
+		return true;
+	memcpy(header, image + XSAVE_HEADER, sizeof(header));
+	if (header[0] & ~x86_features.xcr0)
+		return false;
+	for (unsigned int i = 1; i < ARRAY_SIZE(header); i++) {
+		if (header[i])
+			return false;
+	}
+	return true;
+}
+
+k_status_t arch_thread_xsave_write(struct thread *t, const void *src, uint64_t length)
+{
+	if (!t->arch.xsave)
+		return K_ERR_BAD_STATE;
+	if (length != x86_features.xsave_size || !image_valid(src))
+		return K_ERR_BAD_ARGUMENT;
+	sync_image(t);
+	memcpy(t->arch.xsave, src, length);
+	t->arch.fpu_cpu = NOWHERE;
+	return K_OK;
+}
+
+void arch_thread_xsave_reset(struct thread *t)
+{
+	sync_image(t);
+	image_reset(t->arch.xsave);
+	t->arch.fpu_cpu = NOWHERE;
+}

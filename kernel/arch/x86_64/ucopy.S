@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copies that survive faults on the program's side (arch/ucopy.h).  Every
+ * instruction that touches it has an entry in the exception table and lands
+ * where the number of bytes left is returned.  Eight words at a time: under
+ * emulation that beats the string instructions, elsewhere it is close to them.
+ */
+	.text
+
+.macro SMAP_SITE byte
+661:	.byte 0x0f, 0x1f, 0x00
+	.pushsection .smap_sites, "a"
+	.quad 661b
+	.quad \byte
+	.popsection
+.endm
+.macro CLAC
+	SMAP_SITE 0xca
+.endm
+.macro STAC
+	SMAP_SITE 0xcb
+.endm
+/* The instruction that follows may fault; go on at \to then. */
+.macro FIXUP to
+	.pushsection .fixups, "a"
+	.quad 662f
+	.quad \to
+	.popsection
+662:
+.endm
+
+/*
+ * size_t copy(rdi: dst, rsi: src, rdx: n).  A fault in the big loop goes on byte by
+ * byte from the start of the group of eight words, so that exactly what is
+ * accessible is copied.
+ */
+.macro COPY name, load, store
+	.globl	\name
+	.type	\name, @function
+\name:
+	STAC
+	movq	%rdx, %rcx
+	shrq	$6, %rcx
+	jz	2f
+	.balign	16
+1:
+	.set	i, 0
+	.rept	4
+	.if \load
+	FIXUP	3f
+	.endif
+	movq	i(%rsi), %rax
+	.if \load
+	FIXUP	3f
+	.endif
+	movq	(i + 8)(%rsi), %r8
+	.if \store
+	FIXUP	3f
+	.endif
+	movq	%rax, i(%rdi)
+	.if \store
+	FIXUP	3f
+	.endif
+	movq	%r8, (i + 8)(%rdi)
+	.set	i, i + 16
+	.endr
+	addq	$64, %rsi
+	addq	$64, %rdi
+	subq	$64, %rdx
+	decq	%rcx
+	jnz	1b
+2:	/* fewer than 64 left */
+	movl	%edx, %ecx
+	shrl	$3, %ecx
+	jz	3f
+4:
+	.if \load
+	FIXUP	3f
+	.endif
+	movq	(%rsi), %rax
+	.if \store
+	FIXUP	3f
+	.endif
+	movq	%rax, (%rdi)
+	addq	$8, %rsi
+	addq	$8, %rdi
+	subq	$8, %rdx
+	decl	%ecx
+	jnz	4b
+3:	/* byte by byte */
+	testq	%rdx, %rdx
+	jz	6f
+5:
+	.if \load
+	FIXUP	6f
+	.endif
+	movb	(%rsi), %al
+	.if \store
+	FIXUP	6f
+	.endif
+	movb	%al, (%rdi)
+	incq	%rsi
+	incq	%rdi
+	decq	%rdx
+	jnz	5b
+6:
+	CLAC
+	movq	%rdx, %rax
+	ret
+	.size	\name, . - \name
+.endm
+
+	COPY	arch_copy_from_user, 1, 0
+	COPY	arch_copy_to_user, 0, 1
+
+/* size_t arch_clear_user(rdi: dst, rsi: n) */
+	.globl	arch_clear_user
+	.type	arch_clear_user, @function
+arch_clear_user:
+	STAC
+	xorl	%eax, %eax
+	movq	%rsi, %rcx
+	shrq	$6, %rcx
+	jz	2f
+1:
+	.set	i, 0
+	.rept	8
+	FIXUP	2f
+	movq	%rax, i(%rdi)
+	.set	i, i + 8
+	.endr
+	addq	$64, %rdi
+	subq	$64, %rsi
+	decq	%rcx
+	jnz	1b
+2:	testq	%rsi, %rsi
+	jz	4f
+3:	FIXUP	4f
+	movb	%al, (%rdi)
+	incq	%rdi
+	decq	%rsi
+	jnz	3b
+4:	CLAC
+	movq	%rsi, %rax
+	ret
+	.size	arch_clear_user, . - arch_clear_user
+
+/* long arch_strncpy_from_user(rdi: dst, rsi: src, rdx: n, rcx: *done) */
+	.globl	arch_strncpy_from_user
+	.type	arch_strncpy_from_user, @function
+arch_strncpy_from_user:
+	STAC
+	xorl	%r8d, %r8d
+1:	cmpq	%rdx, %r8
+	je	2f			/* n bytes without a NUL: the answer is n */
+	FIXUP	3f
+	movb	(%rsi,%r8), %al
+	movb	%al, (%rdi,%r8)
+	testb	%al, %al
+	jz	2f
+	incq	%r8
+	jmp	1b
+2:	CLAC
+	movq	%r8, (%rcx)
+	movq	%r8, %rax
+	ret
+3:	CLAC
+	movq	%r8, (%rcx)
+	movq	$-1, %rax
+	ret
+	.size	arch_strncpy_from_user, . - arch_strncpy_from_user
+
+/* bool arch_load_user_u32(rdi: addr, rsi: *value) */
+	.globl	arch_load_user_u32
+	.type	arch_load_user_u32, @function
+arch_load_user_u32:
+	STAC
+	FIXUP	1f
+	movl	(%rdi), %eax
+	CLAC
+	movl	%eax, (%rsi)
+	movl	$1, %eax
+	ret
+1:	CLAC
+	xorl	%eax, %eax
+	ret
+	.size	arch_load_user_u32, . - arch_load_user_u32
+
+/* bool arch_cmpxchg_user_u32(rdi: addr, esi: expected, edx: desired, rcx: *seen) */
+	.globl	arch_cmpxchg_user_u32
+	.type	arch_cmpxchg_user_u32, @function
+arch_cmpxchg_user_u32:
+	STAC
+	movl	%esi, %eax
+	FIXUP	1f
+	lock cmpxchgl %edx, (%rdi)
+	CLAC
+	movl	%eax, (%rcx)
+	movl	$1, %eax
+	ret
+1:	CLAC
+	xorl	%eax, %eax
+	ret
+	.size	arch_cmpxchg_user_u32, . - arch_cmpxchg_user_u32
+
+/* void arch_clear_page(rdi: page), void arch_copy_page(rdi: dst, rsi: src) */
+	.globl	arch_clear_page
+	.type	arch_clear_page, @function
+arch_clear_page:
+	xorl	%eax, %eax
+	movl	$64, %ecx
+1:
+	.set	i, 0
+	.rept	8
+	movq	%rax, i(%rdi)
+	.set	i, i + 8
+	.endr
+	addq	$64, %rdi
+	decl	%ecx
+	jnz	1b
+	ret
+	.size	arch_clear_page, . - arch_clear_page
+
+	.globl	arch_copy_page
+	.type	arch_copy_page, @function
+arch_copy_page:
+	movl	$64, %ecx
+1:
+	.set	i, 0
+	.rept	4
+	movq	i(%rsi), %rax
+	movq	(i + 8)(%rsi), %rdx
+	movq	%rax, i(%rdi)
+	movq	%rdx, (i + 8)(%rdi)
+	.set	i, i + 16
+	.endr
+	addq	$64, %rsi
+	addq	$64, %rdi
+	decl	%ecx
+	jnz	1b
+	ret
+	.size	arch_copy_page, . - arch_copy_page
+
+	.section .note.GNU-stack, "", @progbits
