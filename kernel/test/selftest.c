@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Self-tests, run by the word "selftest" on the command line.
+ */
+#include "kernel/selftest.h"
+
+#include "arch/power.h"
+#include "kernel/log.h"
+#include "kernel/main.h"
+
+#define SELFTEST_STATUS_OK	0x10	/* QEMU exits with 33 */
+#define SELFTEST_STATUS_FAILED	0x11	/* 35 */
+
+static const char *current_test;
+static uint32_t passed, failed;
+static bool current_failed;
+
+extern const struct selftest selftests[], selftests_end[];
+
+void selftest_fail(const char *file, int line, const char *what)
+{
+	log_line(LOG_ERR, "selftest %s: %s:%d: %s", current_test, file, line, what);
+	current_failed = true;
+}
+
+void selftest_run(void)
+{
+	for (const struct selftest *t = selftests; t < selftests_end; t++) {
+		current_test = t->name;
+		current_failed = false;
+		t->run();
+		if (current_failed)
+			failed++;
+		else
+			passed++;
+		log_line(LOG_NOTICE, "selftest %s: %s", t->name, current_failed ? "FAILED" : "ok");
+	}
+	log_line(LOG_NOTICE, "selftest: %u passed, %u failed", passed, failed);
+	arch_power_off(failed ? SELFTEST_STATUS_FAILED : SELFTEST_STATUS_OK);
+}
