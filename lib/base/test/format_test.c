@@ -7,7 +7,7 @@
 #include "unit/unit.h"
 
 int base_vsnprintf(char *dst, size_t size, const char *fmt, va_list args);
-int base_scnprintf(char *dst, size_t size, const char *fmt, ...);
+int scnprintf(char *dst, size_t size, const char *fmt, ...);
 
 static void agree(size_t size, const char *fmt, ...)
 {
@@ -57,9 +57,9 @@ TEST(scnprintf_returns_what_it_wrote)
 {
 	char b[4];
 
-	CHECK_EQ(base_scnprintf(b, sizeof(b), "%s", "abcdef"), 3);
+	CHECK_EQ(scnprintf(b, sizeof(b), "%s", "abcdef"), 3);
 	CHECK_STR(b, "abc");
-	CHECK_EQ(base_scnprintf(b, 0, "abc"), 0);
-	CHECK_EQ(base_scnprintf(b, sizeof(b), "%s", (char *)0), 3);
+	CHECK_EQ(scnprintf(b, 0, "abc"), 0);
+	CHECK_EQ(scnprintf(b, sizeof(b), "%s", (char *)0), 3);
 	CHECK_STR(b, "(nu");
 }

@@ -17,5 +17,3 @@
 #define strcspn base_strcspn
 #define vsnprintf base_vsnprintf
 #define snprintf base_snprintf
-#define vscnprintf base_vscnprintf
-#define scnprintf base_scnprintf

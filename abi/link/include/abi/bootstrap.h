@@ -25,7 +25,10 @@ enum linux_message_kind {
 	LINUX_SETTLED,			/* no payload */
 };
 
-/* Handles of LINUX_START, in this order; one that is not granted is 0. */
+/*
+ * Handles of LINUX_START, in this order.  A message holds only those that are
+ * granted (bit i of linux_start.granted); link_bus_receive() puts each at its place.
+ */
 enum linux_start_handle {
 	LINUX_HANDLE_PROCESS,		/* the personality's own process */
 	LINUX_HANDLE_GROUP,		/* charge everything to it */
@@ -41,7 +44,7 @@ struct linux_start {
 	uint32_t version;		/* 1 */
 	uint64_t initrd_length;		/* bytes, 0: none */
 	uint32_t placement;		/* enum linux_placement */
-	uint32_t pad;
+	uint32_t granted;		/* bit i: handle i of enum linux_start_handle is there */
 	char name[32];			/* of the instance: "main" */
 	char command_line[768];		/* the whole line as the kernel got it */
 };

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instances of components: what they are given, how they start, how they end.
+ *
+ * Everything that belongs to the record (device, DMA memory, link) is made first,
+ * then an incarnation over it.  A failure on the way is logged, and leaves the
+ * instance DEAD with what it has: its client sees a closed link.
+ */
+#include "base/format.h"
+#include "base/string.h"
+#include "init.h"
+#include "rt/log.h"
+#include "rt/process.h"
+
+static struct instance *instance_new(const struct conf_component *c)
+{
+	struct instance *free = NULL;
+	uint32_t number = 0;
+
+	for (size_t i = 0; i < INSTANCES; i++) {
+		struct instance *in = &init.instances[i];
+
+		if (in->state == INSTANCE_EMPTY && !free)
+			free = in;
+		else if (in->conf == c)
+			number++;
+	}
+	if (!free)
+		return NULL;
+	*free = (struct instance){ .conf = c, .number = number };
+	snprintf(free->name, sizeof(free->name), "%s.%u", c->name, number);
+	return free;
+}
+
+/* -- what the record holds ------------------------------------------------------------------ */
+
+static uint64_t control_length(uint32_t queues, uint32_t size)
+{
+	/* The rules of abi/link.h. */
+	uint64_t ring = ALIGN_UP(16ull * size + 4 + 2 * size + 2, 64ull) +
+			ALIGN_UP(4 + 8ull * size + 2, 64ull) +
+			ALIGN_UP(sizeof(struct link_inflight) + 16ull * size, 64ull);
+	uint64_t slots = ALIGN_UP(LINK_RINGS + queues * ring, (uint64_t)K_PAGE_SIZE);
+
+	return ALIGN_UP(slots + (uint64_t)queues * size * LINK_SLOT_SIZE, (uint64_t)K_PAGE_SIZE);
+}
+
+/* Resident memory, in one piece if there is such a piece. */
+static k_status_t make_memory(uint64_t size, k_handle_t *out)
+{
+	k_status_t st = k_memory_create(init.components_group, size,
+					K_MEMORY_RESIDENT | K_MEMORY_CONTIGUOUS, out);
+
+	if (st == K_OK)
+		return st;
+	return k_memory_create(init.components_group, size, K_MEMORY_RESIDENT, out);
+}
+
+static k_status_t make_link(struct instance *in)
+{
+	const struct conf_component *c = in->conf;
+	struct link_header header = {
+		.magic = LINK_MAGIC, .version = LINK_VERSION, .class_id = c->serves,
+		.queue_count = c->queues, .queue_size = c->queue_size, .incarnation = 1,
+	};
+	uint64_t done;
+	k_status_t st;
+
+	in->link = (struct link_geometry){
+		.version = LINK_VERSION, .class_id = c->serves, .queue_count = c->queues,
+		.queue_size = c->queue_size, .data_length = c->data_size,
+	};
+	strlcpy(in->link.name, in->name, sizeof(in->link.name));
+	st = make_memory(control_length(c->queues, c->queue_size), &in->control);
+	if (st == K_OK)
+		st = make_memory(c->data_size, &in->data);
+	if (st == K_OK)
+		st = k_memory_write(in->control, 0, &header, sizeof(header), &done);
+	if (st == K_OK)
+		st = k_bell_create(&in->client_bell);
+	if (st == K_OK)
+		st = k_bell_create(&in->server_bell);
+	return st;
+}
+
+static k_status_t make_record(struct instance *in, const struct component_device *found)
+{
+	k_status_t st = K_OK;
+
+	if (found) {
+		in->found = *found;
+		strlcpy(in->found.desc.name, in->name, sizeof(in->found.desc.name));
+		st = k_device_create(init.handle[K_BOOT_DEVICES], &in->found.desc, &in->device);
+	}
+	if (st == K_OK && (in->conf->needs & CONF_NEEDS_DMA))
+		st = make_memory(in->conf->dma_size, &in->dma);
+	if (st == K_OK && in->conf->serves)
+		st = make_link(in);
+	return st;
+}
+
+/* -- an incarnation ------------------------------------------------------------------------------ */
+
+static void grant_all(struct grants *g, const struct instance *in)
+{
+	const uint32_t shared = K_RIGHT_READ | K_RIGHT_WRITE | K_RIGHT_MAP;
+	const struct conf_component *c = in->conf;
+
+	if (c->needs & CONF_NEEDS_DEVICES)
+		grant(g, COMPONENT_HANDLE_DEVICE, init.handle[K_BOOT_DEVICES], K_RIGHT_READ);
+	else if (c->needs & (CONF_NEEDS_MMIO | CONF_NEEDS_PORTS | CONF_NEEDS_IRQ))
+		grant(g, COMPONENT_HANDLE_DEVICE, in->device, K_RIGHT_READ | K_RIGHT_MANAGE);
+	grant(g, COMPONENT_HANDLE_DMA, in->dma, shared | K_RIGHT_DMA);
+	grant(g, COMPONENT_HANDLE_CONTROL, in->control, shared | K_RIGHT_DMA);
+	grant(g, COMPONENT_HANDLE_DATA, in->data, c->data_mapped ? shared : K_RIGHT_DMA);
+	grant(g, COMPONENT_HANDLE_CLIENT_BELL, in->client_bell, K_RIGHT_SIGNAL);
+	grant(g, COMPONENT_HANDLE_SERVER_BELL, in->server_bell, K_RIGHT_SIGNAL | K_RIGHT_WAIT);
+}
+
+static void fill_start(struct component_start *s, const struct instance *in)
+{
+	const struct k_boot_message *b = &init.boot;
+	char prefix[CONF_NAME + 1];
+
+	*s = (struct component_start){
+		.kind = COMPONENT_START, .version = 1, .incarnation = in->incarnation,
+		.dma_length = in->conf->dma_size, .link = in->link, .device = in->found,
+	};
+	strlcpy(s->name, in->name, sizeof(s->name));
+	if (in->conf->needs & CONF_NEEDS_DEVICES) {
+		s->machine = (struct component_machine){
+			.ecam_base = b->ecam_base, .ecam_first_bus = b->ecam_first_bus,
+			.ecam_last_bus = b->ecam_last_bus, .has_pci = b->has_pci,
+			.has_acpi = b->has_acpi, .has_uart = b->has_uart,
+			.virtio_mmio_base = b->virtio_mmio_base,
+		};
+		option_collect(b->command_line, "virtio_mmio.device=", s->options,
+			       sizeof(s->options));
+		return;
+	}
+	snprintf(prefix, sizeof(prefix), "%s.", in->conf->name);
+	option_collect(b->command_line, prefix, s->options, sizeof(s->options));
+}
+
+static k_status_t send_start(struct instance *in)
+{
+	struct component_start s;
+	struct grants g = { .status = K_OK };
+
+	fill_start(&s, in);
+	grant_all(&g, in);
+	s.granted = g.mask;
+	return grants_send(&g, in->channel, &s, sizeof(s));
+}
+
+static k_status_t start_process(struct instance *in, k_handle_t space, k_handle_t channel)
+{
+	struct k_thread_start start = { 0 };
+	struct image image;
+	k_status_t st = image_load(in->conf->binary, space, 0, &image);
+
+	if (st != K_OK)
+		return st;
+	start.entry = image.entry;
+	start.stack_top = image.stack_top;
+	start.frame = image.frame;
+	strlcpy(start.name, in->name, sizeof(start.name));
+	st = k_process_watch(in->process, init.bell, BIT(in - init.instances));
+	return st == K_OK ? k_process_start(in->process, &start, channel) : st;
+}
+
+static k_status_t incarnate(struct instance *in)
+{
+	k_handle_t space, theirs;
+	k_status_t st;
+
+	in->incarnation++;
+	st = k_process_create(init.components_group, in->name, strlen(in->name), &in->process, &space);
+	if (st != K_OK)
+		return st;
+	st = k_channel_create(&in->channel, &theirs);
+	if (st == K_OK)
+		st = send_start(in);
+	if (st == K_OK)
+		st = start_process(in, space, theirs);
+	rt_close(space);
+	return st;
+}
+
+/* The client fails what is in flight, and what it is asked from now on. */
+static void close_link(struct instance *in)
+{
+	uint32_t closed = LINK_SERVER_CLOSED;
+	uint64_t done;
+
+	if (!in->control)
+		return;
+	(void)!k_memory_write(in->control, offsetof(struct link_header, server_state), &closed,
+			      sizeof(closed), &done);
+	(void)!k_bell_ring(in->client_bell, LINK_BELL_STATE);
+}
+
+void instance_start(const struct conf_component *c, const struct component_device *found)
+{
+	struct instance *in = instance_new(c);
+	k_status_t st;
+
+	if (!in) {
+		rt_log(RT_LOG_ERR, "init: no room for another instance of %s", c->name);
+		return;
+	}
+	if (c->serves && !(in->client = personality_using(c))) {
+		rt_log(RT_LOG_INFO, "init: nobody uses %s", in->name);
+		return;
+	}
+	st = make_record(in, found);
+	if (st == K_OK)
+		st = incarnate(in);
+	in->state = st == K_OK ? INSTANCE_RUNNING : INSTANCE_DEAD;
+	if (st != K_OK) {
+		rt_log(RT_LOG_ERR, "init: cannot start %s: status %d", in->name, st);
+		close_link(in);
+	}
+	if (in->client && in->server_bell)
+		personality_give_link(in->client, in);
+}
+
+void instance_ended(struct instance *in)
+{
+	if (in->state != INSTANCE_RUNNING)
+		return;
+	in->state = INSTANCE_DEAD;
+	post_mortem(in->name, in->process);
+	close_link(in);
+	rt_close(in->process);
+	rt_close(in->channel);
+	in->process = 0;
+	in->channel = 0;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the kernel's boot message to a running system, and then supervision.
+ *
+ * Order: what finds devices first, as others wait for it; the personality next,
+ * which does without devices until they come; everything else as it is found.
+ */
+#include "base/format.h"
+#include "base/string.h"
+#include "init.h"
+#include "rt/log.h"
+#include "rt/process.h"
+
+struct init init;
+
+static void boot_receive(k_handle_t channel)
+{
+	struct k_message m = { .data = (uint64_t)&init.boot, .length = sizeof(init.boot),
+			       .handles = (uint64_t)init.handle, .handle_count = K_BOOT_HANDLES };
+	k_status_t st = k_channel_recv(channel, &m, K_DEADLINE_NEVER);
+
+	if (st != K_OK || m.length != sizeof(init.boot) || m.handle_count < K_BOOT_INITRD)
+		rt_panic("init: no boot message: status %d, %u bytes, %u handles", st, m.length,
+			 m.handle_count);
+	rt_close(channel);
+}
+
+static void bundle_map(void)
+{
+	struct k_map map = {
+		.length = ALIGN_UP(init.boot.bundle_length, (uint64_t)K_PAGE_SIZE),
+		.prot = K_PROT_READ, .max_prot = K_PROT_READ, .flags = K_MAP_SHARED,
+		.memory = init.handle[K_BOOT_BUNDLE],
+	};
+	k_status_t st = k_space_map(0, &map);
+
+	if (st != K_OK)
+		rt_panic("init: cannot map the boot bundle: status %d", st);
+	init.bundle = (const void *)map.addr;
+}
+
+/* system/NAME.conf, where concord.system= gives the name. */
+static void conf_read(void)
+{
+	char name[CONF_NAME] = "default", path[CONF_NAME + 16];
+	struct conf_error error;
+	const void *text;
+	size_t length;
+
+	option_value(init.boot.command_line, "concord.system", name, sizeof(name));
+	snprintf(path, sizeof(path), "system/%s.conf", name);
+	if (!bundle_find(path, &text, &length))
+		rt_panic("init: %s is not in the boot bundle", path);
+	if (!conf_parse(text, length, &init.conf, &error))
+		rt_panic("init: %s:%u: %s", path, error.line, error.text);
+}
+
+static void personalities_prepare(void)
+{
+	char word[16];
+	bool given = option_value(init.boot.command_line, "concord.placement", word, sizeof(word));
+
+	for (uint32_t l = 0; l < init.conf.linux_count; l++) {
+		struct personality *p = &init.personalities[l];
+
+		p->conf = &init.conf.linuxes[l];
+		p->placement = p->conf->placement;
+		if (given && strcmp(word, "kernel") == 0)
+			p->placement = LINUX_PLACEMENT_KERNEL;
+		else if (given && strcmp(word, "process") == 0)
+			p->placement = LINUX_PLACEMENT_PROCESS;
+		else if (given)
+			rt_log(RT_LOG_WARNING, "init: concord.placement is \"kernel\" or \"process\"");
+	}
+}
+
+static void groups_make(void)
+{
+	struct k_group_limits limits = { .cpu_weight = 1024, .flags = K_GROUP_RESERVE };
+	k_status_t st = k_group_create(init.handle[K_BOOT_GROUP], &limits, &init.components_group);
+
+	if (st != K_OK)
+		rt_panic("init: cannot make a group: status %d", st);
+}
+
+/* Components that wait for no device; "devices" also talks to us. */
+static void components_start(void)
+{
+	for (uint32_t i = 0; i < init.conf.component_count; i++) {
+		const struct conf_component *c = &init.conf.components[i];
+
+		if (c->match_count)
+			continue;
+		instance_start(c, NULL);
+		for (size_t k = 0; k < INSTANCES; k++) {
+			struct instance *in = &init.instances[k];
+
+			if (in->conf != c || !(c->needs & CONF_NEEDS_DEVICES) || !in->channel)
+				continue;
+			init.devices_channel = in->channel;
+			if (k_channel_watch(in->channel, init.bell, BIT(BELL_DEVICES)) != K_OK)
+				rt_log(RT_LOG_ERR, "init: cannot listen to %s", in->name);
+		}
+	}
+}
+
+static void device_found(const struct component_device *d)
+{
+	const struct conf_component *c = conf_match(&init.conf, d);
+
+	if (c)
+		instance_start(c, d);
+	else
+		rt_log(RT_LOG_DEBUG, "init: no component for bus %u device %04x:%04x", d->bus,
+		       d->vendor, d->device);
+}
+
+static void all_found(void)
+{
+	for (uint32_t l = 0; l < init.conf.linux_count; l++)
+		personality_settled(&init.personalities[l]);
+}
+
+static void devices_message(void)
+{
+	for (;;) {
+		struct component_device d = { 0 };
+		k_handle_t handles[K_MESSAGE_MAX_HANDLES];
+		struct k_message m = { .data = (uint64_t)&d, .length = sizeof(d),
+				       .handles = (uint64_t)handles,
+				       .handle_count = K_MESSAGE_MAX_HANDLES };
+
+		if (!init.devices_channel ||
+		    k_channel_recv(init.devices_channel, &m, 0) != K_OK)
+			return;
+		for (uint32_t i = 0; i < m.handle_count; i++)
+			rt_close(handles[i]);
+		if (m.length == sizeof(d) && d.kind == COMPONENT_DEVICE)
+			device_found(&d);
+		else if (m.length >= 4 && d.kind == COMPONENT_DEVICES_SETTLED)
+			all_found();
+	}
+}
+
+static void ended(struct instance *in)
+{
+	if (in->channel == init.devices_channel && in->state == INSTANCE_RUNNING) {
+		devices_message();
+		init.devices_channel = 0;
+	}
+	instance_ended(in);
+}
+
+static void dispatch(uint64_t bits)
+{
+	if (bits & BIT(BELL_DEVICES))
+		devices_message();
+	for (size_t i = 0; i < INSTANCES; i++)
+		if (bits & BIT(i))
+			ended(&init.instances[i]);
+	for (uint32_t l = 0; l < init.conf.linux_count; l++)
+		if (bits & BIT(BELL_LINUX + l))
+			personality_ended(&init.personalities[l]);
+}
+
+int rt_main(k_handle_t bootstrap)
+{
+	boot_receive(bootstrap);
+	bundle_map();
+	conf_read();
+	if (k_bell_create(&init.bell) != K_OK)
+		rt_panic("init: cannot make a bell");
+	groups_make();
+	personalities_prepare();
+	components_start();
+	for (uint32_t l = 0; l < init.conf.linux_count; l++)
+		personality_start(&init.personalities[l]);
+	for (;;) {
+		uint64_t bits = 0;
+		k_status_t st = k_bell_wait(init.bell, ~0ull, K_DEADLINE_NEVER, 0, &bits);
+
+		if (st != K_OK)
+			rt_panic("init: cannot wait: status %d", st);
+		dispatch(bits);
+	}
+}
