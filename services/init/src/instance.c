@@ -11,6 +11,7 @@
 #include "init.h"
 #include "rt/log.h"
 #include "rt/process.h"
+#include "virtio/link_layout.h"
 
 static struct instance *instance_new(const struct conf_component *c)
 {
@@ -34,17 +35,6 @@ static struct instance *instance_new(const struct conf_component *c)
 
 /* -- what the record holds ------------------------------------------------------------------ */
 
-static uint64_t control_length(uint32_t queues, uint32_t size)
-{
-	/* The rules of abi/link.h. */
-	uint64_t ring = ALIGN_UP(16ull * size + 4 + 2 * size + 2, 64ull) +
-			ALIGN_UP(4 + 8ull * size + 2, 64ull) +
-			ALIGN_UP(sizeof(struct link_inflight) + 16ull * size, 64ull);
-	uint64_t slots = ALIGN_UP(LINK_RINGS + queues * ring, (uint64_t)K_PAGE_SIZE);
-
-	return ALIGN_UP(slots + (uint64_t)queues * size * LINK_SLOT_SIZE, (uint64_t)K_PAGE_SIZE);
-}
-
 /* Resident memory, in one piece if there is such a piece. */
 static k_status_t make_memory(uint64_t size, k_handle_t *out)
 {
@@ -63,6 +53,7 @@ static k_status_t make_link(struct instance *in)
 		.magic = LINK_MAGIC, .version = LINK_VERSION, .class_id = c->serves,
 		.queue_count = c->queues, .queue_size = c->queue_size, .incarnation = 1,
 	};
+	struct link_layout layout;
 	uint64_t done;
 	k_status_t st;
 
@@ -71,7 +62,9 @@ static k_status_t make_link(struct instance *in)
 		.queue_size = c->queue_size, .data_length = c->data_size,
 	};
 	strlcpy(in->link.name, in->name, sizeof(in->link.name));
-	st = make_memory(control_length(c->queues, c->queue_size), &in->control);
+	if (!link_layout_make(&in->link, &layout))
+		return K_ERR_BAD_ARGUMENT;
+	st = make_memory(layout.length, &in->control);
 	if (st == K_OK)
 		st = make_memory(c->data_size, &in->data);
 	if (st == K_OK)
@@ -101,6 +94,36 @@ static k_status_t make_record(struct instance *in, const struct component_device
 
 /* -- an incarnation ------------------------------------------------------------------------------ */
 
+/*
+ * QEMU's microvm has 24 register files of 512 bytes with ACPI, else 8.  "devices"
+ * looks at them through a device of their own, which is gone once it has closed it,
+ * so that drivers can get the parts.
+ */
+static uint64_t window_length(void)
+{
+	uint64_t files = init.boot.has_acpi ? 24 : 8;
+
+	return init.boot.virtio_mmio_base ? ALIGN_UP(files * 512, (uint64_t)K_PAGE_SIZE) : 0;
+}
+
+static void grant_window(struct grants *g)
+{
+	struct k_device_desc desc = {
+		.kind = K_DEVICE_MMIO, .base = init.boot.virtio_mmio_base,
+		.length = window_length(), .irq = ~0u, .name = "virtio-mmio window",
+	};
+	k_handle_t window;
+
+	if (!desc.length)
+		return;
+	if (k_device_create(init.handle[K_BOOT_DEVICES], &desc, &window) != K_OK) {
+		rt_log(RT_LOG_ERR, "init: no virtio-mmio window at %lx", desc.base);
+		return;
+	}
+	grant(g, COMPONENT_HANDLE_WINDOW, window, K_RIGHT_READ | K_RIGHT_MANAGE);
+	rt_close(window);
+}
+
 static void grant_all(struct grants *g, const struct instance *in)
 {
 	const uint32_t shared = K_RIGHT_READ | K_RIGHT_WRITE | K_RIGHT_MAP;
@@ -115,6 +138,8 @@ static void grant_all(struct grants *g, const struct instance *in)
 	grant(g, COMPONENT_HANDLE_DATA, in->data, c->data_mapped ? shared : K_RIGHT_DMA);
 	grant(g, COMPONENT_HANDLE_CLIENT_BELL, in->client_bell, K_RIGHT_SIGNAL);
 	grant(g, COMPONENT_HANDLE_SERVER_BELL, in->server_bell, K_RIGHT_SIGNAL | K_RIGHT_WAIT);
+	if (c->needs & CONF_NEEDS_DEVICES)
+		grant_window(g);
 }
 
 static void fill_start(struct component_start *s, const struct instance *in)
@@ -133,6 +158,7 @@ static void fill_start(struct component_start *s, const struct instance *in)
 			.ecam_last_bus = b->ecam_last_bus, .has_pci = b->has_pci,
 			.has_acpi = b->has_acpi, .has_uart = b->has_uart,
 			.virtio_mmio_base = b->virtio_mmio_base,
+			.virtio_mmio_length = window_length(),
 		};
 		option_collect(b->command_line, "virtio_mmio.device=", s->options,
 			       sizeof(s->options));

@@ -28,6 +28,7 @@ enum component_handle {
 	COMPONENT_HANDLE_DATA,		/* DMA; with "data mapped" READ WRITE MAP too */
 	COMPONENT_HANDLE_CLIENT_BELL,	/* SIGNAL */
 	COMPONENT_HANDLE_SERVER_BELL,	/* WAIT SIGNAL (interrupts ring it too) */
+	COMPONENT_HANDLE_WINDOW,	/* of "devices": the virtio-mmio window, to look at; READ MANAGE */
 	COMPONENT_START_HANDLES
 };
 
@@ -39,6 +40,7 @@ struct component_machine {
 	uint32_t has_uart;		/* bit n: COM(n+1) */
 	uint32_t pad;
 	uint64_t virtio_mmio_base;	/* or 0 */
+	uint64_t virtio_mmio_length;	/* whole pages */
 };
 
 /* How a device was found: which match of a description can name it. */

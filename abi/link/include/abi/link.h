@@ -20,8 +20,7 @@
  *
  *   0				struct link_header		one page
  *   LINK_RINGS + i * S		queue i, where S = ALIGN(16q + 4 + 2q + 2, 64)
- *				+ ALIGN(4 + 8q + 2, 64) + ALIGN(sizeof(struct
- *				link_inflight) + 16q, 64):
+ *				+ ALIGN(4 + 8q + 2, 64) + ALIGN(16 + 16q, 64):
  *				  +0	descriptors, 16 bytes each, then the available ring
  *				  then	the used ring, aligned to 64
  *				  then	struct link_inflight and its q records

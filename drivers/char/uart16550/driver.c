@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 16550A serial port, as a console without multiport: queue 0 to the client,
+ * queue 1 from it.  Registers: National Semiconductor PC16550D, 8.
+ *
+ * Output: bytes of the current chain go out FIFO by FIFO while the transmitter is
+ * empty; when it is not, its interrupt goes on.  Input: bytes go into the client's
+ * buffers; while there are none, the receiver's interrupt is off and bytes stay in
+ * the FIFO, which an emulated port's sender notices.
+ */
+#include "base/util.h"
+#include "drv/drv.h"
+#include "rt/log.h"
+
+enum { RX, TX };			/* queues of the link */
+enum { RBR = 0, THR = 0, IER = 1, IIR = 2, FCR = 2, LCR = 3, MCR = 4, LSR = 5 };
+enum { IER_RX = 1, IER_TX = 2 };
+enum { IIR_NONE = 1 };
+enum { FCR_ENABLE = 1, FCR_CLEAR_RX = 2, FCR_CLEAR_TX = 4, FCR_TRIGGER_8 = 0x80 };
+enum { LCR_8N1 = 3 };
+enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT2 = 8 };	/* OUT2 gates the interrupt line */
+enum { LSR_DATA = 1, LSR_TX_EMPTY = 0x20 };
+enum { FIFO = 16 };
+
+/* A chain being worked on: where in it we are. */
+struct cursor {
+	struct vq_segment segments[LINK_QUEUE_SIZE_MAX];
+	struct vq_chain chain;
+	bool busy;
+	uint32_t segment, offset;	/* next byte */
+	uint32_t done;			/* bytes in all */
+};
+
+static struct cursor rx, tx;
+static uint8_t ier;
+
+static uint8_t port_in(struct drv *d, uint32_t reg)
+{
+	uint64_t v = 0xff;
+
+	(void)!k_device_port_read(d->device, reg, 1, &v);
+	return (uint8_t)v;
+}
+
+static void port_out(struct drv *d, uint32_t reg, uint8_t v)
+{
+	(void)!k_device_port_write(d->device, reg, 1, v);
+}
+
+static void set_ier(struct drv *d, uint8_t want)
+{
+	if (ier == want)
+		return;
+	ier = want;
+	port_out(d, IER, want);
+}
+
+/* -- chains ---------------------------------------------------------------------------------- */
+
+/* Have a chain to work on; false: there is none.  Its pieces are checked when they are used. */
+static bool cursor_take(struct drv *d, struct cursor *c, uint32_t queue)
+{
+	if (c->busy)
+		return true;
+	c->chain.segments = c->segments;
+	if (!vq_device_take(&d->queue[queue], &c->chain))
+		return false;
+	c->busy = true;
+	c->segment = 0;
+	c->offset = 0;
+	c->done = 0;
+	return true;
+}
+
+/* The rest of the current piece in the wanted direction; NULL: the chain is used up. */
+static uint8_t *cursor_piece(struct drv *d, struct cursor *c, bool device_writes, uint32_t *n)
+{
+	for (; c->segment < c->chain.count; c->segment++, c->offset = 0) {
+		struct vq_segment *s = &c->segments[c->segment];
+		uint8_t *p;
+
+		if (s->device_writes != device_writes || c->offset == s->len)
+			continue;
+		p = drv_pointer(d, s->addr, s->len);
+		if (!p) {
+			drv_break(d, "address outside of the link");
+			return NULL;
+		}
+		*n = s->len - c->offset;
+		return p + c->offset;
+	}
+	return NULL;
+}
+
+static void cursor_advance(struct cursor *c, uint32_t n)
+{
+	c->offset += n;
+	c->done += n;
+}
+
+static void cursor_answer(struct drv *d, struct cursor *c, uint32_t queue, uint32_t written)
+{
+	vq_device_answer(&d->queue[queue], c->chain.head, written);
+	c->busy = false;
+}
+
+/* -- output ------------------------------------------------------------------------------------- */
+
+static void send(struct drv *d)
+{
+	bool waiting = false;
+
+	while (!waiting && !d->broken && cursor_take(d, &tx, TX)) {
+		uint32_t n;
+		uint8_t *p = cursor_piece(d, &tx, false, &n);
+
+		if (!p) {
+			cursor_answer(d, &tx, TX, 0);
+			continue;
+		}
+		if (!(port_in(d, LSR) & LSR_TX_EMPTY)) {
+			waiting = true;
+			break;
+		}
+		n = MIN(n, (uint32_t)FIFO);
+		(void)!k_device_port_write_bytes(d->device, THR, p, n);
+		cursor_advance(&tx, n);
+	}
+	drv_publish(d, TX);
+	set_ier(d, waiting ? ier | IER_TX : ier & (uint8_t)~IER_TX);
+}
+
+/* -- input --------------------------------------------------------------------------------------- */
+
+static void receive(struct drv *d)
+{
+	bool room = true;
+
+	while (!d->broken && (port_in(d, LSR) & LSR_DATA)) {
+		uint8_t *p = NULL;
+		uint32_t n;
+
+		while (!p && cursor_take(d, &rx, RX)) {
+			p = cursor_piece(d, &rx, true, &n);
+			if (!p)
+				cursor_answer(d, &rx, RX, rx.done);
+			if (d->broken)
+				return;
+		}
+		room = p != NULL;
+		if (!room)
+			break;
+		*p = port_in(d, RBR);
+		cursor_advance(&rx, 1);
+	}
+	if (rx.busy && rx.done)
+		cursor_answer(d, &rx, RX, rx.done);
+	drv_publish(d, RX);
+	set_ier(d, room ? ier | IER_RX : ier & (uint8_t)~IER_RX);
+}
+
+/* -- the runtime's callbacks ------------------------------------------------------------------------ */
+
+static void on_queue(struct drv *d, uint32_t queue)
+{
+	if (queue == TX)
+		send(d);
+	else
+		receive(d);
+}
+
+/* The line is edge-triggered: it has to be seen inactive once before the next edge. */
+static void on_irq(struct drv *d, uint32_t index)
+{
+	for (int rounds = 0; rounds < 64 && !(port_in(d, IIR) & IIR_NONE); rounds++) {
+		if (!d->open || d->broken) {
+			set_ier(d, 0);
+			return;
+		}
+		receive(d);
+		send(d);
+	}
+}
+
+static k_status_t start(struct drv *d)
+{
+	static const uint8_t config[12] = { 0 };	/* size unknown, one port */
+
+	drv_offer(d, 0);
+	drv_config(d, config, sizeof(config));
+	port_out(d, IER, 0);
+	port_out(d, LCR, LCR_8N1);
+	port_out(d, FCR, FCR_ENABLE | FCR_TRIGGER_8);	/* clears nothing: early input stays */
+	port_out(d, MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
+	return drv_irq_bind(d, 0);
+}
+
+const struct driver driver = { .start = start, .queue = on_queue, .irq = on_irq };

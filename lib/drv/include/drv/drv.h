@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The driver runtime: it owns the loop, a driver fills in callbacks.
+ *
+ * A driver is a process with one device and one link that it serves.  Its runtime
+ * receives what init grants (abi/component.h), maps what is to be mapped, and calls
+ * driver.start().  After that the link is READY, and callbacks come one at a time:
+ *
+ *	queue	the client made chains available in a queue
+ *	irq	an interrupt that was bound came; acknowledged afterwards by the runtime
+ *	opened	the client chose its features (d->features)
+ *
+ * The link's server bell carries all of it, so one thread waits in one place.
+ * A client that breaks the protocol gets drv_break(): its link is BROKEN from then
+ * on and the device is left alone.
+ */
+#pragma once
+
+#include "abi/calls.h"
+#include "abi/component.h"
+#include "virtio/link_layout.h"
+
+enum { DRV_IRQS = 8 };
+
+struct drv {
+	/* Constant from start on. */
+	struct component_start start;
+	k_handle_t device, channel, client_bell, bell;
+	k_handle_t dma_memory, control_memory, data_memory;
+	struct link_layout layout;
+	void *control;			/* the link's control memory */
+	void *data;			/* the link's payload, or NULL: not mapped */
+	void *dma;			/* memory of "needs dma", or NULL */
+	/* Bus addresses of their pages; NULL until drv_dma_map(). */
+	uint64_t *control_bus, *data_bus, *dma_bus;
+
+	/* The loop's. */
+	struct vq_device queue[LINK_QUEUES_MAX];
+	bool open;			/* the client has chosen */
+	uint64_t features;		/* what the client chose */
+	uint64_t offered;
+	bool broken;
+	uint32_t irqs_bound;		/* mask */
+
+	void *driver;			/* the driver's own */
+};
+
+struct driver {
+	/* Find and prepare the device, set drv_offer(), drv_config().  Not OK: the process ends. */
+	k_status_t (*start)(struct drv *d);
+	void (*queue)(struct drv *d, uint32_t queue);
+	void (*irq)(struct drv *d, uint32_t index);
+	void (*opened)(struct drv *d);	/* may be NULL */
+};
+
+/* Defined by each driver. */
+extern const struct driver driver;
+
+/* -- for start() -------------------------------------------------------------------------- */
+
+/* virtio feature bits that the link offers. */
+void drv_offer(struct drv *d, uint64_t features);
+/* The device's configuration space as the client sees it, also later when it changes. */
+void drv_config(struct drv *d, const void *config, size_t n);
+k_status_t drv_irq_bind(struct drv *d, uint32_t index);
+/* Make link and DMA memory reachable for the device: fills the *_bus arrays. */
+k_status_t drv_dma_map(struct drv *d);
+
+/* -- chains of the link ---------------------------------------------------------------------- */
+
+/*
+ * A pointer to [@addr, @addr + @n) of link memory; NULL if that is not all in the
+ * slots of the control memory or in mapped data.
+ */
+void *drv_pointer(struct drv *d, uint64_t addr, uint64_t n);
+/*
+ * Turn a piece of link memory into pieces of bus addresses, at most @max; 0: it is
+ * not all in the slots or in the data.
+ */
+unsigned int drv_bus_segments(struct drv *d, const struct vq_segment *s, struct vq_segment *out,
+			      unsigned int max);
+
+/* Show the client what was answered in @queue, and ring its bell if it wants that. */
+void drv_publish(struct drv *d, uint32_t queue);
+/* The client broke the protocol. */
+void drv_break(struct drv *d, const char *why);
+
+/* Log with the instance's name before it. */
+void drv_log(struct drv *d, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
