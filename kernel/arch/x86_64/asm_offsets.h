@@ -72,3 +72,5 @@
 
 #define USER_SYSCALL		1		/* K_USER_SYSCALL */
 #define FRAME_FLAG_SYSCALL_REGS	1		/* K_FRAME_SYSCALL_REGS */
+
+#define TRAMPOLINE_ADDRESS	0x8000		/* conventional memory that the allocator leaves alone */

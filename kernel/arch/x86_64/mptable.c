@@ -114,7 +114,8 @@ bool x86_mptable_init(struct boot_info *boot)
 		boot->lapic_base = h->lapic;
 	p = (const uint8_t *)(h + 1);
 	end = (const uint8_t *)h + h->length;
-	for (uint16_t i = 0; i < h->entries && p < end; i++) {
+	/* By length: QEMU's firmware for microvm leaves the number of entries 0. */
+	while (p < end) {
 		size_t size = p[0] == 0 ? 20 : 8;
 
 		if (p + size > end)

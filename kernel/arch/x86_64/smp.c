@@ -23,7 +23,7 @@
 #include "kernel/sched.h"
 #include "kernel/time.h"
 
-#define TRAMPOLINE_PAGE 8u		/* physical 0x8000: conventional memory, not the allocator's */
+#define TRAMPOLINE_PAGE (TRAMPOLINE_ADDRESS >> K_PAGE_SHIFT)
 
 struct cpu x86_boot_cpu __attribute__((aligned(4096)));
 struct cpu *cpus[MAX_CPUS] = { &x86_boot_cpu };

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where another processor starts: real mode, at a page below 1 MiB that this code
- * was copied to (cs = page << 8).  Position independent within the page.  Behind the
+ * Where the other processors start: real mode, at TRAMPOLINE_ADDRESS, where this code
+ * was copied to.  All run it at the same time, so it writes nothing.  Behind the
  * code lies struct trampoline_data (smp.c):
  *
  *	root (4 bytes), pad, entry (8), stacks (8 for each CPU number), APIC numbers (4 each)
  */
-#define DATA(x)		(x86_trampoline_end - x86_trampoline + (x))
+#include "asm_offsets.h"
+
+#define AT(label)	(TRAMPOLINE_ADDRESS + (label) - x86_trampoline)
 
 	.section .rodata
 	.globl	x86_trampoline, x86_trampoline_end
@@ -16,25 +18,18 @@ x86_trampoline:
 	cld
 	movw	%cs, %ax
 	movw	%ax, %ds
-	xorl	%ebx, %ebx
-	movw	%ax, %bx
-	shll	$4, %ebx			/* ebx: linear address of this page */
-	leal	(gdt - x86_trampoline)(%ebx), %eax
-	movl	%eax, (gdt_pointer + 2 - x86_trampoline)
-	leal	(protected - x86_trampoline)(%ebx), %eax
-	movl	%eax, (far_pointer - x86_trampoline)
 	lgdtl	(gdt_pointer - x86_trampoline)
 	movl	%cr0, %eax
 	orl	$1, %eax
 	movl	%eax, %cr0
-	ljmpl	*(far_pointer - x86_trampoline)
+	ljmpl	$8, $AT(protected)
 
 	.code32
 protected:
 	movw	$0x10, %ax
 	movw	%ax, %ds
 	movw	%ax, %ss
-	movl	DATA(0)(%ebx), %eax
+	movl	AT(x86_trampoline_end), %eax
 	movl	%eax, %cr3
 	movl	%cr4, %eax
 	orl	$0x20, %eax
@@ -47,19 +42,15 @@ protected:
 	andl	$0x9fffffff, %eax		/* caches on */
 	orl	$0x80010001, %eax
 	movl	%eax, %cr0
-	leal	(long_mode - x86_trampoline)(%ebx), %eax
-	movl	%eax, (far_pointer - x86_trampoline)(%ebx)
-	movw	$0x18, (far_pointer + 4 - x86_trampoline)(%ebx)
-	ljmp	*(far_pointer - x86_trampoline)(%ebx)
+	ljmp	$0x18, $AT(long_mode)
 
 	.code64
 long_mode:
-	movl	%ebx, %r8d
 	movl	$1, %eax
 	cpuid
 	shrl	$24, %ebx
 	movl	%ebx, %edi			/* APIC number */
-	leaq	(x86_trampoline_end - x86_trampoline)(%r8), %rsi
+	movl	$AT(x86_trampoline_end), %esi
 	xorl	%ecx, %ecx
 1:	incl	%ecx
 	cmpl	$64, %ecx
@@ -86,10 +77,7 @@ gdt:
 	.quad	0x00af9b000000ffff
 gdt_pointer:
 	.word	. - gdt - 1
-	.long	0
-far_pointer:
-	.long	0
-	.word	8
+	.long	AT(gdt)
 	.balign	8
 x86_trampoline_end:
 
