@@ -51,20 +51,21 @@ void reap_list_put(struct reap_list *list)
 	reap_list_drop(list);
 }
 
-k_status_t backing_create(struct reap_list *list, struct memory *memory, uint64_t cookie,
-			  struct backing **out)
+k_status_t backing_create(struct reap_list *list, struct group *group, struct memory *memory,
+			  uint64_t cookie, struct backing **out)
 {
 	struct backing *b = kmem_zalloc(&backing_cache);
 	k_status_t st;
 
 	if (!b)
 		return K_ERR_NO_MEMORY;
-	st = object_init(&b->object, K_TYPE_BACKING, memory->object.group, sizeof(*b));
+	st = object_init(&b->object, K_TYPE_BACKING, group, sizeof(*b));
 	if (st != K_OK) {
 		kmem_free(&backing_cache, b);
 		return st;
 	}
-	object_get(&memory->object);
+	if (memory)
+		object_get(&memory->object);
 	atomic_fetch_add(&list->refs, 1);
 	b->memory = memory;
 	b->cookie = cookie;
@@ -78,7 +79,8 @@ void backing_destroy(struct object *object)
 {
 	struct backing *b = container_of(object, struct backing, object);
 
-	object_put(&b->memory->object);
+	if (b->memory)
+		object_put(&b->memory->object);
 	reap_list_drop(b->list);
 	kmem_free(&backing_cache, b);
 }

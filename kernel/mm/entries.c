@@ -62,14 +62,12 @@ void space_zap(struct space *space, struct region *region, uint64_t start, uint6
 void space_reprotect(struct space *space, struct region *region, uint64_t start, uint64_t end,
 		     struct tlb_batch *batch)
 {
-	uint32_t prot = region->prot & ~K_PROT_WRITE;
-
 	for_each_entry(space, va, pte, start, end) {
 		arch_pte_t old = *pte, new;
 
 		if (!old)
 			continue;
-		new = arch_pte_set_prot(old, entry_may_write(region, old) ? region->prot : prot);
+		new = arch_pte_set_prot(old, entry_prot(region, entry_may_write(region, old)));
 		if (new == old)
 			continue;
 		pte_set(pte, new);

@@ -23,12 +23,6 @@
 
 #define AROUND_PAGES	16u
 
-/* The rights of an entry: the region's, without writing unless @write. */
-static uint32_t entry_prot(const struct region *r, bool write)
-{
-	return write ? r->prot : r->prot & ~K_PROT_WRITE;
-}
-
 static void count_new(struct space *space, uint64_t *counter, uint64_t n)
 {
 	*counter += n;

@@ -152,7 +152,16 @@ k_status_t space_unmap_locked(struct space *space, uint64_t start, uint64_t end,
 
 /* -- entries.c: the entries of a region; space->lock held -------------------------------------------- */
 
-/* Whether an access with @prot may be let through for what the entry maps now. */
+/* The rights of an entry: the region's, without writing unless @write.  What may be accessed at
+ * all may be read: the hardware knows no write-only pages. */
+static inline uint32_t entry_prot(const struct region *r, bool write)
+{
+	if (!r->prot)
+		return 0;
+	return K_PROT_READ | (write ? r->prot : r->prot & ~K_PROT_WRITE);
+}
+
+/* Whether the region may write to what the entry maps, without another fault. */
 bool entry_may_write(const struct region *region, arch_pte_t pte);
 
 /* Edit the entries of [start, end), a part of @region.  Without @batch nobody uses the space. */

@@ -14,6 +14,7 @@
 
 #include "arch/mmu.h"
 #include "base/string.h"
+#include "kernel/panic.h"
 #include "mm_priv.h"
 
 #define TOP		(ARCH_LEVELS - 1u)

@@ -43,7 +43,7 @@ struct backing {
 	struct object object;
 
 	/* Constant. */
-	struct memory *memory;		/* holds a reference */
+	struct memory *memory;		/* holds a reference; NULL: maps zeros, privately */
 	uint64_t cookie;
 	struct reap_list *list;		/* holds a reference */
 
@@ -52,8 +52,8 @@ struct backing {
 	struct list reap_link;		/* list->lock */
 };
 
-k_status_t backing_create(struct reap_list *list, struct memory *memory, uint64_t cookie,
-			  struct backing **out) __attribute__((warn_unused_result));
+k_status_t backing_create(struct reap_list *list, struct group *group, struct memory *memory,
+			  uint64_t cookie, struct backing **out) __attribute__((warn_unused_result));
 void backing_destroy(struct object *object);
 
 /* A region is to be mapped through the backing.  CLOSED: it is dead. */
