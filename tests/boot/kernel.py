@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What a kernel does from the loader's jump to the first program, and when it cannot get there."""
 
-from concord import qemu
+import io
+
+from concord import cpio, kernels, places, qemu
 from concord.scenario import Failed, boot
 
 HELLO = """#!/bin/sh
@@ -53,6 +55,20 @@ def archives_after_one_another_are_one_initramfs(lab):
 @boot()
 def microvm_boots(lab):
     lab.expect_boot(hello(lab, machine="microvm"), SAYS, seconds=60)
+
+
+@boot()
+def linux_boot_protocol_works(lab):
+    """The 64-bit entry that Firecracker and others use, by a loader of ours."""
+    stream = io.BytesIO()
+    archive = cpio.Archive(stream)
+    archive.file("kernel", lab.elf())
+    archive.file("initrd", lab.initramfs(HELLO, gzip=True).read_bytes())
+    archive.close()
+    loader = kernels.Kernel(places.BUILD / "tests/boot/loader/linux-loader", False)
+    machine = lab.machine(["panic=-1", "--", "by", "loader"], kernel=loader,
+                          initrd=lab.file("module", stream.getvalue()))
+    lab.expect_boot(machine, SAYS + " by loader", status=0)
 
 
 @boot(when=lambda c: once(c) and not c.kernel)

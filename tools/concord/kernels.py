@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Which kernel to boot: ours, a file, or one of Debian's."""
 
+import lzma
 import re
 import shutil
 import struct
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import apt, places, say
+from . import apt, places, say, scenario
 
 DEBIAN = {"debian": "linux-image-amd64", "debian-cloud": "linux-image-cloud-amd64"}
 
@@ -56,6 +58,22 @@ def _is_linux_elf(path):
                 return True
             tail = block[-64:]
     return False
+
+
+def uncompressed(kernel):
+    """The ELF file of a kernel; a bzImage has it as a payload, compressed."""
+    data = Path(kernel.path).read_bytes()
+    if data[:4] == b"\x7fELF":
+        return data
+    (sectors,) = struct.unpack_from("<B", data, 0x1f1)
+    offset, length = struct.unpack_from("<II", data, 0x248)
+    payload = data[((sectors or 4) + 1) * 512 + offset:][:length]
+    if payload[:6] == b"\xfd7zXZ\0":
+        return lzma.LZMADecompressor().decompress(payload)
+    if payload[:4] == b"\x02!L\x18" and shutil.which("lz4"):
+        # The last 4 bytes are the size and no part of the frame: lz4 complains and is right.
+        return subprocess.run(["lz4", "-dc"], input=payload[:-4], capture_output=True).stdout
+    raise scenario.Skip(f"nothing here decompresses {kernel.path.name}")
 
 
 def find(name):

@@ -75,6 +75,10 @@ class Lab:
         archive.close()
         return self.file("initramfs.cpio" + (".gz" if gzip else ""), stream.getvalue(), gzip)
 
+    def elf(self):
+        """The kernel under test as an ELF file's bytes; out of the bzImage, for Linux."""
+        return kernels.uncompressed(self.kernel)
+
     def file(self, name, data, gzip=False):
         path = self.folder / name
         if gzip:
