@@ -2,6 +2,7 @@
 """`./concord test`: find the tests, run them, count.
 
   unit    tests of the parts, on the host, with sanitizers (meson test --suite unit)
+  build   both compilers, with warnings as errors
   linux   tests/linux: each case on this machine's Linux, then on the kernel under test
   apps    tests/apps: programs of the default image
   boot    tests/boot: booting, the command line, hostile images
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 
 from . import build, image, initrd, kernels, lab, places, qemu, runner, say, scenario
 
-SUITES = ("unit", "linux", "boot", "apps")
+SUITES = ("unit", "build", "linux", "boot", "apps")
 PROGRAM_SECONDS = 180       # for one test program with all its cases
 BOOT_SECONDS = 60
 
@@ -172,6 +173,25 @@ def run_unit(report):
         else:
             tail = (test.get("stdout", "") + test.get("stderr", "")).splitlines()[-40:]
             report.fail(name, "\n".join([test["result"], *tail]))
+
+
+# Both compilers.
+
+def run_build(report, selection):
+    for compiler in ("gcc", "clang"):
+        name = f"build/{compiler}"
+        if not selection.has(name):
+            continue
+        report.heading(f"the build with {compiler}, warnings as errors")
+        folder = places.BUILD.with_name(places.BUILD.name + f"-{compiler}")
+        try:
+            if not (folder / "build.ninja").exists():
+                say.run(["env", f"CC={compiler}", "meson", "setup", "--werror", folder, places.ROOT],
+                        f"meson setup with {compiler}")
+            say.run(["ninja", "-C", folder], f"the build with {compiler}")
+            report.ok(name)
+        except say.Failure as failure:
+            report.fail(name, str(failure))
 
 
 # Linux-behaviour tests.
@@ -355,8 +375,14 @@ def run_boot(report, configurations, selection, depth):
              if selection.has(test.name) and (depth == "full" or not test.full)]
     for configuration in configurations:
         ours = [test for test in tests if test.when(configuration)]
-        if ours:
-            report.heading(f"boot tests [{configuration}]")
+        if not ours:
+            continue
+        report.heading(f"boot tests [{configuration}]")
+        if not selection.names:
+            # A kernel that boots nothing would fail each of these by a timeout.
+            with GuestKeeper(machine_for(configuration, image.make()), configuration) as keeper:
+                if not boots(report, keeper, "boot"):
+                    continue
         for test in ours:
             with lab.Lab(configuration, image.make(test.image), test.seconds) as bench:
                 verdict_of(report, f"{test.name} [{configuration}]",
@@ -375,6 +401,8 @@ def main(names, depth, kernel):
     try:
         if selection.has("unit") and kernel is None:
             run_unit(report)
+        if selection.has("build") and kernel is None and (depth != "quick" or names):
+            run_build(report, selection)
         if selection.has("linux"):
             run_linux(report, configurations, selection)
         if selection.has("boot"):
