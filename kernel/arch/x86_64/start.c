@@ -18,6 +18,7 @@
 #include "kernel/time.h"
 
 struct boot_info boot_info;
+extern const char boot_bundle_start[], boot_bundle_end[];	/* the section .bundle */
 
 static struct thread boot_thread;		/* becomes the idle thread of CPU 0 */
 char boot_stack[KSTACK_SIZE] __attribute__((aligned(KSTACK_SIZE)));
@@ -64,6 +65,8 @@ void x86_start(enum boot_protocol protocol, uint64_t info)
 	problem = boot_info_read(&boot_info, &memory, protocol, info);
 	if (problem)
 		panic("boot: %s", problem);
+	boot_info.bundle = &boot_bundle_start[0];
+	boot_info.bundle_length = (uint64_t)(boot_bundle_end - boot_bundle_start);
 	panic_configure(boot_info.command_line);
 	x86_patch_smap();
 	x86_mmu_init(&boot_info);
