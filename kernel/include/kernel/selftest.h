@@ -22,5 +22,5 @@ void selftest_fail(const char *file, int line, const char *what);
 #define SELFTEST(test_name) \
 	static void selftest_##test_name(void); \
 	static const struct selftest selftest_entry_##test_name \
-		__attribute__((used, section(".selftests"))) = { #test_name, selftest_##test_name }; \
+		__attribute__((used, section(".selftests"), aligned(16))) = { #test_name, selftest_##test_name }; \
 	static void selftest_##test_name(void)
