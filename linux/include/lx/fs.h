@@ -40,6 +40,8 @@ void lx_mntns_put(struct lx_mntns *ns);
 int lx_mntns_copy(struct lx_mntns *ns, struct lx_fs *fs, struct lx_mntns **out);
 
 /* -- start of the system, in this order (linux/init) */
+/* The group that memory objects are charged to: set before lx_vfs_init() (LINUX_HANDLE_GROUP). */
+extern k_handle_t lx_memory_group;
 /* Caches, the rootfs (a tmpfs) as the root of lx_init_mntns, the file system types. */
 int lx_vfs_init(void);
 /* Unpack a cpio archive (newc, plain or gzip, several in a row) into the rootfs.  -EINVAL: broken. */
@@ -68,6 +70,8 @@ int lx_devtmpfs_mount(struct lx_task *self);
 /* mount(2) and friends from within; the caller's rights are not checked. */
 int lx_do_mount(struct lx_task *self, const char *source, const char *target, const char *fstype,
 		unsigned long flags, const char *options);
+/* bind(2): make a node at @path by the rules of mknod(2); *@out gets references. */
+int lx_mknod_path(struct lx_task *self, const char *path, lx_mode_t mode, struct lx_path *out);
 int lx_do_mkdir(struct lx_task *self, const char *path, lx_mode_t mode);
 
 /* An unlinked tmpfs file (memfd, System V shared memory, MAP_SHARED|MAP_ANONYMOUS); references move out. */

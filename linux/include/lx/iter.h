@@ -21,6 +21,7 @@ struct lx_iter {
 	uint64_t count;			/* bytes left in all */
 	uint64_t fault_addr;		/* where a copy stopped short, else 0 */
 	const struct lx_seg *segs;
+	void *alloc;			/* the segments, if there are many: lx_iter_free() */
 	struct lx_seg inline_segs[LX_ITER_INLINE];
 };
 

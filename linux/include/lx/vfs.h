@@ -48,7 +48,7 @@ struct lx_inode {
 
 	/* Page cache: regular files and block devices.  LX_LOCK_PAGES protects opening it. */
 	struct rt_mutex pages_lock;
-	bool has_pages;
+	_Atomic(bool) has_pages;
 	struct rt_memory pages;
 
 	/* Writers against executors (ETXTBSY): > 0 open for writing, < 0 denied. */
@@ -64,6 +64,9 @@ struct lx_inode {
 #define LX_INODE_APPEND		2u
 #define LX_INODE_NOATIME	4u
 #define LX_INODE_DELETED	8u	/* directory was removed: nothing can be made in it */
+#define LX_INODE_MAPPED		16u	/* was mapped: pages may appear without a write */
+
+#define LX_DENTRY_INLINE 32
 
 struct lx_dentry {
 	/* Name and parent change by rename, under the parents' inode locks and LX_LOCK_DENTRY. */
@@ -79,6 +82,7 @@ struct lx_dentry {
 	struct list child_link, children;	/* tree lock */
 	struct list lru;		/* lru lock of this dentry */
 	void *private;			/* the file system's */
+	char iname[LX_DENTRY_INLINE];	/* short names live here; else name is on the heap */
 };
 
 #define LX_DENTRY_HASHED	1u
@@ -126,6 +130,11 @@ struct lx_inode_ops {
 	int (*removexattr)(struct lx_inode *inode, const char *name);
 	/* The page cache needs the page at @off (page aligned): read it from the disk into @buf (one page). */
 	int (*readpage)(struct lx_inode *inode, uint64_t off, void *buf);
+	/* The same for @n bytes (whole pages, zeros beyond the end); NULL: page by page. */
+	int (*readpages)(struct lx_inode *inode, uint64_t off, void *buf, size_t n);
+	/* Before pages of [off, off + n) that may not exist are written: limits, lower copies. */
+	int (*prepare_write)(struct lx_inode *inode, uint64_t off, uint64_t n);
+	void (*hole_punched)(struct lx_inode *inode, uint64_t off, uint64_t n);
 	int (*truncate)(struct lx_inode *inode, uint64_t size);	/* inode locked */
 };
 
@@ -133,7 +142,8 @@ struct lx_super_ops {
 	void (*evict)(struct lx_inode *inode);		/* last reference and no links (or umount): free private */
 	int (*statfs)(struct lx_super *sb, void *linux_statfs64);
 	int (*sync)(struct lx_super *sb);
-	void (*put)(struct lx_super *sb);		/* the last mount went */
+	void (*shutdown)(struct lx_super *sb);		/* the last mount went; no dentry but the root is left */
+	void (*put)(struct lx_super *sb);		/* no inode is left: free private */
 	size_t (*show_options)(struct lx_super *sb, char *buf, size_t size);	/* ",size=64k" for /proc/mounts */
 	int (*remount)(struct lx_super *sb, unsigned long flags, const char *options);
 };
@@ -150,6 +160,7 @@ struct lx_super {
 	uint32_t time_gran_ns;
 	struct rt_mutex rename_lock;	/* rank LX_LOCK_RENAME */
 	struct list inodes;		/* LX_LOCK_DENTRY */
+	struct list link;		/* all super blocks: vfs/super.c */
 	_Atomic(uint32_t) refs;
 	_Atomic(uint64_t) next_ino;
 	char id[64];			/* source shown in /proc/mounts when there is no better */
@@ -176,10 +187,24 @@ struct lx_mount {
 	struct list children, sibling, ns_link;
 	struct lx_mntns *ns;
 	uint32_t id;
-	uint32_t flags;			/* MNT_* : nosuid, nodev, noexec, ro, noatime, relatime */
-	int propagation;		/* shared, private, slave, unbindable: kept, shown */
+	struct hlist_node hash_link;	/* by (parent, mountpoint) */
+	_Atomic(uint32_t) flags;	/* LX_MNT_* */
+	unsigned long propagation;	/* MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE: kept, shown */
+	uint32_t peer_group;		/* shown for shared mounts */
+	bool detached;			/* taken out of the tree by umount */
+	_Atomic(uint32_t) writers;	/* files open for writing: remount to read-only is busy */
 	char *source;			/* as mount(2) was told */
 };
+
+/* Flags of a mount; the values are those that statfs(2) shows (ST_*). */
+#define LX_MNT_READONLY		1u
+#define LX_MNT_NOSUID		2u
+#define LX_MNT_NODEV		4u
+#define LX_MNT_NOEXEC		8u
+#define LX_MNT_NOATIME		1024u
+#define LX_MNT_NODIRATIME	2048u
+#define LX_MNT_RELATIME		4096u
+#define LX_MNT_NOSYMFOLLOW	8192u
 
 struct lx_attr {
 	uint32_t valid;			/* LX_ATTR_* */
@@ -196,6 +221,7 @@ struct lx_attr {
 #define LX_ATTR_ATIME	16u
 #define LX_ATTR_MTIME	32u
 #define LX_ATTR_CTIME	64u
+#define LX_ATTR_KILL_PRIV 128u		/* drop set-id bits and security.capability */
 
 struct lx_kstat {
 	uint64_t ino, dev, size, blocks, rdev;
@@ -260,3 +286,5 @@ int lx_chrdev_register(uint32_t major, uint32_t first_minor, uint32_t count, con
 		       const struct lx_file_ops *ops);
 /* Make a node in devtmpfs (/dev): "tty", "pts/ptmx", "input/event0". */
 int lx_devtmpfs_create(const char *name, lx_mode_t mode, lx_dev_t dev);
+int lx_devtmpfs_symlink(const char *name, const char *target);
+int lx_devtmpfs_mkdir(const char *name);

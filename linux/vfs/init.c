@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The start of the file systems.
+ */
+#include "abi/calls.h"
+#include "fs/devtmpfs/devtmpfs.h"
+#include "fs/tmpfs/tmpfs.h"
+#include "vfs/vfs_priv.h"
+
+int lx_vfs_init(void)
+{
+	struct k_system_info info;
+	struct lx_super *rootfs;
+	int err;
+
+	lx_dcache_init();
+	/* a cached name and its inode take about 1 KiB: at most 1/64 of memory for unused ones */
+	if (k_system_info(&info) == K_OK)
+		lx_dcache_set_limit(info.memory_bytes / 64 / 1024);
+	err = lx_files_init();
+	if (!err)
+		err = lx_tmpfs_init(&rootfs);
+	if (!err)
+		err = lx_mntns_init(rootfs);
+	if (!err)
+		lx_super_put(rootfs);	/* the mount holds it */
+	if (!err)
+		err = lx_devtmpfs_init();
+	return err;
+}

@@ -1,0 +1,653 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * read, write and their relatives, lseek, sync, truncate, fallocate, and copies
+ * between files.
+ */
+#include <linux/fadvise.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/inotify.h>
+#include <asm/signal.h>
+
+#include "lx/mm.h"
+#include "lx/signal.h"
+#include "lx/syscall.h"
+#include "vfs/vfs_priv.h"
+
+/* -- one transfer */
+
+static int64_t do_read(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos)
+{
+	int64_t n;
+
+	if (unlikely(!f->ops->read))
+		return lx_is_dir(f->inode) ? -EISDIR : -EINVAL;
+	n = f->ops->read(f, it, pos);
+	self->io_syscr++;
+	if (n > 0) {
+		self->io_rchar += (uint64_t)n;
+		lx_notify(f->inode, f->path.dentry, IN_ACCESS);
+	}
+	return n;
+}
+
+static int64_t do_write(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos)
+{
+	int64_t n;
+
+	if (unlikely(!f->ops->write))
+		return -EINVAL;
+	n = f->ops->write(f, it, pos);
+	self->io_syscw++;
+	if (n > 0) {
+		self->io_wchar += (uint64_t)n;
+		if (unlikely(atomic_load_explicit(&f->flags, memory_order_relaxed) & O_DSYNC) &&
+		    f->ops->fsync) {
+			int err = f->ops->fsync(f, 0, INT64_MAX, true);
+
+			if (err)
+				return err;
+		}
+	}
+	return n;
+}
+
+/* At the file's own position, which moves. */
+static int64_t transfer(struct lx_task *self, struct lx_file *f, struct lx_iter *it, bool write)
+{
+	lx_off_t pos, *ppos = NULL;
+	bool lock = f->mode & LX_FMODE_ATOMIC_POS;
+	int64_t n;
+
+	if (lock)
+		rt_mutex_lock(&f->pos_lock);
+	if (f->mode & LX_FMODE_SEEK) {
+		pos = atomic_load_explicit(&f->pos, memory_order_relaxed);
+		ppos = &pos;
+	}
+	n = write ? do_write(self, f, it, ppos) : do_read(self, f, it, ppos);
+	if (ppos && n > 0)
+		atomic_store_explicit(&f->pos, pos, memory_order_relaxed);
+	if (lock)
+		rt_mutex_unlock(&f->pos_lock);
+	return n;
+}
+
+static struct lx_file *get_for(struct lx_task *self, int fd, uint32_t mode)
+{
+	struct lx_file *f = lx_fd_get(self, fd);
+
+	if (f && unlikely(!(f->mode & mode))) {
+		lx_file_put(f);
+		return NULL;
+	}
+	return f;
+}
+
+/* Is the buffer in the program's half at all?  (What is mapped there is seen when it is touched.) */
+static bool range_ok(uaddr_t buf, uint64_t n)
+{
+	return range_within(buf.v, n, K_PROGRAM_MAX);
+}
+
+static long rw(struct lx_task *self, int fd, uaddr_t buf, size_t count, bool write)
+{
+	struct lx_file *f = get_for(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
+	struct lx_iter it;
+	long n;
+
+	if (unlikely(!f))
+		return -EBADF;
+	if (unlikely((int64_t)count < 0)) {
+		n = -EINVAL;
+	} else if (unlikely(!range_ok(buf, count))) {
+		n = -EFAULT;
+	} else {
+		lx_iter_init_user(&it, buf, count);
+		n = transfer(self, f, &it, write);
+	}
+	lx_file_put(f);
+	return n;
+}
+
+long lx_sys_read(struct lx_task *self, int fd, uaddr_t buf, size_t count)
+{
+	return rw(self, fd, buf, count, false);
+}
+
+long lx_sys_write(struct lx_task *self, int fd, uaddr_t buf, size_t count)
+{
+	return rw(self, fd, buf, count, true);
+}
+
+static long rwv(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr, bool write)
+{
+	struct lx_file *f = get_for(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
+	struct lx_iter it;
+	long n;
+
+	if (!f)
+		return -EBADF;
+	n = lx_iter_import(&it, iov, nr);
+	if (!n) {
+		n = it.count || !(f->mode & LX_FMODE_SEEK) ? transfer(self, f, &it, write) : 0;
+		lx_iter_free(&it);
+	}
+	lx_file_put(f);
+	return n;
+}
+
+long lx_sys_readv(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr)
+{
+	return rwv(self, fd, iov, nr, false);
+}
+
+long lx_sys_writev(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr)
+{
+	return rwv(self, fd, iov, nr, true);
+}
+
+/* At a position of the caller's. */
+static long at(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t pos, bool write)
+{
+	if (!(f->mode & LX_FMODE_SEEK))
+		return -ESPIPE;
+	return write ? do_write(self, f, it, &pos) : do_read(self, f, it, &pos);
+}
+
+static long prw(struct lx_task *self, int fd, uaddr_t buf, size_t count, lx_off_t pos, bool write)
+{
+	struct lx_file *f;
+	struct lx_iter it;
+	long n;
+
+	if (pos < 0)
+		return -EINVAL;
+	f = get_for(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
+	if (!f)
+		return -EBADF;
+	lx_iter_init_user(&it, buf, count);
+	n = (int64_t)count < 0 ? -EINVAL : !range_ok(buf, count) ? -EFAULT
+								  : at(self, f, &it, pos, write);
+	lx_file_put(f);
+	return n;
+}
+
+long lx_sys_pread64(struct lx_task *self, int fd, uaddr_t buf, size_t count, int64_t pos)
+{
+	return prw(self, fd, buf, count, pos, false);
+}
+
+long lx_sys_pwrite64(struct lx_task *self, int fd, uaddr_t buf, size_t count, int64_t pos)
+{
+	return prw(self, fd, buf, count, pos, true);
+}
+
+static long prwv(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr, lx_off_t pos,
+		 bool write)
+{
+	struct lx_file *f;
+	struct lx_iter it;
+	long n;
+
+	if (pos < 0)
+		return -EINVAL;
+	f = get_for(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
+	if (!f)
+		return -EBADF;
+	n = lx_iter_import(&it, iov, nr);
+	if (!n) {
+		n = at(self, f, &it, pos, write);
+		lx_iter_free(&it);
+	}
+	lx_file_put(f);
+	return n;
+}
+
+long lx_sys_preadv(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr, unsigned long low,
+		   unsigned long high)
+{
+	return prwv(self, fd, iov, nr, (lx_off_t)low, false);
+}
+
+long lx_sys_pwritev(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr,
+		    unsigned long low, unsigned long high)
+{
+	return prwv(self, fd, iov, nr, (lx_off_t)low, true);
+}
+
+/* What RWF_* can be honoured: data in memory never blocks, and is as safe as it gets. */
+static int rwf_check(unsigned int flags)
+{
+	return flags & ~(unsigned int)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
+		       ? -EOPNOTSUPP : 0;
+}
+
+long lx_sys_preadv2(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr,
+		    unsigned long low, unsigned long high, unsigned int flags)
+{
+	int err = rwf_check(flags & ~(unsigned int)RWF_APPEND);
+
+	if (err)
+		return err;
+	return (lx_off_t)low == -1 ? rwv(self, fd, iov, nr, false)
+				   : prwv(self, fd, iov, nr, (lx_off_t)low, false);
+}
+
+long lx_sys_pwritev2(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr,
+		     unsigned long low, unsigned long high, unsigned int flags)
+{
+	struct lx_file *f;
+	struct lx_iter it;
+	long n = rwf_check(flags);
+
+	if (n)
+		return n;
+	if (!(flags & RWF_APPEND))
+		return (lx_off_t)low == -1 ? rwv(self, fd, iov, nr, true)
+					   : prwv(self, fd, iov, nr, (lx_off_t)low, true);
+	f = get_for(self, fd, LX_FMODE_WRITE);
+	if (!f)
+		return -EBADF;
+	n = lx_iter_import(&it, iov, nr);
+	if (!n) {
+		lx_off_t pos = (lx_off_t)f->inode->size;
+
+		n = do_write(self, f, &it, &pos);
+		lx_iter_free(&it);
+	}
+	lx_file_put(f);
+	return n;
+}
+
+long lx_sys_lseek(struct lx_task *self, int fd, int64_t off, int whence)
+{
+	struct lx_file *f = lx_fd_get(self, fd);
+	long n;
+
+	if (!f)
+		return -EBADF;
+	if ((unsigned int)whence > 4) {
+		n = -EINVAL;
+	} else if (!(f->mode & LX_FMODE_SEEK)) {
+		n = -ESPIPE;
+	} else {
+		bool lock = f->mode & LX_FMODE_ATOMIC_POS;
+
+		if (lock)
+			rt_mutex_lock(&f->pos_lock);
+		n = f->ops->llseek ? f->ops->llseek(f, off, whence)
+				   : lx_generic_llseek(f, off, whence);
+		if (lock)
+			rt_mutex_unlock(&f->pos_lock);
+	}
+	lx_file_put(f);
+	return n;
+}
+
+/* -- to the medium */
+
+static long do_fsync(struct lx_task *self, int fd, bool datasync)
+{
+	struct lx_file *f = lx_fd_get(self, fd);
+	long err;
+
+	if (!f)
+		return -EBADF;
+	if (f->ops->fsync)
+		err = f->ops->fsync(f, 0, INT64_MAX, datasync);
+	else
+		err = lx_is_reg(f->inode) || lx_is_dir(f->inode) ? 0 : -EINVAL;
+	lx_file_put(f);
+	return err;
+}
+
+long lx_sys_fsync(struct lx_task *self, int fd)
+{
+	return do_fsync(self, fd, false);
+}
+
+long lx_sys_fdatasync(struct lx_task *self, int fd)
+{
+	return do_fsync(self, fd, true);
+}
+
+long lx_sys_sync_file_range(struct lx_task *self, int fd, int64_t off, int64_t count,
+			    unsigned int flags)
+{
+	struct lx_file *f;
+	lx_mode_t type;
+
+	if ((flags & ~7u) || off < 0 || count < 0 || off + count < off)
+		return -EINVAL;
+	f = lx_fd_get(self, fd);
+	if (!f)
+		return -EBADF;
+	type = f->inode->mode & S_IFMT;
+	lx_file_put(f);
+	return type == S_IFREG || type == S_IFDIR || type == S_IFBLK || type == S_IFLNK ? 0
+											 : -ESPIPE;
+}
+
+long lx_sys_sync(struct lx_task *self)
+{
+	lx_supers_sync();
+	return 0;
+}
+
+long lx_sys_syncfs(struct lx_task *self, int fd)
+{
+	struct lx_file *f = lx_fd_get(self, fd);
+	long err = 0;
+
+	if (!f)
+		return -EBADF;
+	if (f->inode->sb->ops && f->inode->sb->ops->sync)
+		err = f->inode->sb->ops->sync(f->inode->sb);
+	lx_file_put(f);
+	return err;
+}
+
+/* -- sizes */
+
+static int check_fsize(struct lx_task *self, lx_off_t length, struct lx_inode *inode)
+{
+	if (length < 0)
+		return -EINVAL;
+	if (length > inode->sb->max_bytes)
+		return -EFBIG;
+	if ((uint64_t)length > inode->size && (uint64_t)length > lx_rlimit(self, 1 /* FSIZE */)) {
+		struct lx_siginfo info = lx_siginfo_kernel(SIGXFSZ);
+
+		lx_signal_task(self, &info);
+		return -EFBIG;
+	}
+	return 0;
+}
+
+static int set_size(struct lx_task *self, const struct lx_path *p, lx_off_t length)
+{
+	struct lx_attr a = { .valid = LX_ATTR_SIZE | LX_ATTR_MTIME | LX_ATTR_KILL_PRIV,
+			     .size = (uint64_t)length, .mtime = lx_now_coarse() };
+	struct lx_inode *inode = lx_d_inode(p->dentry);
+	int err = check_fsize(self, length, inode);
+
+	if (!err && inode->ops && !inode->ops->truncate && !inode->ops->setattr)
+		err = -EINVAL;
+	if (!err)
+		err = lx_inode_setattr(self, p, &a);
+	if (!err)
+		lx_notify(inode, p->dentry, IN_MODIFY);
+	return err;
+}
+
+long lx_sys_truncate(struct lx_task *self, uaddr_t name, int64_t length)
+{
+	struct lx_path p;
+	struct lx_inode *inode;
+	int err;
+
+	if (length < 0)
+		return -EINVAL;
+	err = lx_path_at_user(self, AT_FDCWD, name, LX_LOOKUP_FOLLOW, &p);
+	if (err)
+		return err;
+	inode = lx_d_inode(p.dentry);
+	if (lx_is_dir(inode))
+		err = -EISDIR;
+	else if (!lx_is_reg(inode))
+		err = -EINVAL;
+	if (!err)
+		err = lx_want_write(&p);
+	if (!err)
+		err = lx_inode_permission(self, inode, LX_MAY_WRITE);
+	if (!err && (inode->iflags & LX_INODE_APPEND))
+		err = -EPERM;
+	if (!err)
+		err = lx_get_write(inode);
+	if (!err) {
+		err = set_size(self, &p, length);
+		lx_put_write(inode);
+	}
+	lx_path_put(&p);
+	return err;
+}
+
+long lx_sys_ftruncate(struct lx_task *self, int fd, int64_t length)
+{
+	struct lx_file *f;
+	int err;
+
+	if (length < 0)
+		return -EINVAL;
+	f = lx_fd_get(self, fd);
+	if (!f)
+		return -EBADF;
+	if (!lx_is_reg(f->inode) || !(f->mode & LX_FMODE_WRITE))
+		err = -EINVAL;
+	else if (f->inode->iflags & LX_INODE_APPEND)
+		err = -EPERM;
+	else
+		err = set_size(self, &f->path, length);
+	lx_file_put(f);
+	return err;
+}
+
+long lx_sys_fallocate(struct lx_task *self, int fd, int mode, int64_t off, int64_t len)
+{
+	struct lx_file *f = lx_fd_get(self, fd);
+	int64_t end;
+	long err = 0;
+
+	if (!f)
+		return -EBADF;
+	if (off < 0 || len <= 0)
+		err = -EINVAL;
+	else if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_NO_HIDE_STALE |
+			  FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |
+			  FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE))
+		err = -EOPNOTSUPP;
+	else if ((mode & FALLOC_FL_PUNCH_HOLE) &&
+		 ((mode & FALLOC_FL_ZERO_RANGE) || !(mode & FALLOC_FL_KEEP_SIZE)))
+		err = -EOPNOTSUPP;
+	else if (!(f->mode & LX_FMODE_WRITE))
+		err = -EBADF;
+	else if ((f->inode->mode & S_IFMT) == S_IFIFO)
+		err = -ESPIPE;
+	else if (lx_is_dir(f->inode))
+		err = -EISDIR;
+	else if (!lx_is_reg(f->inode))
+		err = -ENODEV;
+	else if (__builtin_add_overflow(off, len, &end) || end > f->inode->sb->max_bytes)
+		err = -EFBIG;
+	else if (!f->ops->fallocate)
+		err = -EOPNOTSUPP;
+	else
+		err = f->ops->fallocate(f, mode, off, len);
+	if (!err)
+		lx_notify(f->inode, f->path.dentry, IN_MODIFY);
+	lx_file_put(f);
+	return err;
+}
+
+long lx_sys_readahead(struct lx_task *self, int fd, int64_t off, size_t count)
+{
+	struct lx_file *f = get_for(self, fd, LX_FMODE_READ);
+	long err = 0;
+
+	if (!f)
+		return -EBADF;
+	if (!lx_is_reg(f->inode) && (f->inode->mode & S_IFMT) != S_IFBLK)
+		err = -EINVAL;
+	lx_file_put(f);
+	return err;
+}
+
+long lx_sys_fadvise64(struct lx_task *self, int fd, int64_t off, size_t len, int advice)
+{
+	struct lx_file *f = lx_fd_get(self, fd);
+	long err = 0;
+
+	if (!f)
+		return -EBADF;
+	if ((f->inode->mode & S_IFMT) == S_IFIFO)
+		err = -ESPIPE;
+	else if ((int64_t)len < 0 || advice < POSIX_FADV_NORMAL || advice > POSIX_FADV_NOREUSE)
+		err = -EINVAL;
+	lx_file_put(f);
+	return err;
+}
+
+/* -- from file to file */
+
+#define COPY_CHUNK (64u * 1024)
+
+/*
+ * Copy at most @count bytes, by way of a buffer of ours.  @in_pos, @out_pos: NULL for
+ * files without position.  Returns what arrived, or the first error if nothing did.
+ */
+int64_t lx_copy_between(struct lx_task *self, struct lx_file *in, lx_off_t *in_pos,
+			struct lx_file *out, lx_off_t *out_pos, uint64_t count)
+{
+	char *buf = rt_alloc(MIN(count, (uint64_t)COPY_CHUNK) + 1);
+	int64_t total = 0, n = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	while (count) {
+		struct lx_iter it;
+		int64_t wrote;
+
+		lx_iter_init_kernel(&it, buf, MIN(count, (uint64_t)COPY_CHUNK));
+		n = do_read(self, in, &it, in_pos);
+		if (n <= 0)
+			break;
+		lx_iter_init_kernel(&it, buf, (uint64_t)n);
+		wrote = do_write(self, out, &it, out_pos);
+		if (wrote < n && in_pos)
+			*in_pos -= n - MAX(wrote, (int64_t)0);	/* what did not arrive was not read */
+		if (wrote < 0)
+			n = wrote;
+		if (wrote <= 0)
+			break;
+		total += wrote;
+		count -= (uint64_t)wrote;
+		if (wrote < n || lx_signal_pending(self))
+			break;
+	}
+	rt_free(buf);
+	return total ? total : MIN(n, (int64_t)0);
+}
+
+/* The position that the program gave at @user, or the file's own. */
+struct copy_pos {
+	uaddr_t user;
+	lx_off_t value;
+	lx_off_t *use;			/* NULL: the file has none */
+};
+
+static int pos_begin(struct copy_pos *p, struct lx_file *f, uaddr_t user)
+{
+	p->user = user;
+	p->use = NULL;
+	if (user.v) {
+		if (lx_copy_from_user(&p->value, user, sizeof(p->value)))
+			return -EFAULT;
+		if (!(f->mode & LX_FMODE_SEEK))
+			return -ESPIPE;
+		if (p->value < 0)
+			return -EINVAL;
+		p->use = &p->value;
+	} else if (f->mode & LX_FMODE_SEEK) {
+		p->value = atomic_load(&f->pos);
+		p->use = &p->value;
+	}
+	return 0;
+}
+
+static int pos_end(struct copy_pos *p, struct lx_file *f)
+{
+	if (p->user.v)
+		return lx_copy_to_user(p->user, &p->value, sizeof(p->value));
+	if (p->use)
+		atomic_store(&f->pos, p->value);
+	return 0;
+}
+
+long lx_sys_sendfile(struct lx_task *self, int out_fd, int in_fd, uaddr_t offset, size_t count)
+{
+	struct lx_file *in = get_for(self, in_fd, LX_FMODE_READ);
+	struct lx_file *out = get_for(self, out_fd, LX_FMODE_WRITE);
+	struct copy_pos ip, op;
+	long n = -EBADF;
+
+	if (!in || !out)
+		goto put;
+	n = pos_begin(&ip, in, offset);
+	if (!n)
+		n = pos_begin(&op, out, UADDR_NULL);
+	if (!n && (int64_t)count < 0)
+		n = -EINVAL;
+	if (!n && (!(in->mode & LX_FMODE_SEEK) || !in->ops->read ||
+		   (atomic_load(&out->flags) & O_APPEND) || !out->ops->write))
+		n = -EINVAL;		/* sockets and pipes cannot be the source */
+	if (n)
+		goto put;
+	n = lx_copy_between(self, in, ip.use, out, op.use, MIN(count, (size_t)0x7ffff000));
+	if (n >= 0) {
+		pos_end(&op, out);
+		if (pos_end(&ip, in))
+			n = -EFAULT;
+	}
+put:
+	if (in)
+		lx_file_put(in);
+	if (out)
+		lx_file_put(out);
+	return n;
+}
+
+long lx_sys_copy_file_range(struct lx_task *self, int in_fd, uaddr_t in_off, int out_fd,
+			    uaddr_t out_off, size_t count, unsigned int flags)
+{
+	struct lx_file *in = get_for(self, in_fd, LX_FMODE_READ);
+	struct lx_file *out = get_for(self, out_fd, LX_FMODE_WRITE);
+	struct copy_pos ip, op;
+	long n = -EBADF;
+
+	if (!in || !out)
+		goto put;
+	n = pos_begin(&ip, in, in_off);
+	if (!n)
+		n = pos_begin(&op, out, out_off);
+	if (n)
+		goto put;
+	if (flags)
+		n = -EINVAL;
+	else if (lx_is_dir(in->inode) || lx_is_dir(out->inode))
+		n = -EISDIR;
+	else if (!lx_is_reg(in->inode) || !lx_is_reg(out->inode))
+		n = -EINVAL;
+	else if (atomic_load(&out->flags) & O_APPEND)
+		n = -EBADF;
+	else if (ip.value + (int64_t)count < ip.value || op.value + (int64_t)count < op.value)
+		n = -EOVERFLOW;
+	else if (in->inode == out->inode && ip.value < op.value + (int64_t)count &&
+		 op.value < ip.value + (int64_t)MIN((uint64_t)count, in->inode->size))
+		n = -EINVAL;		/* overlapping */
+	if (n || !count)
+		goto put;
+	n = lx_copy_between(self, in, ip.use, out, op.use, MIN(count, (size_t)0x7ffff000));
+	if (n > 0) {
+		int err = pos_end(&op, out);
+
+		if (pos_end(&ip, in) || err)
+			n = -EFAULT;
+	}
+put:
+	if (in)
+		lx_file_put(in);
+	if (out)
+		lx_file_put(out);
+	return n;
+}
