@@ -45,7 +45,7 @@ struct console_port {
 
 	/* The library's. */
 	struct console_queue *rx, *tx;
-	bool guest_open;
+	bool announced, started, guest_open;
 };
 
 struct console_ops {
