@@ -293,7 +293,7 @@ def get_objects(c, value):
     out = []
     held = []
     for a in c.of('object'):
-        obj = f'{a.name}_object'
+        obj = f'{a.name}_ref'
         get = (f'handle_get(self->process, {value(a)}, {OBJECTS[a.object][1]}, {a.rights}, &{obj})')
         fail = f'goto put_{held[-1].name}' if held else 'return st'
         if a.null:
@@ -307,7 +307,7 @@ def get_objects(c, value):
 
 def object_value(a):
     struct = OBJECTS[a.object][0]
-    obj = f'{a.name}_object'
+    obj = f'{a.name}_ref'
     cast = obj if struct == 'struct object' else f'container_of({obj}, {struct}, object)'
     if a.null:
         return f'{obj} ? {cast} : {SELF.get(a.object, "NULL")}'
@@ -323,7 +323,7 @@ def body(c, user):
     structs = c.of('in', 'out', 'inout') if user else []
     out = []
     for a in c.of('object'):
-        out.append(f'\tstruct object *{a.name}_object{" = NULL" if a.null else ""};')
+        out.append(f'\tstruct object *{a.name}_ref{" = NULL" if a.null else ""};')
     for a in structs:
         zero = ' = { 0 }' if a.kind == 'out' and a.ctype.startswith('struct') else \
                ' = 0' if a.kind == 'out' else ''
@@ -387,8 +387,8 @@ def body(c, user):
     for i, a in enumerate(reversed(held)):
         if i > 0 or news:
             out.append(f'put_{a.name}:')
-        put = f'object_put({a.name}_object);'
-        out.append(f'\tif ({a.name}_object)\n\t\t{put}' if a.null else f'\t{put}')
+        put = f'object_put({a.name}_ref);'
+        out.append(f'\tif ({a.name}_ref)\n\t\t{put}' if a.null else f'\t{put}')
     out.append('\treturn st;')
     return out
 
@@ -396,6 +396,7 @@ def body(c, user):
 PROLOGUE = '''#include <stddef.h>
 #include <stdint.h>
 
+#include "abi/calls.h"
 #include "base/list.h"
 #include "kernel/bell.h"
 #include "kernel/calls.h"
@@ -427,7 +428,7 @@ def dispatch_c(statuses, calls):
 
 def direct_c(statuses, calls):
     print(f'{HEAD}\n/* Kernel calls as functions, for a personality that lives in the kernel image. */\n'
-          f'{PROLOGUE}#include "abi/calls.h"\n')
+          f'{PROLOGUE}')
     for c in calls:
         print(f'{c.definition()}\n{{')
         print('\n'.join(body(c, False)))

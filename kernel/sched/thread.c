@@ -100,11 +100,17 @@ k_status_t thread_create(const struct thread_params *params, struct thread **out
 	status = t->arch.stack ? arch_thread_init(t, params) : K_ERR_NO_MEMORY;
 	if (status != K_OK)
 		goto free_stack;
-	t->process = params->process;
+	if (params->process) {
+		status = process_add_thread(params->process, t);
+		if (status != K_OK)
+			goto free_arch;
+	}
 	object_get(&t->object);		/* the run's */
 	*out = t;
 	return K_OK;
 
+free_arch:
+	arch_thread_free(t);
 free_stack:
 	if (t->arch.stack)
 		kstack_free(t->arch.stack);
@@ -117,6 +123,8 @@ free_thread:
 void thread_abandon(struct thread *t)
 {
 	kassert(t->state == THREAD_NEW);
+	if (t->process)
+		process_remove_thread(t);
 	kstack_free(t->arch.stack);
 	t->arch.stack = NULL;
 	thread_put(t);
@@ -146,7 +154,7 @@ void thread_exit(void)
 		object_put(&space->object);
 	}
 	if (self->process)
-		process_thread_exiting(self);
+		process_remove_thread(self);
 	stacks_trim(DEAD_STACKS_MAX);
 	thread_set_run_space(NULL, false);
 	sched_exit();

@@ -183,6 +183,21 @@ static uint32_t fault_access(uint64_t error)
 	return error & 0x10 ? K_PROT_EXEC : error & 2 ? K_PROT_WRITE : K_PROT_READ;
 }
 
+/* A component did what the processor refused. */
+static NORETURN void end_component(const struct arch_regs *regs, uint32_t vector, uint64_t addr)
+{
+	const struct fault_report report = {
+		.vector = vector, .error = regs->error, .address = addr, .rip = regs->rip,
+		.rsp = regs->rsp,
+		.regs = { regs->rax, regs->rbx, regs->rcx, regs->rdx, regs->rsi, regs->rdi,
+			  regs->rbp, regs->rsp, regs->r8, regs->r9, regs->r10, regs->r11,
+			  regs->r12, regs->r13, regs->r14, regs->r15 },
+	};
+
+	process_fault(current_thread(), &report);
+	thread_exit();
+}
+
 static void program_fault(const struct arch_regs *regs, uint64_t addr)
 {
 	struct k_user_frame *frame = this_cpu()->arch.frame;
@@ -210,7 +225,7 @@ static void component_fault(struct arch_regs *regs, uint64_t addr)
 		return;
 	if (in_program && process_find_fixup(regs->rip, &regs->rip))
 		return;
-	process_fault(VECTOR_PF, regs->error, addr, regs);
+	end_component(regs, VECTOR_PF, addr);
 }
 
 static void exception_user(struct arch_regs *regs, uint32_t vector, uint64_t addr)
@@ -231,7 +246,7 @@ static void exception_user(struct arch_regs *regs, uint32_t vector, uint64_t add
 		if (vector == VECTOR_GP && current_thread()->run_unified &&
 		    process_find_fixup(regs->rip, &regs->rip))
 			return;
-		process_fault(vector, regs->error, addr, regs);
+		end_component(regs, vector, addr);
 	}
 	arch_irq_disable();
 	frame->vector = vector;

@@ -54,6 +54,8 @@ bool kbytes_write(const struct kbytes *bytes, uint64_t offset, const void *src, 
 
 /* A name for an object: at most @size - 1 printable bytes, the rest of @dst zero. */
 k_status_t kbytes_name(const struct kbytes *bytes, char *dst, size_t size) MUST_CHECK;
+/* Whether @name ends within @size bytes and is printable. */
+bool name_is_valid(const char *name, size_t size);
 
 /* For the generated trampolines. */
 bool call_copy_in(void *dst, uint64_t addr, size_t n) MUST_CHECK;

@@ -28,7 +28,6 @@
 #define HANDLE_SHARDS		8u
 
 struct process;
-struct handle_chunk;
 struct handle_leaf;
 
 struct handle_table {
@@ -54,8 +53,8 @@ struct new_handle {
 void handle_table_init(struct handle_table *table);
 /* Close every handle; none can be made afterwards.  May sleep. */
 void handle_table_close(struct process *process);
-/* After the last use. */
-void handle_table_destroy(struct handle_table *table);
+/* Free the empty table of a closed process. */
+void handle_table_destroy(struct process *process);
 
 /*
  * The object behind @handle, with a reference for the caller.  BAD_HANDLE,
@@ -90,7 +89,20 @@ k_status_t handle_take(struct process *process, k_handle_t handle, uint32_t need
 /* Put back what handle_take took, or install what is named already: name and reference move. */
 k_handle_t handle_install_named(struct process *process, struct object *object, uint32_t rights);
 
+/*
+ * Two steps of moving a handle away, when the move can still fail: lift it out of its
+ * slot (nobody can use it then), and lower it back (@object as lifted), or leave the
+ * slot empty for good (@object NULL: the name and the reference stay the caller's).
+ * The process lives, and its table is open, in between: a thread of it does this.
+ */
+k_status_t handle_lift(struct process *process, k_handle_t handle, uint32_t need,
+		       struct object **object, uint32_t *rights) MUST_CHECK;
+void handle_lower(struct process *process, k_handle_t handle, struct object *object);
+
 k_status_t handle_close(struct process *process, k_handle_t handle) MUST_CHECK;
+
+/* The object's part of *@info. */
+void object_describe(struct object *object, struct k_handle_info *info);
 
 /* Walk: the first used handle at or after index *@cursor; false at the end. */
 bool handle_next(struct process *process, uint32_t *cursor, struct k_handle_info *info);

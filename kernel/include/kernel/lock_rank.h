@@ -38,6 +38,7 @@ enum lock_rank {
 	/* -- spinlocks that interrupt handlers take: irqsave only ----------------- */
 	LOCK_IRQ = 78,		/* interrupt lines and vectors; their functions ring bells   */
 	LOCK_CHANNEL = 80,	/* a channel pair: queues and waiters                      */
+	LOCK_WATCH = 81,	/* who watches the log                                     */
 	LOCK_WAITWORD = 82,	/* a bucket of waiting words.  Two: address order          */
 	LOCK_BELL = 84,		/* a bell.  A parent after its child (chains have no loop) */
 	LOCK_TIMER = 90,	/* one CPU's timer heap                                    */

@@ -7,9 +7,10 @@
  * of handle tables and handles under way in messages; each holds a reference too.
  *
  *	alive		refs > 0, handles >= 0
- *	closed		handles went from 1 to 0: the type's close() ran, once: a channel tells
- *			its peer, a device lets go of its hardware.  An object that never had a
- *			handle is never closed.
+ *	closed		handles went from 1 to 0: the type's close() ran: a channel tells its
+ *			peer, a device lets go of its hardware.  An object that never had a
+ *			handle is never closed.  A duplicate made while the last other handle is
+ *			being closed names a closed object, so close() can run again.
  *	destroyed	refs went to 0: the type's destroy() frees it
  *
  * close() and destroy() may sleep, so whoever drops what could be the last count
@@ -42,7 +43,7 @@ struct object {
 	uint64_t koid;			/* constant */
 	struct group *group;		/* constant; referenced; NULL: the kernel's own */
 	struct object *next_dead;	/* object.c: on a list of objects to close or destroy */
-	_Atomic(uint32_t) pending;	/* object.c: what that list is to do */
+	uint32_t pending;		/* object.c: what that list is to do */
 };
 
 /* Embedded in struct thread as `reaper`, zero at start: object.c's work list. */
@@ -103,8 +104,6 @@ uint64_t object_count(enum k_type type);
 /* Wait until what was deferred so far is destroyed. */
 void object_settle(void);
 
-/* Start the housekeeper; before that, deferred objects wait. */
-void object_start(void);
-
 /* Objects without a struct of their own: K_TYPE_LOG and K_TYPE_POWER, never freed. */
 extern struct object log_object, power_object;
+void object_types_start(void);

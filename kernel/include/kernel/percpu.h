@@ -26,8 +26,8 @@
 struct thread;
 struct spinlock;
 
-#define CPU_MAX MAX_CPUS
 #define MAX_CPUS		64		/* affinity masks are 64 bits */
+#define CPU_MAX			MAX_CPUS
 #define PREEMPT_IRQ	(1u << 16)
 #define PREEMPT_NO_RESCHED (1u << 31)
 

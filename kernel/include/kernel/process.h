@@ -3,7 +3,7 @@
  * Processes: a handle table plus the space its own code runs in.
  *
  *	created [process_create] -> running [process_add_thread, first] -> dead [last
- *	process_thread_exiting].  Death closes all handles, tears the space down, records
+ *	process_remove_thread].  Death closes all handles, tears the space down, records
  *	the exit status and rings the watchers; it happens once, on the last thread.
  *
  * "Ending" is set when somebody decided that the process has to die: its threads
@@ -26,11 +26,13 @@
 #include "kernel/lock.h"
 #include "kernel/object.h"
 
-struct arch_regs;
 struct bell;
+struct kbytes;
 struct space;
 struct thread;
 struct thread_params;
+
+extern struct process *init_process;	/* its death is a panic; set once */
 
 enum process_state { PROCESS_CREATED, PROCESS_RUNNING, PROCESS_DEAD };
 
@@ -51,6 +53,9 @@ struct process {
 	struct space *space;		/* referenced; NULL: in_kernel */
 
 	struct handle_table handles;	/* its own locks */
+	struct k_fixup fixups[K_FIXUPS_MAX];	/* lock; constant once set */
+	_Atomic(uint32_t) fixup_count;	/* 0: not set */
+
 	struct reap_list *reap;		/* constant; backings without mappings */
 
 	struct kmutex lock;		/* rank LOCK_PROCESS */
@@ -75,18 +80,36 @@ k_status_t process_create(struct group *group, const char *name, bool in_kernel,
 			  struct process **process) MUST_CHECK;
 void process_destroy(struct object *object);
 
+/* What a new thread is to have besides struct thread_params. */
+struct process_start {
+	struct space *space;		/* program space to begin with, or NULL */
+	uint64_t frame_address;		/* as in struct k_thread_start */
+	struct k_user_frame *frame;	/* thread->user_frame: freed with the thread; or NULL */
+	bool first;			/* the process must be in state created, and runs then */
+};
+
 /*
- * Make a thread of @process, state NEW, as thread_create() does with @params (whose
- * process and own_space are set here), and start it.  The thread holds a reference on
- * the process until process_thread_exiting().  LIMIT, BAD_STATE (ending), NO_MEMORY.
- * @first: the process must be in state created, and runs afterwards.
- * @thread, if not NULL, gets a reference of its own.
+ * Make a thread of @process and start it; process and own_space of @params are set
+ * here.  LIMIT, BAD_STATE, NO_MEMORY: nothing happened, @start->frame is the caller's
+ * still.  @thread, if not NULL, gets a reference of its own.
  */
 k_status_t process_start_thread(struct process *process, struct thread_params *params,
-				uint64_t frame_address, bool first, struct thread **thread)
+				const struct process_start *start, struct thread **thread)
 	MUST_CHECK;
-/* Called by thread_exit(), in the thread; may sleep.  The last one kills the process. */
-void process_thread_exiting(struct thread *thread);
+
+/*
+ * For thread_create() and thread_exit().  Adding charges the group and references the
+ * process: LIMIT, BAD_STATE (not running, or ending).  Removing the last thread kills
+ * the process; it may sleep.
+ */
+k_status_t process_add_thread(struct process *process, struct thread *thread) MUST_CHECK;
+void process_remove_thread(struct thread *thread);
+
+/*
+ * @process, created and without threads, is to run inside the kernel image: it loses its
+ * space.  BAD_STATE.
+ */
+k_status_t process_move_into_kernel(struct process *process) MUST_CHECK;
 
 /* Make every thread of @process end.  The caller's own thread too: it ends at its
  * next return to user mode.  BAD_STATE: in_kernel, or dead. */
@@ -94,17 +117,26 @@ k_status_t process_end(struct process *process, uint32_t status) MUST_CHECK;
 
 /*
  * The running thread's own code (not a program in user_run) did in ring 3 what the
- * processor refused: record it, end the process, and the thread.  Interrupts enabled.
+ * processor refused: record it, and end the process.  Returns; the thread must then
+ * end.  Interrupts enabled.
  */
-NORETURN void process_fault(uint32_t vector, uint64_t error, uint64_t address,
-			    const struct arch_regs *regs);
+void process_fault(struct thread *self, const struct fault_report *report);
 
+/* As the call process_fixups: ascending, within the process's own half.  BAD_ARGUMENT, BAD_STATE. */
+k_status_t process_set_fixups(struct process *process, const struct k_fixup *fixups,
+			      uint32_t count) MUST_CHECK;
 /* Where the calling thread's own ring-3 code goes on after a fault at @rip; false: nowhere. */
 bool process_find_fixup(uint64_t rip, uint64_t *landing);
 
 /* Ring @bell with @bits when @process is dead (at once if it is). */
 k_status_t process_watch(struct process *process, struct bell *bell, uint64_t bits) MUST_CHECK;
+/* koids of the threads, as many as fit; *@count is how many there are.  BAD_ADDRESS. */
+k_status_t process_list_threads(struct process *process, const struct kbytes *ids,
+				uint64_t *count) MUST_CHECK;
 void process_read(struct process *process, struct k_process_info *info);
+
+/* Log why @process died: its status, or the fault and the stack. */
+void process_log_report(struct process *process);
 
 /* One log line for each process: state, threads, handles. */
 void process_log_all(void);

@@ -113,6 +113,7 @@ struct thread {
 
 	/* -- for object/: threads of a process */
 	struct list process_link;	/* protected by the process's lock */
+	uint64_t process_koid;		/* constant once started */
 	void *personality_self;		/* rt_self() of placement kernel; the thread's own */
 	struct k_user_frame *user_frame;/* rt_frame(): the program's registers; constant */
 	uint64_t frame_address;		/* placement process: where the shared frame page is, or 0 */

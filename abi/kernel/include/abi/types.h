@@ -334,9 +334,13 @@ struct k_device_info {
 	uint32_t vendor, device_id, subsystem_vendor, subsystem_id, class_code, revision;	/* PCI */
 	uint32_t irqs;			/* how many can be bound (MSI-X vectors, or 1) */
 	uint32_t mmio_count;
-	struct { uint64_t length; uint32_t is_port; uint32_t pad; } bars[6];	/* length 0: none */
+	/* length 0: none; offset: where in the first page of device_mmio's object it begins */
+	struct { uint64_t length; uint32_t is_port; uint32_t offset; } bars[6];
 	char name[32];
 };
+
+/* The offset of device_port_* : number of the window (BAR) in the highest byte. */
+#define K_DEVICE_WINDOW_SHIFT	24u
 
 /* device_config_* on the root: "function" as in k_device_desc; on a device it is ignored. */
 

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernel/leak.h"
+
+#include "kernel/group.h"
+#include "kernel/kmem.h"
+#include "kernel/log.h"
+#include "kernel/object.h"
+#include "kernel/page.h"
+
+void leak_count(struct k_object_counts *counts)
+{
+	struct page_stats pages;
+	struct kmem_stats heap;
+
+	object_settle();
+	kmem_drain();
+	page_drain_caches();
+	page_stats(&pages);
+	kmem_stats(&heap);
+	*counts = (struct k_object_counts){
+		.handles = atomic_load_explicit(&root_group->handles, memory_order_relaxed),
+		.free_pages = pages.free,
+		.slab_pages = heap.slab_pages,
+		.table_pages = pages.kinds[PAGE_TABLE],
+		.stack_pages = heap.stack_pages,
+	};
+	for (unsigned int type = 1; type < K_TYPE_COUNT; type++)
+		counts->count[type] = object_count((enum k_type)type);
+}
+
+static unsigned int grew(const char *what, uint64_t before, uint64_t after)
+{
+	if (after <= before)
+		return 0;
+	log_line(LOG_WARNING, "leak: %s were %llu, are %llu", what, (unsigned long long)before,
+		 (unsigned long long)after);
+	return 1;
+}
+
+unsigned int leak_compare(const struct k_object_counts *before, const struct k_object_counts *after)
+{
+	unsigned int kinds = 0;
+
+	for (unsigned int type = 1; type < K_TYPE_COUNT; type++)
+		kinds += grew(object_types[type].name, before->count[type], after->count[type]);
+	kinds += grew("handles", before->handles, after->handles);
+	kinds += grew("used pages", UINT64_MAX - before->free_pages, UINT64_MAX - after->free_pages);
+	kinds += grew("table pages", before->table_pages, after->table_pages);
+	kinds += grew("stack pages", before->stack_pages, after->stack_pages);
+	return kinds;
+}
