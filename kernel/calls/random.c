@@ -121,7 +121,7 @@ void random_mix(const void *data, size_t n)
 	erase(block, sizeof(block));
 }
 
-#define JITTER_SAMPLES 256u
+#define JITTER_SAMPLES 128u
 
 void random_start(void)
 {

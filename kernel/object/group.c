@@ -291,6 +291,10 @@ bool group_charge_bytes(struct group *group, uint64_t bytes)
 			uncharge_memory(group, bytes, g->parent);
 			return false;
 		}
+	}
+	for (g = group; g; g = g->parent) {
+		uint64_t value = atomic_load_explicit(&g->memory, memory_order_relaxed);
+
 		/* Two at a time may leave the lower value: it is a statistic. */
 		if (value > atomic_load_explicit(&g->peak, memory_order_relaxed))
 			atomic_store_explicit(&g->peak, value, memory_order_relaxed);

@@ -32,7 +32,8 @@
 #include "kernel/waitword.h"
 
 #define STACK_SIZE	(16u << 10)	/* init's own start code moves to a stack of its choice */
-#define READ_ONLY	(K_RIGHT_READ | K_RIGHT_MAP | K_RIGHT_DUPLICATE | K_RIGHT_TRANSFER)
+#define READ_ONLY	(K_RIGHT_READ | K_RIGHT_EXECUTE | K_RIGHT_MAP | K_RIGHT_DUPLICATE | \
+			 K_RIGHT_TRANSFER)
 
 void object_layer_start(const struct boot_info *boot)
 {
@@ -124,15 +125,11 @@ static struct memory *boot_memory(paddr_t base, uint64_t length, const char *wha
 	return memory;
 }
 
-/* The bundle is part of the kernel image, page aligned, and stays. */
+/* The bundle is part of the kernel image, in pages of its own. */
 static struct memory *bundle_memory(const struct boot_info *boot)
 {
-	paddr_t base = (uint64_t)(uintptr_t)boot->bundle - ARCH_KERNEL_IMAGE;
-	struct memory *memory;
-
-	must(memory_create_physical(base, ALIGN_UP(boot->bundle_length, K_PAGE_SIZE), ARCH_CACHED,
-				    &memory), "the bundle");
-	return memory;
+	return boot_memory((uint64_t)(uintptr_t)boot->bundle - ARCH_KERNEL_IMAGE,
+			   boot->bundle_length, "the bundle");
 }
 
 static void add_handle(struct message *message, enum k_boot_handle which, struct object *object,

@@ -2,6 +2,7 @@
 /* Host tests of groups. */
 #include "kernel/bell.h"
 #include "kernel/group.h"
+#include "kernel/housekeeper.h"
 #include "sim.h"
 #include "unit/unit.h"
 
