@@ -13,7 +13,6 @@
 
 #include "kernel/process.h"
 
-#include "arch/regs.h"
 #include "base/format.h"
 #include "base/string.h"
 #include "kernel/bell.h"
@@ -125,7 +124,7 @@ void process_destroy(struct object *object)
 
 /* -- threads -------------------------------------------------------------------------- */
 
-static k_status_t add_thread(struct process *process, struct thread *thread)
+k_status_t process_add_thread(struct process *process, struct thread *thread)
 {
 	k_status_t st = K_OK;
 
@@ -133,7 +132,8 @@ static k_status_t add_thread(struct process *process, struct thread *thread)
 		return K_ERR_LIMIT;
 	kmutex_lock(&process->lock);
 	if (process->state == PROCESS_RUNNING && !process->ending) {
-		object_get(&process->object);	/* dropped in process_thread_exiting */
+		object_get(&process->object);	/* dropped in process_remove_thread */
+		thread->process = process;
 		thread->process_koid = process->object.koid;
 		list_add_last(&process->threads, &thread->process_link);
 		process->thread_count++;
@@ -177,11 +177,11 @@ k_status_t process_start_thread(struct process *process, struct thread_params *p
 	params->process = process;
 	params->own_space = process->space;
 	st = thread_create(params, &thread);
-	if (st != K_OK)
-		goto undo_state;
-	st = add_thread(process, thread);
-	if (st != K_OK)
-		goto abandon;
+	if (st != K_OK) {
+		if (start->first)
+			(void)!change_state(process, PROCESS_RUNNING, PROCESS_CREATED);
+		return st;
+	}
 	thread->frame_address = start->frame_address;
 	thread->user_frame = start->frame;
 	if (start->space) {
@@ -196,13 +196,6 @@ k_status_t process_start_thread(struct process *process, struct thread_params *p
 	else
 		thread_put(thread);
 	return K_OK;
-
-abandon:
-	thread_abandon(thread);
-undo_state:
-	if (start->first)
-		(void)!change_state(process, PROCESS_RUNNING, PROCESS_CREATED);
-	return st;
 }
 
 NORETURN static void init_died(struct process *process)
@@ -211,14 +204,15 @@ NORETURN static void init_died(struct process *process)
 	panic("init died: exit status %#x", process->exit_status);
 }
 
-void process_thread_exiting(struct thread *thread)
+void process_remove_thread(struct thread *thread)
 {
 	struct process *process = thread->process;
 	struct list watches = LIST_INIT(watches);
 	bool last;
 
 	/* The process keeps the space that this thread may have loaded. */
-	thread_set_run_space(NULL, false);
+	if (thread == current_thread())
+		thread_set_run_space(NULL, false);
 	kmutex_lock(&process->lock);
 	list_remove(&thread->process_link);
 	process->thread_count--;
@@ -309,27 +303,24 @@ static void walk_stack(uint64_t frame, uint64_t trace[16])
 	}
 }
 
-void process_fault(uint32_t vector, uint64_t error, uint64_t address, const struct arch_regs *regs)
+void process_fault(struct thread *self, const struct fault_report *report)
 {
-	struct process *process = current_thread()->process;
-	struct fault_report report = { .vector = vector, .error = error, .address = address };
+	struct process *process = self->process;
 	uint64_t trace[16] = { 0 };
 	bool first;
 
-	arch_regs_report(regs, &report);
-	walk_stack(report.regs[6], trace);
+	walk_stack(report->regs[6], trace);
 	kmutex_lock(&process->lock);
 	first = !process->ending;
 	if (first) {
 		process->has_report = true;
-		process->report = report;
+		process->report = *report;
 		memcpy(process->trace, trace, sizeof(trace));
 	}
-	end_locked(process, K_EXIT_FAULT | (vector & 0xff));
+	end_locked(process, K_EXIT_FAULT | (uint32_t)(report->vector & 0xff));
 	kmutex_unlock(&process->lock);
 	if (first)
 		process_log_report(process);
-	thread_exit();
 }
 
 static bool fixup_is_valid(const struct k_fixup *f)

@@ -2,8 +2,8 @@
 /*
  * Processes: a handle table plus the space its own code runs in.
  *
- *	created [process_create] -> running [process_start_thread] -> dead [last
- *	process_thread_exiting].  Death closes all handles, tears the space down, records
+ *	created [process_create] -> running [process_add_thread, first] -> dead [last
+ *	process_remove_thread].  Death closes all handles, tears the space down, records
  *	the exit status and rings the watchers; it happens once, on the last thread.
  *
  * "Ending" is set when somebody decided that the process has to die: its threads
@@ -26,7 +26,6 @@
 #include "kernel/lock.h"
 #include "kernel/object.h"
 
-struct arch_regs;
 struct bell;
 struct kbytes;
 struct space;
@@ -98,8 +97,13 @@ k_status_t process_start_thread(struct process *process, struct thread_params *p
 				const struct process_start *start, struct thread **thread)
 	MUST_CHECK;
 
-/* Called by thread_exit(), in the thread; may sleep.  The last one kills the process. */
-void process_thread_exiting(struct thread *thread);
+/*
+ * For thread_create() and thread_exit().  Adding charges the group and references the
+ * process: LIMIT, BAD_STATE (not running, or ending).  Removing the last thread kills
+ * the process; it may sleep.
+ */
+k_status_t process_add_thread(struct process *process, struct thread *thread) MUST_CHECK;
+void process_remove_thread(struct thread *thread);
 
 /*
  * @process, created and without threads, is to run inside the kernel image: it loses its
@@ -113,10 +117,10 @@ k_status_t process_end(struct process *process, uint32_t status) MUST_CHECK;
 
 /*
  * The running thread's own code (not a program in user_run) did in ring 3 what the
- * processor refused: record it, end the process, and the thread.  Interrupts enabled.
+ * processor refused: record it, and end the process.  Returns; the thread must then
+ * end.  Interrupts enabled.
  */
-NORETURN void process_fault(uint32_t vector, uint64_t error, uint64_t address,
-			    const struct arch_regs *regs);
+void process_fault(struct thread *self, const struct fault_report *report);
 
 /* As the call process_fixups: ascending, within the process's own half.  BAD_ARGUMENT, BAD_STATE. */
 k_status_t process_set_fixups(struct process *process, const struct k_fixup *fixups,
