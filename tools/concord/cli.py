@@ -165,7 +165,7 @@ def do_setup(words):
 
 def do_test(words):
     parser = Parser("./concord test", usage="./concord test [--quick|--full] [NAME...]",
-                    description="Run the tests; NAME is a suite (unit, linux, boot, apps), one of "
+                    description="Run the tests; NAME is a suite (unit, build, kernel, linux, boot, apps), one of "
                     "its files (linux/process) or a test (linux/process.fork_copies_memory). The "
                     "last line counts them.", allow_abbrev=False)
     depth = parser.add_mutually_exclusive_group()

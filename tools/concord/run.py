@@ -3,6 +3,7 @@
 
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -105,6 +106,8 @@ def _command(machine, argv, timeout):
     deadline = deadline_of(timeout)
     persistent = any(not drive.read_only for drive in machine.drives)
     with runner.Guest(machine) as guest:
+        if say.verbose:
+            threading.Thread(target=_follow, args=(guest.console,), daemon=True).start()
         try:
             try:
                 guest.boot(deadline or (None if machine.gdb else deadline_of(BOOT_SECONDS)))
@@ -127,14 +130,25 @@ def _command(machine, argv, timeout):
             return NOT_RUN
         if persistent and not guest.power_off(30):
             say.note("the guest did not power off; its disks may not be up to date")
-        if say.verbose:
-            _show_console(guest)
     return result.status
 
 
+def _follow(path):
+    """With -v: copy the guest's console to standard error as it grows."""
+    with open(path, "rb") as file:
+        while True:
+            data = file.read().replace(b"\r", b"")
+            if data:
+                runner.write_all(2, data)
+            else:
+                time.sleep(0.05)
+
+
 def _show_console(guest):
+    if say.verbose:
+        return              # it has been seen
     lines = guest.console_text().splitlines()
-    kept = lines if say.verbose else lines[-40:]
+    kept = lines[-40:]
     print("---- the guest's console" + (", its last lines" if len(kept) < len(lines) else ""),
           *kept, "----", sep="\n", file=sys.stderr)
 

@@ -3,6 +3,7 @@
 
   unit    tests of the parts, on the host, with sanitizers (meson test --suite unit)
   build   both compilers, with warnings as errors
+  kernel  the kernel's self-tests, which it runs when it boots with the word "selftest"
   linux   tests/linux: each case on this machine's Linux, then on the kernel under test
   apps    tests/apps: programs of the default image
   boot    tests/boot: booting, the command line, hostile images
@@ -15,6 +16,7 @@ the rest goes on in a fresh guest."""
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 
 from . import build, image, initrd, kernels, lab, places, qemu, runner, say, scenario
 
-SUITES = ("unit", "build", "linux", "boot", "apps")
+SUITES = ("unit", "build", "kernel", "linux", "boot", "apps")
 PROGRAM_SECONDS = 180       # for one test program with all its cases
 BOOT_SECONDS = 60
 
@@ -192,6 +194,35 @@ def run_build(report, selection):
             report.ok(name)
         except say.Failure as failure:
             report.fail(name, str(failure))
+
+
+# The kernel's self-tests.
+
+SELFTEST_STATUS = 33        # QEMU's when all have passed
+
+
+def run_kernel(report, depth, selection):
+    for machine in ("q35", "microvm"):
+        for cpus in [2] if depth == "quick" else [1, 2, 4]:
+            configuration = Configuration("kernel", cpus, machine)
+            report.heading(f"self-tests of the kernel [{configuration}]")
+            with lab.Lab(configuration, None, 300) as bench:
+                ended = bench.boot(bench.machine(["selftest"]))
+                tell_selftests(report, configuration, ended, bench.last_words(), selection)
+
+
+def tell_selftests(report, configuration, ended, last_words, selection):
+    results = re.findall(r"selftest (\w+): (ok|FAILED)$", ended.console, re.MULTILINE)
+    for name, verdict in results:
+        if not selection.has(f"kernel/{name}"):
+            continue
+        if verdict == "ok":
+            report.ok(f"kernel/{name} [{configuration}]")
+        else:
+            said = re.findall(rf"selftest {name}: (?!FAILED)(.*)", ended.console)
+            report.fail(f"kernel/{name} [{configuration}]", "\n".join(said) or "FAILED")
+    if ended.status != SELFTEST_STATUS and (ended.status in (None, qemu.PANIC_STATUS) or not results):
+        report.fail(f"kernel [{configuration}]", f"QEMU's status is {ended.status}\n{last_words}")
 
 
 # Linux-behaviour tests.
@@ -403,6 +434,8 @@ def main(names, depth, kernel):
             run_unit(report)
         if selection.has("build") and kernel is None and (depth != "quick" or names):
             run_build(report, selection)
+        if selection.has("kernel") and configurations and kernel is None:
+            run_kernel(report, depth, selection)
         if selection.has("linux"):
             run_linux(report, configurations, selection)
         if selection.has("boot"):

@@ -60,7 +60,7 @@ static void __attribute__((noreturn)) stop(const char *why)
 	for (; *why; why++)
 		port_write(0x3f8, (uint8_t)*why);
 	port_write(0x3f8, '\n');
-	port_write(0xf4, 0x10);		/* isa-debug-exit: QEMU's status is 33 */
+	port_write(0xf4, 0x20);		/* isa-debug-exit: QEMU's status is 65 */
 	for (;;)
 		__asm__ volatile("hlt");
 }
