@@ -9,8 +9,10 @@ void grant(struct grants *g, unsigned int place, k_handle_t handle, uint32_t rig
 
 	if (!handle || g->status != K_OK)
 		return;
-	st = g->count < K_MESSAGE_MAX_HANDLES ?
-		k_handle_duplicate(handle, rights | K_RIGHT_TRANSFER, &copy) : K_ERR_TOO_BIG;
+	if (rights != K_RIGHTS_SAME)
+		rights |= K_RIGHT_TRANSFER;
+	st = g->count < K_MESSAGE_MAX_HANDLES ? k_handle_duplicate(handle, rights, &copy) :
+						K_ERR_TOO_BIG;
 	if (st != K_OK) {
 		g->status = st;
 		return;
