@@ -8,15 +8,45 @@
 #include "base/string.h"
 #include "kernel/calls.h"
 #include "kernel/handle.h"
+#include "kernel/log.h"
+#include "kernel/main.h"
 #include "kernel/process.h"
 #include "kernel/thread.h"
 #include "kernel/ucopy.h"
 
+static bool log_refusals;		/* constant after the start */
+
+void calls_configure(const char *command_line)
+{
+	log_refusals = command_line_has(command_line, "concord.calls");
+}
+
+/* Statuses that say that the caller did something wrong, not that the time was wrong. */
+static bool is_mistake(k_status_t st)
+{
+	return st == K_ERR_BAD_HANDLE || st == K_ERR_WRONG_TYPE || st == K_ERR_NO_RIGHT ||
+	       st == K_ERR_BAD_ARGUMENT || st == K_ERR_BAD_ADDRESS || st == K_ERR_BAD_STATE;
+}
+
+static void log_refusal(uint64_t number, const uint64_t args[6], k_status_t st)
+{
+	log_line(LOG_DEBUG, "%s: %s(%#llx, %#llx, %#llx, %#llx, %#llx, %#llx): status %d",
+		 current_thread()->process->name, call_table[number].name,
+		 (unsigned long long)args[0], (unsigned long long)args[1],
+		 (unsigned long long)args[2], (unsigned long long)args[3],
+		 (unsigned long long)args[4], (unsigned long long)args[5], st);
+}
+
 k_status_t kcall_dispatch(uint64_t number, const uint64_t args[6])
 {
+	k_status_t st;
+
 	if (number >= K_CALL_COUNT || !call_table[number].call)
 		return K_ERR_NOT_SUPPORTED;
-	return call_table[number].call(current_thread(), args);
+	st = call_table[number].call(current_thread(), args);
+	if (unlikely(log_refusals && is_mistake(st)))
+		log_refusal(number, args, st);
+	return st;
 }
 
 bool call_copy_in(void *dst, uint64_t addr, size_t n)

@@ -20,21 +20,21 @@ k_status_t kcall_handle_duplicate(struct thread *self, k_handle_t handle, uint32
 	uint32_t have;
 	k_status_t st;
 
-	if (rights != K_RIGHTS_SAME && (!rights || rights & ~K_RIGHTS_ALL))
+	if (!rights || rights & ~(K_RIGHTS_ALL | K_RIGHTS_SAME))
 		return K_ERR_BAD_ARGUMENT;
 	st = handle_get_rights(self->process, handle, &object, &have);
 	if (st != K_OK)
 		return st;
-	if (!(have & K_RIGHT_DUPLICATE))
-		st = K_ERR_NO_RIGHT;
-	else if (rights != K_RIGHTS_SAME && (rights & ~have))
+	if (rights & K_RIGHTS_SAME)
+		rights = have;
+	if (!(have & K_RIGHT_DUPLICATE) || (rights & ~have))
 		st = K_ERR_NO_RIGHT;
 	if (st != K_OK) {
 		object_put(object);
 		return st;
 	}
 	copy->object = object;
-	copy->rights = rights == K_RIGHTS_SAME ? have : rights;
+	copy->rights = rights;
 	return K_OK;
 }
 

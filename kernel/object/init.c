@@ -17,6 +17,7 @@
 #include "base/string.h"
 #include "cpio/cpio.h"
 #include "elf/elf.h"
+#include "kernel/calls.h"
 #include "kernel/channel.h"
 #include "kernel/device.h"
 #include "kernel/group.h"
@@ -37,6 +38,7 @@
 
 void object_layer_start(const struct boot_info *boot)
 {
+	calls_configure(boot->command_line);
 	group_start();
 	object_types_start();
 	waitword_start();

@@ -25,6 +25,9 @@ struct call_entry {
 
 extern const struct call_entry call_table[];
 
+/* "concord.calls": log (level debug) the calls that were refused as mistaken. */
+void calls_configure(const char *command_line);
+
 /* A system call of a component or of a personality that is a process.  Any number is fine. */
 k_status_t kcall_dispatch(uint64_t number, const uint64_t args[6]);
 
