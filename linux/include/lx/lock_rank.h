@@ -18,6 +18,7 @@ enum lx_lock_rank {
 	LX_LOCK_PTRACE,
 	LX_LOCK_EPOLL_GRAPH,	/* edges between epoll instances */
 	LX_LOCK_EPOLL,		/* epoll instance, held while files are polled; nested: by depth */
+	LX_LOCK_UNIX_BIND,	/* an AF_UNIX socket gets its name, perhaps in a file system */
 	LX_LOCK_TTY_ACQUIRE,	/* sessions getting terminals: one each */
 	LX_LOCK_TTY,		/* lx_tty: session, pgrp, termios, line buffer.  One for both ends of a pty */
 	LX_LOCK_MM,		/* lx_mm.lock: mmap and brk against each other */
@@ -27,6 +28,7 @@ enum lx_lock_rank {
 	LX_LOCK_DENTRY,		/* dentry cache; order inside: vfs/dentry.c */
 	LX_LOCK_FILE,		/* lx_file.lock: owner, readahead, backing */
 	LX_LOCK_PIPE,		/* pipe, eventfd, timerfd...; two pipes: address order */
+	LX_LOCK_UNIX_GC,	/* AF_UNIX: files in flight */
 	LX_LOCK_SOCKET,		/* AF_UNIX socket; two: address order */
 	LX_LOCK_FLOCK,		/* file locks of an inode */
 	LX_LOCK_FILES,		/* lx_files.lock: descriptor table */
