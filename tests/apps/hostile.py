@@ -30,6 +30,33 @@ def free_memory(guest):
         + fields.get("SReclaimable", 0)
 
 
+@application()
+def fork_bomb_of_a_user_meets_its_limit(guest):
+    result = guest.run([*USER, "prlimit", "--nproc=40", "timeout", "-s", "KILL", "4", "bash", "-c",
+                        "bomb() { bomb | bomb & }; bomb; sleep 3"], seconds=60)
+    if b"Resource temporarily unavailable" not in result.stderr:
+        raise Failed(f"no EAGAIN: {result}")
+    guest.guest.sweep()
+    guest.shell("echo fine", stdout="fine\n")
+
+
+@application()
+def full_file_system_says_so(guest):
+    guest.shell("""
+mkdir -p /tmp/small && mount -t tmpfs -o size=1m small /tmp/small && cd /tmp/small
+! dd if=/dev/zero of=file bs=64k 2>/tmp/message && grep -c 'No space left on device' /tmp/message
+[ "$(stat -c %s file)" -gt 900000 ] && rm file && dd if=/dev/zero of=file bs=64k count=8 2>/dev/null
+cd / && umount /tmp/small && echo fine
+""", stdout="1\nfine\n")
+
+
+@application(seconds=120)
+def program_that_takes_all_memory_is_ended(guest):
+    hog = "kept = []\nwhile True: kept.append(bytearray(b'x') * (1 << 20))"
+    guest.expect(["python3", "-c", hog], status=137, seconds=100)
+    guest.shell("echo fine", stdout="fine\n")
+
+
 def twice(name, argv, short):
     """A short run, and the long one of the full campaign."""
     for seconds, full in ((short, False), (300, True)):

@@ -81,6 +81,25 @@ def closed_standard_streams(lab):
 
 
 @boot(when=once)
+def drive_keeps_what_was_written(lab):
+    drive = lab.file("drive", bytes(1 << 20))
+    check(lab.concord("run", *lab.run_options(), "--drive", str(drive), "--", "sh", "-c",
+                      "printf written | dd of=/dev/vdb bs=1 seek=4096 conv=notrunc status=none"), 0, b"")
+    if drive.read_bytes()[4096:4103] != b"written":
+        raise Failed("it is not in the file")
+    drive.chmod(0o444)
+    if os.geteuid() != 0:           # root may write to any file, so its drives are never read-only
+        check(lab.concord("run", *lab.run_options(), "--drive", str(drive), "--", "sh", "-c",
+                          "cat /sys/block/vdb/ro"), 0, b"1\n")
+
+
+@boot(when=lambda c: once(c) and not c.kernel)
+def initramfs_as_the_image(lab):
+    archive = lab.initramfs("#!/bin/sh\nexit 1\n")
+    check(lab.concord("run", *lab.run_options(), "--image", str(archive), "--", "/bin/echo", "hi"), 0, b"hi\n")
+
+
+@boot(when=once)
 def interrupt_ends_it(lab):
     child = subprocess.Popen([str(places.ROOT / "concord"), "run", *lab.run_options(), "--",
                               "sh", "-c", "echo ready; sleep 100"], stdout=subprocess.PIPE,
