@@ -141,8 +141,6 @@ static void last_put(struct lx_file *f)
 		if (f->ops->release)
 			f->ops->release(f);
 	}
-	if (f->backing)
-		lx_backing_release(f);
 	if (f->mode & LX_FMODE_MNTW) {
 		lx_put_write(f->inode);
 		if (f->path.mnt)

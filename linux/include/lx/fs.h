@@ -7,6 +7,7 @@
 
 #include "lx/types.h"
 #include "lx/vfs.h"
+#include "lx/wait.h"
 
 /* Root, working directory and umask; shared by CLONE_FS. */
 struct lx_fs {

@@ -37,7 +37,7 @@ enum lx_map_tag {
 struct lx_backing {
 	struct lx_file *file;
 	k_handle_t handle;
-	_Atomic(uint32_t) refs;		/* the file's pointer; the reaper; users of the moment */
+	bool mapped;			/* was mapped once, so the kernel will report it: file->lock */
 };
 
 /* The file behind k_region.cookie of a region that @mm has now: a reference, or NULL. */
@@ -71,10 +71,10 @@ int64_t lx_mmap_file(struct lx_task *self, struct lx_mm *mm, struct lx_file *f, 
 /* The program's fault: 0, or the signal has been sent. */
 void lx_fault(struct lx_task *self);
 void lx_exception(struct lx_task *self);
+/* FPE_* of a pending x87 (16) or SSE (19) exception of the caller's program. */
+int lx_fpu_exception_code(struct lx_task *self, uint32_t vector);
 /* Drop what the kernel says that nobody maps any more. */
 void lx_backing_reap(void);
-/* Called by lx_file_put() for the last reference. */
-void lx_backing_release(struct lx_file *f);
 
 /* -- copies that may have pages supplied by files: never with a lock of rank LX_LOCK_MM or above held */
 int lx_copy_from_user(void *dst, uaddr_t src, size_t n);	/* 0 or -EFAULT */
@@ -82,6 +82,11 @@ int lx_copy_to_user(uaddr_t dst, const void *src, size_t n);
 int lx_clear_user(uaddr_t dst, size_t n);
 /* A string with its NUL into dst[size]: the length, -EFAULT, or -ENAMETOOLONG. */
 int64_t lx_string_from_user(char *dst, uaddr_t src, size_t size);
+/*
+ * An extensible structure of @usize bytes at @src into ours of @size: what is
+ * missing is zero; -E2BIG if it has more than we know and that is not zero.
+ */
+int lx_copy_struct_from_user(void *dst, size_t size, uaddr_t src, size_t usize);
 /* Make [addr, addr+n) accessible for reading or writing, as far as it can be: 0 or -EFAULT at the first byte. */
 int lx_fault_in(struct lx_task *self, uaddr_t addr, size_t n, bool write);
 /* Another program's memory (ptrace, /proc/PID/mem): bytes done, or -EFAULT/-EIO if none. */

@@ -18,3 +18,8 @@ struct lx_nsproxy {
 
 struct lx_nsproxy *lx_nsproxy_get(struct lx_nsproxy *ns);
 void lx_nsproxy_put(struct lx_nsproxy *ns);
+struct lx_nsproxy *lx_nsproxy_create_init(void);
+/* May the caller make namespaces of these kinds (CLONE_NEW*)?  0, -EPERM, -EINVAL. */
+int lx_ns_check(struct lx_task *self, uint64_t kinds);
+/* A proxy with new namespaces of these kinds; @fs moves into a new mount namespace. */
+int lx_ns_copy(struct lx_nsproxy *from, uint64_t kinds, struct lx_fs *fs, struct lx_nsproxy **out);

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "base/hlist.h"
+#include "base/rbtree.h"
 #include "lx/types.h"
 #include "lx/wait.h"
 
@@ -18,7 +18,7 @@ struct lx_pid {
 
 	/* Protected by lx_pidns.lock. */
 	unsigned int uses;		/* why the number is in the table */
-	struct hlist_node link;
+	struct rb_node node;
 	struct lx_task *task;		/* the thread of this number, until it is released */
 	struct lx_group *group;		/* the process of this number, until it is reaped */
 	struct list pgrp;		/* of lx_group.pgrp_link */
@@ -27,15 +27,13 @@ struct lx_pid {
 	struct lx_waitq exit_wait;	/* pidfd: woken when the process becomes a zombie or is reaped */
 };
 
-#define LX_PID_HASH	1024
-
 struct lx_pidns {
 	_Atomic(uint32_t) refs;
 	uint64_t ino;			/* of /proc/PID/ns/pid */
 	struct rt_mutex lock;		/* rank LX_LOCK_TASKS */
 
 	/* Protected by lock. */
-	struct hlist table[LX_PID_HASH];
+	struct rb_tree table;		/* of lx_pid.node, by number */
 	lx_pid_t last;			/* given out last */
 	struct lx_group *init;		/* adopts orphans; NULL before it exists */
 	unsigned int tasks;		/* all of them, zombies included */
@@ -45,6 +43,10 @@ struct lx_pidns {
 };
 
 extern struct lx_pidns lx_init_pidns;
+/* Number 0: the session and process group of process 1. */
+extern struct lx_pid lx_no_pid;
+/* pid_max and threads-max from the size of the machine. */
+void lx_pidns_limits(const struct k_system_info *info);
 
 struct lx_pid *lx_pid_get(struct lx_pid *pid);
 void lx_pid_put(struct lx_pid *pid);
@@ -55,10 +57,11 @@ struct lx_task *lx_pid_task(struct lx_pid *pid);
 struct lx_group *lx_pid_group(struct lx_pid *pid);
 
 /* -- for linux/task */
-struct lx_pid *lx_pid_alloc(struct lx_pidns *ns);	/* next free number, not in use yet; NULL: none, or no memory */
+/* The next free number with one use and one reference: 0, -EAGAIN, -ENOMEM. */
+int lx_pid_alloc(struct lx_pidns *ns, struct lx_pid **out);
 struct lx_pid *lx_pid_lookup(struct lx_pidns *ns, lx_pid_t nr);	/* with the lock; no reference */
-void lx_pid_use(struct lx_pid *pid);			/* with the lock; the pid's first use enters the table */
-void lx_pid_unuse(struct lx_pidns *ns, struct lx_pid *pid);	/* with the lock */
+void lx_pid_unuse(struct lx_pidns *ns, struct lx_pid *pid);	/* with the lock; the last one leaves the table */
+struct lx_pid *lx_pid_next(struct lx_pidns *ns, lx_pid_t nr);	/* with the lock: first number >= nr in use */
 
 /* Is there no member with a parent in another group of the same session? (with lx_pidns.lock not held) */
 bool lx_pgrp_is_orphaned(lx_pid_t pgid);

@@ -19,6 +19,7 @@
 struct lx_pid;
 struct lx_ptrace;
 struct lx_itimers;
+struct lx_user;
 
 struct lx_task {
 	/* Constant from creation. */
@@ -57,6 +58,7 @@ struct lx_task {
 	_Atomic(uint32_t) attention;	/* LX_ATTN_*: look before entering the program; set, then kick */
 	struct list group_link;		/* group->tasks */
 	bool exiting;			/* takes no more signals */
+	bool accounted;			/* its usage is in group->dead_threads */
 	bool stop_counted;		/* is one of group->stop_count */
 
 	/* Protected by LX_LOCK_TASKS. */
@@ -71,7 +73,7 @@ struct lx_task {
 	char comm[16];			/* written by the task itself, or through /proc with group->lock */
 	uint64_t start_ns;		/* monotonic */
 	int nice; int policy; int rt_priority; uint64_t affinity;	/* group->lock */
-	bool reset_on_fork;		/* group->lock */
+	bool reset_on_fork, sched_changed;	/* group->lock */
 	int pdeath_signal;		/* the task itself */
 	uint64_t timer_slack_ns;
 	uint32_t personality;		/* the task itself */
@@ -81,6 +83,7 @@ struct lx_task {
 	_Atomic(uint32_t) vfork_done;	/* 0 while somebody waits for this task's exec or exit */
 	struct lx_task *vfork_parent;
 
+	struct lx_user *user;		/* a reference; counted in user->processes */
 	uint64_t min_flt, maj_flt;
 	uint64_t io_rchar, io_wchar, io_syscr, io_syscw;
 	void (*kthread_fn)(void *arg); void *kthread_arg;
@@ -123,7 +126,6 @@ struct lx_group {
 	lx_pid_t pgid, sid;
 	struct lx_pid *pgrp, *session;	/* references and uses */
 	struct list pgrp_link, session_link;
-	struct lx_tty *tty;		/* controlling terminal: also LX_LOCK_TTY */
 	bool is_child_subreaper, has_child_subreaper;
 	int exit_signal;		/* what the parent gets; -1: reap silently */
 	bool did_exec;			/* setpgid of a child after its exec fails */
@@ -186,7 +188,10 @@ struct lx_task *lx_group_leader(struct lx_group *g);
 /* Numbers as /proc/PID/stat shows them; 0 without parent. */
 lx_pid_t lx_group_ppid(struct lx_group *g);
 
-/* A task of ours without a program (write-back, timers): runs fn(arg); never ends. */
+/*
+ * A task of ours without a program (write-back, timers): runs fn(arg) and ends when
+ * that returns.  NULL: no memory.  The pointer is good for as long as it runs.
+ */
 struct lx_task *lx_kthread_create(const char *name, void (*fn)(void *arg), void *arg);
 
 unsigned long lx_rlimit(struct lx_task *self, unsigned int which);	/* the soft limit */

@@ -44,5 +44,7 @@ int lx_timespec_from_user(uint64_t *ns, uaddr_t ts);
 int lx_timespec_to_user(uaddr_t ts, uint64_t ns);
 /* now + @ns on the monotonic clock, saturating to K_DEADLINE_NEVER. */
 uint64_t lx_deadline_after(uint64_t ns);
+/* The monotonic deadline of an absolute time of the realtime clock (or of the monotonic one). */
+uint64_t lx_deadline_from(uint64_t ns, bool realtime);
 /* Nanoseconds of a CLOCK_* for the caller; -EINVAL. */
 int lx_clock_now(struct lx_task *self, int clock, uint64_t *ns);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a task as a loop: run the program, do what it asks, look at what
+ * happened meanwhile, run on.
+ *
+ * attention is looked at before every entry.  Whoever sets it afterwards kicks the
+ * thread, and a kick is sticky: k_user_run() returns at once then.
+ */
+
+#include <asm/signal.h>
+
+#include "abi/calls.h"
+#include "lx/mm.h"
+#include "lx/ptrace.h"
+#include "lx/syscall.h"
+#include "lx/task.h"
+#include "lx/trace.h"
+#include "rt/thread.h"
+#include "task/task_impl.h"
+
+static long __attribute__((noinline)) syscall_slow(struct lx_task *self, struct k_user_frame *f)
+{
+	uint32_t work = atomic_load(&self->syscall_work);
+	long ret = -ENOSYS;
+	bool skip = false;
+
+	if (work & LX_WORK_PTRACE) {
+		LX_RESULT(f) = (uint64_t)-ENOSYS;
+		skip = !lx_ptrace_syscall_enter(self);
+		if (skip)
+			ret = (long)LX_RESULT(f);
+	}
+	if (!skip) {
+		uint64_t nr = LX_SYSCALL_NR(f);
+		struct lx_trace trace;
+
+		if (work & LX_WORK_TRACER)
+			lx_trace_enter(self, f, &trace);
+		if (nr < LX_NR_COUNT)
+			ret = lx_syscalls[nr](self, f);
+		if (work & LX_WORK_TRACER)
+			lx_trace_exit(self, f, &trace, ret);
+	}
+	if (atomic_load(&self->syscall_work) & LX_WORK_PTRACE) {
+		LX_RESULT(f) = (uint64_t)ret;
+		lx_ptrace_syscall_exit(self);
+		ret = (long)LX_RESULT(f);
+	}
+	return ret;
+}
+
+void lx_syscall(struct lx_task *self)
+{
+	struct k_user_frame *f = self->frame;
+	uint64_t nr = LX_SYSCALL_NR(f);
+	long ret;
+
+	f->flags = K_FRAME_SYSCALL_REGS;
+	if (unlikely(atomic_load_explicit(&self->syscall_work, memory_order_relaxed)))
+		ret = syscall_slow(self, f);
+	else if (likely(nr < LX_NR_COUNT))
+		ret = lx_syscalls[nr](self, f);
+	else
+		ret = -ENOSYS;
+	LX_RESULT(f) = (uint64_t)ret;
+	/* (Not after sigreturn, whose result is any value of the interrupted code.) */
+	if (unlikely(ret <= -LX_ERESTARTSYS && ret >= -LX_ERESTART_BLOCK) && ~LX_SYSCALL_NR(f))
+		self->restarting = true;
+}
+
+static void bad_registers(struct lx_task *self)
+{
+	struct lx_siginfo info = lx_siginfo_kernel(SIGSEGV);
+
+	lx_signal_force(self, &info);
+}
+
+static void run(struct lx_task *self)
+{
+	struct k_user_frame *f = self->frame;
+
+	for (;;) {
+		while (unlikely(atomic_load_explicit(&self->attention, memory_order_relaxed) ||
+				self->restarting))
+			lx_task_attention(self);
+		if (unlikely(k_user_run(f) != K_OK)) {
+			bad_registers(self);
+			continue;
+		}
+		if (likely(f->reason == K_USER_SYSCALL)) {
+			lx_syscall(self);
+			continue;
+		}
+		f->orig_rax = ~0ull;
+		f->flags = 0;
+		if (f->reason == K_USER_FAULT)
+			lx_fault(self);
+		else if (f->reason == K_USER_EXCEPTION)
+			lx_exception(self);
+	}
+}
+
+void lx_task_main(void *arg)
+{
+	struct lx_task *self = arg;
+
+	self->frame = rt_frame();
+	if (self->set_child_tid.v) {
+		lx_pid_t tid = self->tid;
+
+		(void)lx_copy_to_user(self->set_child_tid, &tid, sizeof(tid));
+	}
+	run(self);
+}
