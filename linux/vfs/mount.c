@@ -539,7 +539,7 @@ int lx_do_mount(struct lx_task *self, const char *source, const char *target, co
 
 	if ((flags & MS_MGC_MSK) == MS_MGC_VAL)
 		flags &= ~(unsigned long)MS_MGC_MSK;
-	if (flags & MS_NOUSER)
+	if (flags & (1ul << 31))	/* MS_NOUSER */
 		return -EINVAL;
 	err = lx_path_at(self, AT_FDCWD, target, LX_LOOKUP_FOLLOW, &at);
 	if (err)
