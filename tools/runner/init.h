@@ -26,7 +26,7 @@ void system_mounts(void);
 /* Open the host's port, waiting for it to appear.  A descriptor, or -1. */
 int runner_port_open(int timeout_ms);
 
-/* Serve commands from the host until it hangs up for good or asks for power off. */
+/* Serve commands from the host; returns only if the port is a socket whose peer has closed it. */
 void runner_serve(int port);
 
 /* A root shell with job control on the console; returns when it has ended. */

@@ -9,7 +9,9 @@
  *
  * It is linked statically and needs nothing of the image, so that it behaves the
  * same on every kernel and with every root file system.  Started by hand (not as
- * process 1) it only serves, which is a way to use it under another init.
+ * process 1) it only serves, which is a way to use it under another init; with
+ * `--serve FD` it serves a descriptor that it was given, which is how it is tested
+ * without a machine.
  */
 
 #include <stdarg.h>
@@ -96,8 +98,10 @@ int main(int argc, char **argv)
 	bool first = getpid() == 1;
 	int port;
 
-	(void)argc;
-	(void)argv;
+	if (argc == 3 && strcmp(argv[1], "--serve") == 0) {
+		runner_serve(atoi(argv[2]));
+		return 0;
+	}
 	if (first)
 		system_setup();
 	cmdline_read();

@@ -32,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/reboot.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,6 +51,7 @@ struct queue {
 struct server {
 	int port;
 	bool first;			/* we are process 1: orphans are ours to reap */
+	bool waits_for_host;		/* at a hang-up: a port's host may come back, a socket's peer not */
 	struct queue in, out, input;
 
 	/* The command, if pid is not 0 or `reaped` is true. */
@@ -227,8 +229,8 @@ static void command_start(struct server *s, const unsigned char *data, size_t le
 
 		if (!zero)
 			give_up(s, "START with fewer strings than it says");
-		if (i == start.argc || i == (size_t)start.argc + start.envc)
-			slot++;
+		/* The NULL after argv, and the one after the environment, which may be empty. */
+		slot += (i == start.argc) + (i == (size_t)start.argc + start.envc);
 		strings[slot++] = (char *)at;
 		at = zero + 1;
 	}
@@ -418,10 +420,8 @@ static bool receive_frames(struct server *s)
 {
 	ssize_t n = read(s->port, queue_reserve(&s->in, 65536), 65536);
 
-	if (n == 0)
-		return false;
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
+	if (n <= 0)
+		return n < 0 && (errno == EAGAIN || errno == EINTR);
 	s->in.end += (size_t)n;
 
 	while (queue_length(&s->in) >= HEADER) {
@@ -456,17 +456,27 @@ static void signals_init(sigset_t *while_waiting)
 	sigdelset(while_waiting, SIGCHLD);
 }
 
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 void runner_serve(int port)
 {
 	struct server s = {
 		.port = port,
 		.first = getpid() == 1,
+		.waits_for_host = !is_socket(port),
 		.input_fd = -1,
 		.output_fd = { -1, -1 },
 	};
 	const struct timespec second = { .tv_sec = 1 }, pause = { .tv_nsec = 50 * 1000 * 1000 };
 	sigset_t while_waiting;
 
+	fcntl(port, F_SETFL, O_NONBLOCK);
+	fcntl(port, F_SETFD, FD_CLOEXEC);
 	signals_init(&while_waiting);
 	send_number(&s, RUNNER_HELLO, RUNNER_VERSION);
 	for (;;) {
@@ -493,8 +503,11 @@ void runner_serve(int port)
 		if (fds[1].fd >= 0 && fds[1].revents)
 			input_push(&s);
 		if (fds[0].revents & POLLIN) {
-			if (!receive_frames(&s))
+			if (!receive_frames(&s)) {
+				if (!s.waits_for_host)
+					return;
 				nanosleep(&pause, NULL);
+			}
 		} else if (fds[0].revents & POLLHUP) {
 			nanosleep(&pause, NULL);	/* nobody at the other end yet, or any more */
 		}
