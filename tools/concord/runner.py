@@ -97,15 +97,14 @@ class Guest:
             pass        # full, or QEMU is gone; _receive() finds out
 
     def _frames(self):
-        """The whole frames received so far."""
-        at = 0
-        while len(self.incoming) - at >= 8:
-            kind, length = struct.unpack_from("<II", self.incoming, at)
-            if len(self.incoming) - at - 8 < length:
-                break
-            yield kind, bytes(self.incoming[at + 8:at + 8 + length])
-            at += 8 + length
-        del self.incoming[:at]
+        """The whole frames received so far; each is taken before it is handed out."""
+        while len(self.incoming) >= 8:
+            kind, length = struct.unpack_from("<II", self.incoming)
+            if len(self.incoming) < 8 + length:
+                return
+            data = bytes(self.incoming[8:8 + length])
+            del self.incoming[:8 + length]
+            yield kind, data
 
     def _wait(self, deadline, extra=()):
         """Wait for the port or for `extra` descriptors; those that are ready."""
@@ -180,7 +179,19 @@ class Guest:
 
         source = _Source(stdin)
         status = None
-        while status is None:
+        while True:
+            for kind, data in self._frames():
+                if kind in sinks:
+                    sinks[kind](data)
+                elif kind == STDIN_ACK:
+                    source.unacknowledged -= struct.unpack("<I", data)[0]
+                elif kind == EXIT:
+                    (status,) = struct.unpack("<I", data)
+                    break
+                elif kind == ERROR:
+                    raise GuestDied("the runner gave up: " + data.decode(errors="replace"))
+            if status is not None:
+                break
             while (data := source.take_bytes()):
                 self._send(STDIN, data)
             if source.ended():
@@ -190,19 +201,8 @@ class Guest:
                 data = source.read()
                 if data:
                     self._send(STDIN, data)
-                continue
-            if self.port not in ready:
-                continue
-            self._receive()
-            for kind, data in self._frames():
-                if kind in sinks:
-                    sinks[kind](data)
-                elif kind == STDIN_ACK:
-                    source.unacknowledged -= struct.unpack("<I", data)[0]
-                elif kind == EXIT:
-                    (status,) = struct.unpack("<I", data)
-                elif kind == ERROR:
-                    raise GuestDied("the runner gave up: " + data.decode(errors="replace"))
+            if self.port in ready:
+                self._receive()
         return Result(status, bytes(out), bytes(err), time.monotonic() - begin)
 
     def sweep(self, deadline=None):
