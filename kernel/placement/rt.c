@@ -211,3 +211,53 @@ void rt_random(void *dst, size_t n)
 {
 	random_fill(dst, n);
 }
+
+/* -- heap ------------------------------------------------------------------------------------------- */
+
+static struct group *heap_group(void)
+{
+	return current_thread()->process->object.group;
+}
+
+/* Charge what the block really takes. */
+static void *charged(void *p)
+{
+	if (p && !group_charge_bytes(heap_group(), kmalloc_size(p))) {
+		kfree(p);
+		return NULL;
+	}
+	return p;
+}
+
+void *rt_alloc(size_t size)
+{
+	return charged(kmalloc(size));
+}
+
+void *rt_zalloc(size_t size)
+{
+	return charged(kzalloc(size));
+}
+
+void rt_free(void *p)
+{
+	if (!p)
+		return;
+	group_uncharge_bytes(heap_group(), kmalloc_size(p));
+	kfree(p);
+}
+
+void *rt_realloc(void *p, size_t size)
+{
+	size_t old = p ? kmalloc_size(p) : 0;
+	void *fresh;
+
+	if (p && size && size <= old && size > old / 2)
+		return p;
+	fresh = rt_alloc(size);
+	if (!fresh || !p)
+		return fresh;
+	memcpy(fresh, p, MIN(old, size));
+	rt_free(p);
+	return fresh;
+}

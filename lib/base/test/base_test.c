@@ -156,6 +156,9 @@ TEST(logarithms)
 	CHECK_EQ(log2_up_u64(4095), 12);
 	CHECK_EQ(log2_up_u64(4096), 12);
 	CHECK_EQ(log2_up_u64(0), 0);
+	CHECK_EQ(popcount_u64(0), 0);
+	CHECK_EQ(popcount_u64(~0ull), 64);
+	CHECK_EQ(popcount_u64(0x8000000000000101), 3);
 	CHECK(range_within(5, 5, 10));
 	CHECK(!range_within(5, 6, 10));
 	CHECK(!range_within(11, 0, 10));

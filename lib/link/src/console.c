@@ -583,7 +583,7 @@ size_t console_write_room(struct console_port *p)
 		queue_reclaim(c, p->tx);
 		if (!p->tx->free)
 			queue_want_room(c, p->tx);
-		room = (size_t)__builtin_popcount(p->tx->free) * p->tx->size;
+		room = (size_t)popcount_u64(p->tx->free) * p->tx->size;
 	}
 	rt_mutex_unlock(&c->lock);
 	return room;

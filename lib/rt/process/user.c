@@ -16,8 +16,11 @@ size_t rt_uc_clear(void *dst, int zero, size_t n);
 long rt_uc_load_u8(const void *src, char *dst);
 long rt_uc_cmpxchg_u32(void *addr, uint32_t expected, uint32_t desired, uint32_t *seen);
 
+/* Hidden: reached without a table of addresses. */
+#pragma GCC visibility push(hidden)
 extern const char rt_uc_copy_words[], rt_uc_copy_bytes[], rt_uc_clear_words[],
 	rt_uc_clear_bytes[], rt_uc_single[], rt_uc_end[], rt_uc_short[], rt_uc_fail[];
+#pragma GCC visibility pop
 
 static uint64_t at(const char *label)
 {

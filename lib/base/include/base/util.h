@@ -62,6 +62,15 @@ static inline unsigned int log2_up_u64(uint64_t v)
 	return v <= 1 ? 0 : log2_u64(v - 1) + 1;
 }
 
+/* Bits set.  (The compiler's builtin may be a call into a library that is not there.) */
+static inline unsigned int popcount_u64(uint64_t v)
+{
+	v -= v >> 1 & 0x5555555555555555ull;
+	v = (v & 0x3333333333333333ull) + (v >> 2 & 0x3333333333333333ull);
+	v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return (unsigned int)(v * 0x0101010101010101ull >> 56);
+}
+
 /* a + b, a * b without overflow; false (and *@sum untouched) where there would be one. */
 static inline bool add_u64(uint64_t a, uint64_t b, uint64_t *sum)
 {

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virtio devices as hardware: PCI (1.x, through its capabilities) and memory mapped
+ * (versions 2 and 1, "legacy", as QEMU's microvm gives them).
+ *
+ * Order: virtio_hw_open() resets and acknowledges; features; queues;
+ * virtio_hw_run().  Rings lie in the driver's DMA memory, one after the other, so
+ * that a successor finds them where they were.  The device is not trusted more than
+ * a client: vq_driver checks what it writes.
+ */
+#pragma once
+
+#include "drv/drv.h"
+
+enum { VIRTIO_HW_QUEUES = LINK_QUEUES_MAX };
+
+#define VIRTIO_F_VERSION_1	(1ull << 32)
+#define VIRTIO_F_ACCESS_PLATFORM (1ull << 33)
+
+struct virtio_hw;
+
+/* Registers of one kind of device. */
+struct virtio_transport {
+	uint8_t (*status)(struct virtio_hw *hw);
+	void (*set_status)(struct virtio_hw *hw, uint8_t status);
+	uint32_t (*features)(struct virtio_hw *hw, uint32_t half);
+	void (*set_features)(struct virtio_hw *hw, uint32_t half, uint32_t bits);
+	/* Largest size of the queue, 0: there is no such queue. */
+	uint32_t (*queue_max)(struct virtio_hw *hw, uint32_t queue);
+	void (*queue_enable)(struct virtio_hw *hw, uint32_t queue, uint32_t size, uint64_t desc,
+			     uint64_t avail, uint64_t used);
+	void (*notify)(struct virtio_hw *hw, uint32_t queue);
+	/* What the interrupt was about: 1 queues, 2 configuration; clears it. */
+	uint32_t (*interrupt)(struct virtio_hw *hw);
+	uint8_t (*config_byte)(struct virtio_hw *hw, uint32_t offset);
+	uint32_t (*config_generation)(struct virtio_hw *hw);
+};
+
+struct virtio_hw {
+	/* Constant after virtio_hw_open(). */
+	struct drv *d;
+	const struct virtio_transport *ops;
+	bool legacy;			/* version 1: no FEATURES_OK, rings by page number */
+	bool message_interrupts;	/* MSI-X: interrupts say nothing and need no look */
+	volatile uint8_t *common, *notify_base, *isr, *config;	/* PCI; MMIO: common */
+	uint32_t notify_multiplier, config_length;
+	volatile uint8_t *notify_at[VIRTIO_HW_QUEUES];
+
+	uint64_t features;		/* negotiated */
+	uint64_t dma_used;		/* bytes of DMA memory that are given out */
+	struct vq_driver queue[VIRTIO_HW_QUEUES];
+	uint32_t queue_count;
+};
+
+/* Find the registers of d's device, reset it, bind its interrupt 0. */
+k_status_t virtio_hw_open(struct drv *d, struct virtio_hw *hw)
+	__attribute__((warn_unused_result));
+/* What the device offers. */
+uint64_t virtio_hw_offered(struct virtio_hw *hw);
+/* Choose @features (VERSION_1 is added where there is one). */
+k_status_t virtio_hw_choose(struct virtio_hw *hw, uint64_t features)
+	__attribute__((warn_unused_result));
+/* Make queue @i with at most @size descriptors. */
+k_status_t virtio_hw_queue(struct virtio_hw *hw, uint32_t i, uint32_t size)
+	__attribute__((warn_unused_result));
+/* The device may work from now on. */
+void virtio_hw_run(struct virtio_hw *hw);
+/* Show the device what was added to queue @i. */
+void virtio_hw_publish(struct virtio_hw *hw, uint32_t i);
+void virtio_hw_config(struct virtio_hw *hw, void *dst, size_t n);
+
+/* Bytes of DMA memory, aligned to @align; NULL: used up.  *@bus: of its first byte; in one page. */
+void *virtio_hw_dma(struct virtio_hw *hw, uint64_t n, uint64_t align, uint64_t *bus);
