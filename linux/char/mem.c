@@ -5,6 +5,7 @@
  */
 
 #include <asm/poll.h>
+#include <linux/stat.h>
 
 #include "char_priv.h"
 #include "lx/iter.h"
@@ -94,7 +95,8 @@ int lx_char_init(void)
 		int err = lx_chrdev_register(MEM_MAJOR, d->minor, 1, "mem", d->ops);
 
 		if (!err)
-			err = lx_devtmpfs_create(d->name, d->mode, LX_MKDEV(MEM_MAJOR, d->minor));
+			err = lx_devtmpfs_create(d->name, S_IFCHR | d->mode,
+						 LX_MKDEV(MEM_MAJOR, d->minor));
 		if (err)
 			return err;
 	}

@@ -5,6 +5,7 @@
  */
 
 #include <asm/fcntl.h>
+#include <linux/stat.h>
 
 #include "tty_priv.h"
 
@@ -48,7 +49,7 @@ static const struct lx_file_ops dev_console_ops = { .open = console_dev_open };
 
 void tty_node_create(struct lx_tty *tty, lx_mode_t mode)
 {
-	int err = lx_devtmpfs_create(tty->name, mode, tty->dev);
+	int err = lx_devtmpfs_create(tty->name, S_IFCHR | mode, tty->dev);
 
 	if (err)
 		rt_log(RT_LOG_WARNING, "%s: no device node: error %d", tty->name, -err);
@@ -67,8 +68,10 @@ int lx_tty_init(void)
 	if (!err)
 		err = vport_init();
 	if (!err)
-		err = lx_devtmpfs_create("tty", 0666, LX_MKDEV(TTYAUX_MAJOR, 0));
+		err = pty_init();
 	if (!err)
-		err = lx_devtmpfs_create("console", 0600, LX_MKDEV(TTYAUX_MAJOR, 1));
+		err = lx_devtmpfs_create("tty", S_IFCHR | 0666, LX_MKDEV(TTYAUX_MAJOR, 0));
+	if (!err)
+		err = lx_devtmpfs_create("console", S_IFCHR | 0600, LX_MKDEV(TTYAUX_MAJOR, 1));
 	return err;
 }

@@ -7,13 +7,25 @@
  */
 
 #include <asm/ioctls.h>
-#include <asm/poll.h>
 #include <asm/signal.h>
 #include <linux/capability.h>
 #include <linux/tty.h>
 
 #include "tty_priv.h"
 #include "lx/mm.h"
+
+/* The master's holder may change the slave's settings whoever is in the foreground. */
+static int check_change(struct tty_file *tf)
+{
+	return tf->master ? 0 : tty_check_job(tf->tty, SIGTTOU);
+}
+
+/* A pty's master hears of changes, in packet mode. */
+static void packet_event(struct lx_tty *tty)
+{
+	if (tty->ops->packet_event && READ_ONCE(tty->packet_status))
+		tty->ops->packet_event(tty);
+}
 
 /* -- settings --------------------------------------------------------------------------- */
 
@@ -78,6 +90,7 @@ static void apply_termios(struct lx_tty *tty, struct ktermios *t)
 	/* Input may count as readable now. */
 	lx_wake_all(&tty->read_wait);
 	lx_wake_all(&tty->write_wait);
+	packet_event(tty);
 }
 
 /* The old System V structure has 16-bit flags. */
@@ -126,7 +139,7 @@ static long set_termios(struct tty_file *tf, unsigned int cmd, uaddr_t arg)
 		    cmd == TCSETSW2 || cmd == TCSETSF2;
 	bool flush = cmd == TCSETSF || cmd == TCSETAF || cmd == TCSETSF2;
 	struct ktermios t;
-	int err = tty_check_job(tty, SIGTTOU);
+	int err = check_change(tf);
 
 	if (!err)
 		err = load_termios(tty, &t, cmd, arg);
@@ -179,7 +192,7 @@ static long flush(struct tty_file *tf, uint64_t queue)
 
 	if (queue != TCIFLUSH && queue != TCOFLUSH && queue != TCIOFLUSH)
 		return -EINVAL;
-	err = tty_check_job(tty, SIGTTOU);
+	err = check_change(tf);
 	if (err)
 		return err;
 	rt_mutex_lock(&tty->lock);
@@ -198,7 +211,7 @@ static long flush(struct tty_file *tf, uint64_t queue)
 	rt_mutex_unlock(&tty->lock);
 	tty_unthrottle(tty);
 	lx_wake_all(&tty->write_wait);
-	lx_wake(&tty->read_wait, POLLPRI, ~0u);
+	packet_event(tty);
 	return 0;
 }
 
@@ -206,7 +219,7 @@ static long flow(struct tty_file *tf, uint64_t action)
 {
 	struct lx_tty *tty = tf->tty;
 	uint8_t c = 0;
-	int err = tty_check_job(tty, SIGTTOU);
+	int err = check_change(tf);
 
 	if (err)
 		return err;
@@ -233,7 +246,7 @@ static long flow(struct tty_file *tf, uint64_t action)
 		tty->ops->write(tty, &c, 1);
 	rt_mutex_unlock(&tty->lock);
 	lx_wake_all(&tty->write_wait);
-	lx_wake(&tty->read_wait, POLLPRI, ~0u);
+	packet_event(tty);
 	return err;
 }
 
@@ -241,7 +254,7 @@ static long flow(struct tty_file *tf, uint64_t action)
 static long drain(struct tty_file *tf)
 {
 	struct lx_tty *tty = tf->tty;
-	int err = tty_check_job(tty, SIGTTOU);
+	int err = check_change(tf);
 
 	if (err)
 		return err;

@@ -554,7 +554,9 @@ size_t ldisc_receive(struct lx_tty *tty, const uint8_t *buf, size_t n, struct tt
 		}
 		receive_char(tty, buf[i], sig);
 	}
-	tty->throttled = i < n && !sig->signo;
+	/* Only tty_unthrottle() clears it, and tells the driver. */
+	if (i < n && !sig->signo)
+		tty->throttled = true;
 	return i;
 }
 

@@ -101,14 +101,17 @@ size_t tty_receive(struct lx_tty *tty, const uint8_t *buf, size_t n)
 
 	while (done < n) {
 		struct tty_signal sig;
-		bool readable;
+		bool readable, packet;
 		size_t got;
 
 		rt_mutex_lock(&tty->lock);
 		got = ldisc_receive(tty, buf + done, n - done, &sig);
-		readable = ldisc_readable(tty, true) || tty->packet_status;
+		readable = ldisc_readable(tty, true);
+		packet = tty->packet_status != 0;
 		rt_mutex_unlock(&tty->lock);
 		tty_send(&sig);
+		if (packet && tty->ops->packet_event)
+			tty->ops->packet_event(tty);
 		if (readable)
 			lx_wake(&tty->read_wait, POLLIN | POLLRDNORM, 1);
 		done += got;
@@ -128,7 +131,8 @@ size_t tty_receive_room(struct lx_tty *tty)
 		room = TTY_READ_SIZE;
 	else
 		room = ldisc_input_room(tty);
-	tty->throttled = room == 0;
+	if (!room)
+		tty->throttled = true;
 	rt_mutex_unlock(&tty->lock);
 	return room;
 }
@@ -233,7 +237,7 @@ int tty_drain(struct lx_tty *tty)
 	int err = 0;
 
 	while (!err && tty->hangups == hangups && !tty->other_closed &&
-	       (tty->echo_len || tty->ops->pending(tty)))
+	       ((tty->echo_len && !tty->is_pty) || tty->ops->pending(tty)))
 		err = tty_sleep(tty, &tty->write_wait, K_DEADLINE_NEVER);
 	return err;
 }
@@ -467,11 +471,15 @@ static uint32_t tty_poll(struct lx_file *f, struct lx_poll *p)
 int tty_open_file(struct lx_tty *tty, struct lx_file *f)
 {
 	struct tty_file *tf = rt_zalloc(sizeof(*tf));
+	int err = tf ? 0 : -ENOMEM;
 	bool busy;
 
-	if (!tf) {
+	if (!err && tty->ops->may_open)
+		err = tty->ops->may_open(tty);
+	if (err) {
+		rt_free(tf);
 		tty_put(tty);
-		return -ENOMEM;
+		return err;
 	}
 	rt_mutex_lock(&tty->lock);
 	busy = tty->exclusive && !lx_capable(lx_self(), 21 /* CAP_SYS_ADMIN */);

@@ -39,6 +39,8 @@ struct lx_tty_ops {
 	/* Without the lock. */
 	/* There is room in the input buffer again: receive what was held back.  May be NULL. */
 	void (*unthrottle)(struct lx_tty *tty);
+	void (*packet_event)(struct lx_tty *tty);	/* packet_status became non-zero; may be NULL */
+	int (*may_open)(struct lx_tty *tty);		/* may be NULL */
 	void (*opened)(struct lx_tty *tty);		/* may be NULL */
 	void (*closed)(struct lx_tty *tty);		/* the last file went; may be NULL */
 	void (*destroy)(struct lx_tty *tty);		/* the last reference went; frees */

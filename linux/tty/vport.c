@@ -14,6 +14,7 @@
 
 #include <asm/fcntl.h>
 #include <asm/poll.h>
+#include <linux/stat.h>
 
 #include "tty_priv.h"
 #include "base/format.h"
@@ -211,7 +212,7 @@ void vport_added(struct console_port *p)
 	if (!vport_number(v, &minor))
 		goto fail;
 	p->user = v;
-	if (lx_devtmpfs_create(v->name, 0600, LX_MKDEV(VPORT_MAJOR, minor)))
+	if (lx_devtmpfs_create(v->name, S_IFCHR | 0600, LX_MKDEV(VPORT_MAJOR, minor)))
 		rt_log(RT_LOG_WARNING, "%s: no device node", v->name);
 	return;
 fail:

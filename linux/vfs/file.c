@@ -93,7 +93,7 @@ int lx_file_open_path(struct lx_task *self, struct lx_path *path, int flags, uin
 			fmode |= LX_FMODE_SEEK;
 	}
 	/* O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC are only for the opening itself */
-	f = alloc_file(ops, flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC), fmode);
+	f = alloc_file(ops, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC), fmode);
 	if (!f)
 		return -ENOMEM;
 	f->path = *path;
@@ -108,8 +108,10 @@ int lx_file_open_path(struct lx_task *self, struct lx_path *path, int flags, uin
 			atomic_fetch_add(&path->mnt->writers, 1);
 		f->mode |= LX_FMODE_MNTW;
 	}
+	/* terminals look at O_NOCTTY, which is gone afterwards */
 	if (ops->open)
 		err = ops->open(inode, f);
+	atomic_fetch_and_explicit(&f->flags, ~(uint32_t)O_NOCTTY, memory_order_relaxed);
 	if (err) {
 		if (f->mode & LX_FMODE_MNTW) {
 			lx_put_write(inode);
