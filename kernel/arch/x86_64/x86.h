@@ -197,6 +197,9 @@ void x86_fpu_load(void);
 /* power.c */
 void x86_power_init(void);
 
+/* probe.c: has_pci and virtio_mmio_base, after the ACPI tables and mm_init(). */
+void x86_probe_buses(struct boot_info *boot);
+
 /* trap.c */
 void x86_idt_init(void);
 void x86_idt_load(void);

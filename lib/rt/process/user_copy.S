@@ -45,13 +45,20 @@ rt_uc_copy_words:
 	cmpq	$32, %rcx
 	jae	1b
 2:	cmpq	$8, %rcx
-	jb	rt_uc_copy_bytes
+	jb	3f
 	movq	(%rsi), %rax
 	movq	%rax, (%rdi)
 	addq	$8, %rsi
 	addq	$8, %rdi
 	subq	$8, %rcx
 	jmp	2b
+3:	cmpq	$4, %rcx		/* words that other CPUs read at once are one store */
+	jb	rt_uc_copy_bytes
+	movl	(%rsi), %eax
+	movl	%eax, (%rdi)
+	addq	$4, %rsi
+	addq	$4, %rdi
+	subq	$4, %rcx
 rt_uc_copy_bytes:
 	testq	%rcx, %rcx
 	jz	rt_uc_short
