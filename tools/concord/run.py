@@ -89,7 +89,8 @@ def _interactive(machine):
         size = os.get_terminal_size()
         machine.words.append(f"concord.tty={size.lines}x{size.columns}")
         machine.words.append(f"concord.term={os.environ.get('TERM') or 'vt100'}")
-    say.note("to leave: `exit` in the shell powers off; Ctrl-A x ends the emulator at once")
+    say.note("to leave: `exit` in the shell powers off; Ctrl-A x ends the emulator at once "
+             "(Ctrl-A twice types one Ctrl-A)")
     if machine.gdb:
         say.note("waiting for a debugger: target remote :1234")
     argv = qemu.arguments(machine, "mon:stdio")

@@ -27,8 +27,9 @@ from dataclasses import dataclass
 from . import build, image, initrd, kernels, lab, places, qemu, runner, say, scenario
 
 SUITES = ("unit", "build", "kernel", "linux", "boot", "apps")
-PROGRAM_SECONDS = 180       # for one test program with all its cases
+PROGRAM_SECONDS = 120       # for one test program with all its cases
 BOOT_SECONDS = 60
+MOST_DEATHS = 8             # of guests in one suite and configuration, before the rest is given up
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,15 @@ class GuestKeeper:
         self.machine = machine
         self.configuration = configuration
         self.guest = None
+        self.deaths = 0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.drop()
+        if self.guest is not None:
+            self.guest.__exit__()
+            self.guest = None
 
     def session(self):
         if self.guest is None:
@@ -141,9 +145,17 @@ class GuestKeeper:
         return scenario.Session(self.guest, self.configuration)
 
     def drop(self):
-        if self.guest is not None:
-            self.guest.__exit__()
-            self.guest = None
+        """The guest has died or hung: the next session is in a fresh one."""
+        self.deaths += 1
+        self.__exit__()
+
+    def hopeless(self, report, suite):
+        """Whether so many guests have died that going on would only take time."""
+        if self.deaths < MOST_DEATHS:
+            return False
+        report.fail(f"{suite} [{self.configuration}]",
+                    f"{self.deaths} guests have died or hung: the rest was not run")
+        return True
 
     def last_words(self):
         if self.guest is None:
@@ -299,7 +311,7 @@ def run_program(report, keeper, program, cases):
     prefix = f"linux/{program.name.removesuffix('_test')}"
     suffix = f" [{keeper.configuration}]"
     left = list(cases)
-    while left:
+    while left and keeper.deaths < MOST_DEATHS:
         output, trouble = bytearray(), None
         try:
             session = keeper.session()
@@ -339,6 +351,8 @@ def run_linux(report, configurations, selection):
                 continue
             for program, cases in wanted.items():
                 run_program(report, keeper, program, cases)
+                if keeper.hopeless(report, "linux"):
+                    break
 
 
 def boots(report, keeper, suite):
@@ -387,9 +401,10 @@ def run_apps(report, configurations, selection, depth):
                              configuration) as keeper:
                 if not boots(report, keeper, f"apps, image {image_name}"):
                     continue
-                for test in ours:
-                    if test.image == image_name:
-                        run_app(report, keeper, test)
+                for test in [test for test in ours if test.image == image_name]:
+                    run_app(report, keeper, test)
+                    if keeper.hopeless(report, "apps"):
+                        break
 
 
 def run_app(report, keeper, test):
