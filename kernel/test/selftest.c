@@ -36,5 +36,6 @@ void selftest_run(void)
 		log_line(LOG_NOTICE, "selftest %s: %s", t->name, current_failed ? "FAILED" : "ok");
 	}
 	log_line(LOG_NOTICE, "selftest: %u passed, %u failed", passed, failed);
+	arch_power_exit(failed ? SELFTEST_STATUS_FAILED : SELFTEST_STATUS_OK);
 	arch_power_off(failed ? SELFTEST_STATUS_FAILED : SELFTEST_STATUS_OK);
 }

@@ -89,6 +89,9 @@ void arch_power_off(uint32_t status)
 		if (p->pm1b)
 			arch_port_write16(p->pm1b, (uint16_t)(p->slp_typb << 10 | SLP_EN));
 	}
+	/* A hypervisor takes a moment to act. */
+	if (p->has_sleep_register || (p->has_s5 && p->pm1a))
+		time_delay_ns(500 * NS_PER_MS);
 	/* No ACPI (microvm): a reset ends QEMU under -no-reboot. */
 	if (status)
 		arch_power_exit(status);
