@@ -19,6 +19,7 @@
 #include "kernel/percpu.h"
 #include "kernel/process.h"
 #include "kernel/random.h"
+#include "kernel/sched.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 
@@ -159,10 +160,7 @@ k_status_t kcall_cpu_info(struct thread *self, uint32_t cpu, struct k_cpu_info *
 {
 	if (cpu >= CPU_MAX || !cpus[cpu] || !arch_cpu_info(cpu, info))
 		return K_ERR_NOT_FOUND;
-	info->idle_ns = READ_ONCE(cpus[cpu]->idle_ns);
-	info->user_ns = READ_ONCE(cpus[cpu]->user_ns);
-	info->system_ns = READ_ONCE(cpus[cpu]->system_ns);
-	info->interrupt_ns = READ_ONCE(cpus[cpu]->interrupt_ns);
+	sched_cpu_times(cpu, info);
 	info->online = atomic_load_explicit(&cpus[cpu]->online, memory_order_relaxed);
 	return K_OK;
 }

@@ -80,6 +80,9 @@ static void account_current(struct runq *rq, struct thread *t, uint64_t now)
 {
 	uint64_t ran = now - rq->clock_ns;
 
+	/* Another CPU asks, and its counter is a little behind this one's. */
+	if ((int64_t)ran < 0)
+		return;
 	rq->clock_ns = now;
 	if (t == runq_cpu(rq)->idle)
 		runq_cpu(rq)->idle_ns += ran;
@@ -631,6 +634,21 @@ uint64_t sched_run_time_ns(struct thread *t)
 	return ns;
 }
 
+void sched_cpu_times(uint32_t cpu, struct k_cpu_info *info)
+{
+	struct runq *rq = &runqs[cpu];
+	arch_irqflags_t flags = spin_lock_irqsave(&rq->lock);
+	uint64_t busy;
+
+	account_current(rq, cpus[cpu]->current, time_now_ns());
+	info->idle_ns = cpus[cpu]->idle_ns;
+	busy = rq->clock_ns - rq->start_ns - info->idle_ns;
+	runq_unlock(rq, flags);
+	info->system_ns = MIN(arch_cpu_system_ns(cpus[cpu]), busy);
+	info->user_ns = busy - info->system_ns;
+	info->interrupt_ns = 0;
+}
+
 /* -- per CPU ------------------------------------------------------------------------------- */
 
 void sched_init_cpu(struct cpu *cpu)
@@ -640,7 +658,7 @@ void sched_init_cpu(struct cpu *cpu)
 	spinlock_init(&rq->lock, LOCK_RUNQ);
 	runq_init(rq);
 	ktimer_init(&rq->slice_timer, slice_expired);
-	rq->clock_ns = time_now_ns();
+	rq->clock_ns = rq->start_ns = time_now_ns();
 	atomic_store_explicit(&cpu->idle->state, THREAD_RUNNABLE, memory_order_relaxed);
 	atomic_store_explicit(&cpu->idle->cpu, cpu->id, memory_order_relaxed);
 	cpu->current = cpu->idle;

@@ -194,16 +194,13 @@ struct thread *thread_spawn_kernel(const char *name, void (*fn)(uint64_t arg), u
 
 void thread_info(struct thread *t, struct k_thread_info *info)
 {
-	uint64_t total = sched_run_time_ns(t), user, system;
+	uint64_t total = sched_run_time_ns(t), system = MIN(arch_thread_system_ns(t), total);
 	uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
 
-	arch_thread_times(t, &user, &system);
-	if (user > total)
-		user = total;
 	*info = (struct k_thread_info){
 		.koid = t->object.koid,
-		.user_ns = user,
-		.system_ns = total - user,
+		.user_ns = total - system,
+		.system_ns = system,
 		.voluntary_switches = t->voluntary_switches,
 		.involuntary_switches = t->involuntary_switches,
 		.minor_faults = t->minor_faults,

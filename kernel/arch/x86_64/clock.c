@@ -5,9 +5,9 @@
  *
  * Boot must be short, so the first measurement takes about two milliseconds, or
  * none where the processor or the hypervisor tells the rate.  A second one, over a
- * hundred milliseconds and without anybody waiting for it, makes it exact.  The
- * reference is, in this order: the local APIC's timer under QEMU's emulation,
- * which is exactly 1 GHz there; the ACPI timer; the 8254.
+ * hundred milliseconds of the ACPI timer and without anybody waiting for it, makes
+ * it exact.  The first one's reference is, in this order: the local APIC's timer
+ * under QEMU's emulation, which is exactly 1 GHz there; the ACPI timer; the 8254.
  */
 #include "x86.h"
 
@@ -57,7 +57,7 @@ static uint64_t pit_count(void)
 }
 
 static struct reference {
-	const char *name;
+	const char *name;		/* for the log */
 	uint64_t (*count)(void);
 	uint64_t hz, mask;
 } reference;
@@ -105,12 +105,39 @@ static uint64_t khz_between(const struct sample *a, const struct sample *b)
 	return counts ? arch_mul_div(b->cycles - a->cycles, reference.hz, counts) / 1000 : 0;
 }
 
-static struct sample first;		/* kept for the refinement */
+/* -- the better measurement ------------------------------------------------------- */
+
+static struct sample refine_from;
+static struct ktimer refine_timer;
+
+static void refine(struct ktimer *t)
+{
+	struct sample now = take_sample();
+	uint64_t khz = khz_between(&refine_from, &now);
+	uint64_t old = time_cycles_khz();
+
+	/* A guest that was stopped in between would see nonsense. */
+	if (khz > old - old / 64 && khz < old + old / 64)
+		time_adjust_rate(khz);
+}
+
+/* The APIC's timer is in use and the 8254 wraps too soon: only with the ACPI timer. */
+static void refine_start(void)
+{
+	if (!x86_acpi_power()->pm_timer)
+		return;
+	reference = (struct reference){ "ACPI timer", pm_timer_count, PM_TIMER_HZ, 0xffffff };
+	refine_from = take_sample();
+	ktimer_init(&refine_timer, refine);
+	ktimer_set(&refine_timer, time_now_ns() + REFINE_NS, 0);
+}
+
+/* -- the first measurement --------------------------------------------------------- */
 
 static uint64_t measure(void)
 {
 	uint64_t counts = reference.hz * FIRST_NS / NS_PER_SEC;
-	struct sample second;
+	struct sample first, second;
 
 	first = take_sample();
 	/* A dead reference must not hang the boot: some seconds of any TSC. */
@@ -217,9 +244,12 @@ void x86_clock_init(void)
 	}
 	if (!khz)
 		panic("the time-stamp counter does not count");
+	log_line(LOG_DEBUG, "clock: %llu kHz by %s", (unsigned long long)khz,
+		 reference.name ? reference.name : "CPUID");
 	time_init(khz, arch_rtc_seconds() * NS_PER_SEC);
 	if (x86_features.tcg)
 		x86_apic_timer_rate(EMULATED_APIC_KHZ);
 	else if (!x86_features.tsc_deadline)
 		x86_apic_timer_rate(measure_apic(khz));
+	refine_start();
 }

@@ -91,6 +91,10 @@ struct thread *arch_context_switch(struct thread *prev, struct thread *next)
 	x86_fpu_switch_out(cpu, prev);
 	prev->arch.system_cycles += now - prev->arch.stamp;
 	next->arch.stamp = now;
+	if (prev != cpu->idle) {
+		cpu->arch.system_cycles += prev->arch.system_cycles - prev->arch.system_seen;
+		prev->arch.system_seen = prev->arch.system_cycles;
+	}
 	prev->arch.frame = cpu->arch.frame;
 	prev->arch.rsp0 = cpu->arch.tss.rsp[0];
 	cpu->arch.frame = next->arch.frame;
@@ -106,10 +110,18 @@ size_t arch_stack_left(void)
 			(uint8_t *)current_thread()->arch.stack);
 }
 
-void arch_thread_times(struct thread *t, uint64_t *user_ns, uint64_t *system_ns)
+uint64_t arch_thread_system_ns(struct thread *t)
 {
-	*user_ns = time_cycles_to_ns(t->arch.user_cycles);
-	*system_ns = time_cycles_to_ns(t->arch.system_cycles);
+	uint64_t cycles = READ_ONCE(t->arch.system_cycles);
+
+	if (t == current_thread())
+		cycles += arch_cycles() - t->arch.stamp;
+	return time_cycles_to_ns(cycles);
+}
+
+uint64_t arch_cpu_system_ns(const struct cpu *cpu)
+{
+	return time_cycles_to_ns(READ_ONCE(cpu->arch.system_cycles));
 }
 
 /* Called with interrupts disabled by user_run(). */

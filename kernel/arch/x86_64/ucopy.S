@@ -32,7 +32,8 @@
 /*
  * size_t copy(rdi: dst, rsi: src, rdx: n).  A fault in the big loop goes on byte by
  * byte from the start of the group of eight words, so that exactly what is
- * accessible is copied.
+ * accessible is copied.  An aligned object of 1, 2, 4 or 8 bytes is one access:
+ * other processors see it whole.
  */
 .macro COPY name, load, store
 	.globl	\name
@@ -72,7 +73,7 @@
 2:	/* fewer than 64 left */
 	movl	%edx, %ecx
 	shrl	$3, %ecx
-	jz	3f
+	jz	6f
 4:
 	.if \load
 	FIXUP	3f
@@ -87,23 +88,58 @@
 	subq	$8, %rdx
 	decl	%ecx
 	jnz	4b
-3:	/* byte by byte */
-	testq	%rdx, %rdx
-	jz	6f
-5:
+6:	/* fewer than eight: aligned words of 4 and 2 bytes go in one access, too */
+	.irp	part, 4, 2, 1
+	testb	$\part, %dl
+	jz	7f
 	.if \load
-	FIXUP	6f
+	FIXUP	3f
+	.endif
+	.if \part == 4
+	movl	(%rsi), %eax
+	.elseif \part == 2
+	movw	(%rsi), %ax
+	.else
+	movb	(%rsi), %al
+	.endif
+	.if \store
+	FIXUP	3f
+	.endif
+	.if \part == 4
+	movl	%eax, (%rdi)
+	.elseif \part == 2
+	movw	%ax, (%rdi)
+	.else
+	movb	%al, (%rdi)
+	.endif
+	.if \part != 1
+	addq	$\part, %rsi
+	addq	$\part, %rdi
+	.endif
+	subq	$\part, %rdx
+7:
+	.endr
+	CLAC
+	movq	%rdx, %rax
+	ret
+
+3:	/* something faulted: byte by byte, to the exact end of what is accessible */
+	testq	%rdx, %rdx
+	jz	9f
+8:
+	.if \load
+	FIXUP	9f
 	.endif
 	movb	(%rsi), %al
 	.if \store
-	FIXUP	6f
+	FIXUP	9f
 	.endif
 	movb	%al, (%rdi)
 	incq	%rsi
 	incq	%rdi
 	decq	%rdx
-	jnz	5b
-6:
+	jnz	8b
+9:
 	CLAC
 	movq	%rdx, %rax
 	ret

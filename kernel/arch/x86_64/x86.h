@@ -184,7 +184,6 @@ void x86_ioapic_mask(uint32_t gsi, bool masked);
 
 /* clock.c */
 void x86_clock_init(void);
-void x86_clock_refine_start(void);
 
 /* fpu.c */
 void x86_fpu_setup_cpu(void);

@@ -12,6 +12,7 @@
 #include "arch_impl/thread.h"
 #include "base/util.h"
 
+struct cpu;
 struct thread;
 struct thread_params;
 
@@ -26,8 +27,12 @@ void arch_thread_free(struct thread *t);
  */
 struct thread *arch_context_switch(struct thread *prev, struct thread *next);
 
-/* Times in ring 3 and in the kernel. */
-void arch_thread_times(struct thread *t, uint64_t *user_ns, uint64_t *system_ns);
+/*
+ * Time in the kernel: of a thread, and of all threads that ran on a CPU.  What is not
+ * accounted yet is time in ring 3 more likely than not: stretches there can be long.
+ */
+uint64_t arch_thread_system_ns(struct thread *t);
+uint64_t arch_cpu_system_ns(const struct cpu *cpu);
 
 /* Free bytes of the calling thread's stack. */
 size_t arch_stack_left(void);

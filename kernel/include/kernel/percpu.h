@@ -47,7 +47,7 @@ struct cpu {
 	/* Statistics; written by the owner, read by anybody (may be slightly old). */
 	uint64_t context_switches;
 	uint64_t interrupts;
-	uint64_t idle_ns, user_ns, system_ns, interrupt_ns;
+	uint64_t idle_ns;
 
 	struct list dead_stacks;	/* of threads that ended here, to be used again; owner */
 	uint32_t dead_stack_count;

@@ -26,6 +26,7 @@ struct runq {
 	uint32_t count;			/* queued threads; read by others without the lock */
 	uint64_t min_vruntime;
 	uint64_t arrivals;		/* real time: order among equals */
+	uint64_t start_ns;		/* when this CPU's time began */
 	uint64_t clock_ns;		/* up to when the running thread was charged */
 	struct thread *next_hint;	/* handed over to; may be stale, compared only while queued */
 	struct thread *push;		/* being switched out, may not run here any more */

@@ -68,6 +68,9 @@ void sched_preempt_irq(void);
 /* Reschedule request from another CPU has arrived (IPI handler). */
 void sched_ipi(void);
 
+/* Idle, user and system time of an existing CPU into @info.  Interrupts count as system time. */
+void sched_cpu_times(uint32_t cpu, struct k_cpu_info *info);
+
 /* User and system time together, up to now. */
 uint64_t sched_run_time_ns(struct thread *t);
 

@@ -103,7 +103,6 @@ struct thread {
 	bool run_unified;		/* ... with the personality's slot visible */
 
 	/* -- statistics: written by the thread or its CPU, read by anybody */
-	uint64_t user_ns, system_ns;
 	uint64_t voluntary_switches, involuntary_switches;
 	uint64_t minor_faults, major_faults;
 

@@ -36,7 +36,7 @@ struct arch_cpu {
 	uint64_t gdt[X86_GDT_ENTRIES];
 	uint64_t fs_loaded, gs_loaded;	/* ring 3's bases as they are in the registers */
 	uint32_t apic_id;		/* constant */
-	uint64_t timer_deadline;	/* of the event timer, as asked for */
+	uint64_t system_cycles;		/* of threads that ran here, idle ones left out */
 	uint8_t *ist_stacks;		/* constant */
 };
 

@@ -18,6 +18,7 @@ struct arch_thread {
 	uint64_t stamp;			/* cycles: start of the present stretch of user or system time */
 	uint64_t user_cycles, system_cycles;
 
+	uint64_t system_seen;		/* of system_cycles: added to a CPU's count already */
 	void *stack;			/* lowest address; constant until it has ended */
 	void *xsave;			/* register area (aligned to 64), or NULL: never in ring 3 */
 	uint32_t fpu_cpu;		/* where it was last loaded: may still be there; ~0: nowhere */
