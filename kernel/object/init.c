@@ -43,6 +43,8 @@ void object_layer_start(const struct boot_info *boot)
 	object_types_start();
 	waitword_start();
 	random_start();
+	housekeeper_start();
+	device_start();
 }
 
 static void must(k_status_t st, const char *what)
@@ -201,8 +203,6 @@ void init_start(const struct boot_info *boot)
 	struct thread_params params = { .name = "init" };
 	struct cpio_entry entry;
 
-	housekeeper_start();
-	device_start();
 	if (!boot->bundle || !cpio_find(boot->bundle, boot->bundle_length, "init", &entry))
 		panic("cannot start init: it is not in the boot bundle");
 	must(process_create(root_group, "init", false, &init_process), "its process");

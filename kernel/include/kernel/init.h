@@ -6,7 +6,8 @@
 
 #include "kernel/boot_info.h"
 
-/* Make what has no other place to be made: groups, log and power objects, the housekeeper. */
+/* Make what has no other place to be made: the root group, the log, power and root device
+ * objects, the housekeeper thread.  In a kernel thread. */
 void object_layer_start(const struct boot_info *boot);
 
 /* Load `init` from the boot bundle and start it; at the end of boot, in a kernel thread. */
