@@ -251,6 +251,19 @@ k_status_t memory_lookup(struct memory *m, uint64_t index, bool make, bool dirty
 	return st;
 }
 
+paddr_t memory_resident(struct memory *memory, uint64_t index)
+{
+	struct memory *base = memory_base(memory, &index);
+	paddr_t pa;
+
+	if (base->device)
+		return base->phys + (index << K_PAGE_SHIFT);
+	spin_lock(&base->lock);
+	pa = page_phys(page_tree_get(&base->pages, index));
+	spin_unlock(&base->lock);
+	return pa;
+}
+
 k_status_t memory_page(struct memory *memory, uint64_t offset, bool write, struct page **out)
 {
 	*out = NULL;

@@ -97,6 +97,9 @@ static inline struct memory *memory_base(struct memory *m, uint64_t *index)
 k_status_t memory_lookup(struct memory *m, uint64_t index, bool make, bool dirty,
 			 struct page **out) MUST_CHECK;
 
+/* Where the page of a RESIDENT object is. */
+paddr_t memory_resident(struct memory *m, uint64_t index);
+
 static inline uint64_t memory_page_count(const struct memory *m)
 {
 	return DIV_ROUND_UP(READ_ONCE(m->size), K_PAGE_SIZE);

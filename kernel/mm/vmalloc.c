@@ -269,6 +269,16 @@ size_t vmalloc_size(const void *p)
 	return range_page_count(range_find(p)) << K_PAGE_SHIFT;
 }
 
+static bool map_one(const struct region *r, uint64_t i, paddr_t pa, uint32_t prot,
+		    enum arch_cache cache)
+{
+	arch_pte_t *pte = make_entry(r->start + i * K_PAGE_SIZE);
+
+	if (pte)
+		*pte = arch_pte_kernel(pa, prot, PTE_SPECIAL | arch_pte_cache_bits(cache));
+	return pte;
+}
+
 void *kernel_map(paddr_t base, uint64_t length, uint32_t prot, enum arch_cache cache)
 {
 	uint64_t inside = base & (K_PAGE_SIZE - 1);
@@ -278,17 +288,43 @@ void *kernel_map(paddr_t base, uint64_t length, uint32_t prot, enum arch_cache c
 	if (!r)
 		return NULL;
 	for (uint64_t i = 0; i < pages; i++) {
-		arch_pte_t *pte = make_entry(r->start + i * K_PAGE_SIZE);
-
-		if (!pte) {
-			unmap_range(r->start, i, false);
-			range_destroy(r);
-			return NULL;
-		}
-		*pte = arch_pte_kernel(base - inside + i * K_PAGE_SIZE, prot,
-				       PTE_SPECIAL | arch_pte_cache_bits(cache));
+		if (map_one(r, i, base - inside + i * K_PAGE_SIZE, prot, cache))
+			continue;
+		unmap_range(r->start, i, false);
+		range_destroy(r);
+		return NULL;
 	}
 	return (void *)(uintptr_t)(r->start + inside);
+}
+
+k_status_t kernel_map_memory(struct memory *memory, uint64_t offset, uint64_t length,
+			     uint32_t prot, void **out)
+{
+	uint64_t pages = length >> K_PAGE_SHIFT;
+	struct region *r;
+
+	/* Resident pages stay where they are as long as the object lives. */
+	if (!(memory->flags & K_MEMORY_RESIDENT) || !length ||
+	    !IS_ALIGNED(offset | length, K_PAGE_SIZE) || length >= ARCH_VMALLOC_SIZE / 2)
+		return K_ERR_BAD_ARGUMENT;
+	if (!range_within(offset, length, ALIGN_UP(memory->size, K_PAGE_SIZE)))
+		return K_ERR_BEYOND_END;
+	r = range_create(pages, 0);
+	if (!r)
+		return K_ERR_NO_MEMORY;
+	for (uint64_t i = 0; i < pages; i++) {
+		paddr_t pa = memory_resident(memory, (offset >> K_PAGE_SHIFT) + i);
+
+		if (map_one(r, i, pa, prot, memory->cache))
+			continue;
+		unmap_range(r->start, i, false);
+		range_destroy(r);
+		return K_ERR_NO_MEMORY;
+	}
+	object_get(&memory->object);
+	r->memory = memory;
+	*out = (void *)(uintptr_t)r->start;
+	return K_OK;
 }
 
 void kernel_unmap(void *p)
@@ -296,6 +332,8 @@ void kernel_unmap(void *p)
 	struct region *r = range_find(p);
 
 	unmap_range(r->start, range_page_count(r), false);
+	if (r->memory)
+		object_put(&r->memory->object);
 	range_destroy(r);
 }
 

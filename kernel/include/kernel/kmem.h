@@ -20,6 +20,7 @@
 /* -- typed caches: one per hot structure ---------------------------------------- */
 
 struct kmem_magazine;
+struct memory;
 
 struct kmem_cache {
 	/* Constant. */
@@ -78,6 +79,11 @@ void vfree(void *p);
 /* Physical memory at a kernel address; @prot is K_PROT_*; stays until kernel_unmap.  May yield. */
 void *kernel_map(paddr_t base, uint64_t length, uint32_t prot, enum arch_cache cache);
 void kernel_unmap(void *p);
+
+/* Part of a RESIDENT object, multiples of pages; the mapping keeps the object.  BAD_ARGUMENT,
+ * BEYOND_END, NO_MEMORY.  Undone by kernel_unmap. */
+k_status_t kernel_map_memory(struct memory *memory, uint64_t offset, uint64_t length,
+			     uint32_t prot, void **out) __attribute__((warn_unused_result));
 
 /* -- statistics and checks ---------------------------------------------------------- */
 
