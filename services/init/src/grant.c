@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "init.h"
+#include "rt/log.h"
 #include "rt/process.h"
 
 void grant(struct grants *g, unsigned int place, k_handle_t handle, uint32_t rights)
@@ -11,6 +12,8 @@ void grant(struct grants *g, unsigned int place, k_handle_t handle, uint32_t rig
 		return;
 	if (rights != K_RIGHTS_SAME)
 		rights |= K_RIGHT_TRANSFER;
+	/* The receiver counts bits: handles go in the order of their places. */
+	rt_assert(g->mask >> place == 0);
 	st = g->count < K_MESSAGE_MAX_HANDLES ? k_handle_duplicate(handle, rights, &copy) :
 						K_ERR_TOO_BIG;
 	if (st != K_OK) {

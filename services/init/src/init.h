@@ -108,7 +108,7 @@ struct grants {
 	k_status_t status;		/* of the first that failed */
 };
 
-/* Add @handle (0: nothing) with @rights at @place. */
+/* Add @handle (0: nothing) with @rights at @place, which lies behind those before. */
 void grant(struct grants *g, unsigned int place, k_handle_t handle, uint32_t rights);
 /* Send them with @data; the duplicates are gone afterwards in any case. */
 k_status_t grants_send(struct grants *g, k_handle_t channel, const void *data, size_t n)

@@ -28,8 +28,6 @@ static k_status_t send_start(struct personality *p)
 	strlcpy(s.command_line, init.boot.command_line, sizeof(s.command_line));
 	grant(&g, LINUX_HANDLE_PROCESS, p->process, K_RIGHTS_SAME);
 	grant(&g, LINUX_HANDLE_GROUP, p->group, K_RIGHTS_SAME);
-	if (p->placement == LINUX_PLACEMENT_PROCESS)
-		grant(&g, LINUX_HANDLE_SPACE, p->space, K_RIGHTS_SAME);
 	if (c->grants & CONF_GRANT_INITRD) {
 		grant(&g, LINUX_HANDLE_INITRD, init.handle[K_BOOT_INITRD],
 		      K_RIGHT_READ | K_RIGHT_WRITE | K_RIGHT_MAP);
@@ -39,6 +37,8 @@ static k_status_t send_start(struct personality *p)
 		grant(&g, LINUX_HANDLE_POWER, init.handle[K_BOOT_POWER], K_RIGHT_MANAGE);
 	if (c->grants & CONF_GRANT_LOG)
 		grant(&g, LINUX_HANDLE_LOG, init.handle[K_BOOT_LOG], K_RIGHT_READ);
+	if (p->placement == LINUX_PLACEMENT_PROCESS)
+		grant(&g, LINUX_HANDLE_SPACE, p->space, K_RIGHTS_SAME);
 	s.granted = g.mask;
 	return grants_send(&g, p->channel, &s, sizeof(s));
 }
