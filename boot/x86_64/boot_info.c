@@ -12,6 +12,7 @@
 #include "base/string.h"
 
 #define MAPPED_BYTES (1ull << 30)
+#define PHYSICAL_MAX (1ull << 52)
 
 /* The bytes at a physical address, or NULL if they are not mapped yet. */
 static const void *physical(const struct boot_memory *m, uint64_t addr, uint64_t length)
@@ -19,59 +20,60 @@ static const void *physical(const struct boot_memory *m, uint64_t addr, uint64_t
 	return addr && range_within(addr, length, MAPPED_BYTES) ? m->base + addr : NULL;
 }
 
-/* Insert in ascending order; the part that overlaps a range already there is dropped,
- * unless the new one is not RAM: then the RAM gives way. */
-static void add_range(struct boot_info *b, uint64_t base, uint64_t length, uint32_t type)
-{
-	uint32_t i = b->range_count;
+/* What the loader said, in its order; only during boot. */
+static struct raw_ranges {
+	struct boot_range range[BOOT_RANGES_MAX];
+	uint32_t count;
+} raw;
 
-	if (!length || b->range_count == BOOT_RANGES_MAX)
+static void add_range(uint64_t base, uint64_t length, uint32_t type)
+{
+	if (base >= PHYSICAL_MAX || raw.count == BOOT_RANGES_MAX)
 		return;
-	if (base + length < base)
-		length = -base;
-	while (i > 0 && b->ranges[i - 1].base > base) {
-		b->ranges[i] = b->ranges[i - 1];
-		i--;
+	length = MIN(length, PHYSICAL_MAX - base);
+	if (length)
+		raw.range[raw.count++] = (struct boot_range){ .base = base, .length = length,
+							      .type = type };
+}
+
+/* What memory at @addr is: anything wins over RAM; 0: no range has it.  *@until: up to where. */
+static uint32_t type_at(uint64_t addr, uint64_t *until)
+{
+	uint32_t type = 0;
+
+	*until = PHYSICAL_MAX;
+	for (uint32_t i = 0; i < raw.count; i++) {
+		const struct boot_range *r = &raw.range[i];
+		uint64_t end = r->base + r->length;
+
+		if (addr < r->base) {
+			*until = MIN(*until, r->base);
+		} else if (addr < end) {
+			*until = MIN(*until, end);
+			if (!type || type == BOOT_RAM)
+				type = r->type;
+		}
 	}
-	b->ranges[i] = (struct boot_range){ .base = base, .length = length, .type = type };
-	b->range_count++;
+	return type;
 }
 
-static void drop_range(struct boot_info *b, uint32_t i)
+/* Sorted, without overlaps, neighbours of one type joined. */
+static void set_ranges(struct boot_info *b)
 {
-	b->range_count--;
-	memmove(&b->ranges[i], &b->ranges[i + 1], (b->range_count - i) * sizeof(b->ranges[0]));
-}
+	uint64_t addr = 0, until;
 
-/* Cut overlaps out of sorted ranges: what is not RAM wins. */
-static void cut_overlaps(struct boot_info *b)
-{
-	for (uint32_t i = 0; i + 1 < b->range_count;) {
-		struct boot_range *r = &b->ranges[i], *next = r + 1;
-		uint64_t end = r->base + r->length, next_end = next->base + next->length;
+	for (; addr < PHYSICAL_MAX; addr = until) {
+		uint32_t type = type_at(addr, &until);
+		struct boot_range *last = b->range_count ? &b->ranges[b->range_count - 1] : NULL;
 
-		if (end <= next->base) {
-			i++;
+		if (!type)
 			continue;
+		if (last && last->type == type && last->base + last->length == addr) {
+			last->length += until - addr;
+		} else if (b->range_count < BOOT_RANGES_MAX) {
+			b->ranges[b->range_count++] = (struct boot_range){
+				.base = addr, .length = until - addr, .type = type };
 		}
-		if (r->type == BOOT_RAM && next->type != BOOT_RAM) {
-			struct boot_range rest = { .base = next_end, .length = end - next_end,
-						   .type = BOOT_RAM };
-			bool has_rest = end > next_end;
-
-			r->length = next->base - r->base;
-			if (!r->length)
-				drop_range(b, i);
-			if (has_rest)
-				add_range(b, rest.base, rest.length, rest.type);
-			continue;
-		}
-		if (next_end <= end) {
-			drop_range(b, i + 1);
-			continue;
-		}
-		next->length = next_end - end;
-		next->base = end;
 	}
 }
 
@@ -105,7 +107,7 @@ static const char *from_pvh(struct boot_info *b, const struct boot_memory *m, ui
 	if (!map)
 		return "PVH memory map out of reach";
 	for (uint32_t i = 0; i < info->memmap_entries; i++)
-		add_range(b, map[i].addr, map[i].size, map[i].type);
+		add_range(map[i].addr, map[i].size, map[i].type);
 	set_command_line(b, m, info->cmdline_paddr);
 	module = info->nr_modules ? physical(m, info->modlist_paddr, sizeof(*module)) : NULL;
 	if (module) {
@@ -136,7 +138,7 @@ static const char *from_linux(struct boot_info *b, const struct boot_memory *m, 
 		return "Linux boot parameters with too many memory ranges";
 	for (size_t i = 0; i < p[LINUX_E820_ENTRIES]; i++) {
 		memcpy(&e, p + LINUX_E820_TABLE + i * sizeof(e), sizeof(e));
-		add_range(b, e.addr, e.size, e.type);
+		add_range(e.addr, e.size, e.type);
 	}
 	set_command_line(b, m, word(p, LINUX_CMDLINE) |
 				       (uint64_t)word(p, LINUX_EXT_CMDLINE) << 32);
@@ -152,15 +154,17 @@ static const char *from_linux(struct boot_info *b, const struct boot_memory *m, 
 const char *boot_info_read(struct boot_info *b, const struct boot_memory *m,
 			   enum boot_protocol protocol, uint64_t addr)
 {
-	const char *problem = protocol == BOOT_PROTOCOL_PVH ? from_pvh(b, m, addr) :
-							      from_linux(b, m, addr);
+	const char *problem;
+
+	raw.count = 0;
+	problem = protocol == BOOT_PROTOCOL_PVH ? from_pvh(b, m, addr) : from_linux(b, m, addr);
 
 	if (problem)
 		return problem;
-	cut_overlaps(b);
+	set_ranges(b);
 	if (!b->range_count)
 		return "no memory map";
-	if (!b->initrd_length || b->initrd_base + b->initrd_length < b->initrd_base)
+	if (!b->initrd_length || !range_within(b->initrd_base, b->initrd_length, PHYSICAL_MAX))
 		b->initrd_base = b->initrd_length = 0;
 	return NULL;
 }

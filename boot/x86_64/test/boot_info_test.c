@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "boot.h"
+#include "protocol.h"
+
+#include "unit/unit.h"
+
+#define GIB (1ull << 30)
+
+static uint8_t memory[65536];
+static struct boot_memory m = { memory };
+static struct boot_info b;
+
+static void place(uint64_t addr, const void *data, size_t length)
+{
+	memcpy(memory + addr, data, length);
+}
+
+/* A PVH loader's data: start info at 0x1000, map at 0x2000, command line at 0x3000. */
+static const char *pvh(const struct hvm_memmap_entry *map, uint32_t entries, const char *line)
+{
+	struct hvm_start_info info = { .magic = HVM_START_MAGIC, .version = 1,
+				       .memmap_paddr = 0x2000, .memmap_entries = entries,
+				       .cmdline_paddr = 0x3000, .rsdp_paddr = 0xf0000 };
+
+	memset(memory, 0, sizeof(memory));
+	memset(&b, 0, sizeof(b));
+	place(0x1000, &info, sizeof(info));
+	place(0x2000, map, entries * sizeof(*map));
+	place(0x3000, line, strlen(line) + 1);
+	return boot_info_read(&b, &m, BOOT_PROTOCOL_PVH, 0x1000);
+}
+
+TEST(pvh_is_read)
+{
+	const struct hvm_memmap_entry map[] = {
+		{ .addr = 0x100000, .size = GIB, .type = 1 }, { .addr = 0, .size = 0x9f000, .type = 1 },
+	};
+
+	CHECK(!pvh(map, 2, "console=ttyS0 -- a b"));
+	CHECK(!strcmp(b.command_line, "console=ttyS0 -- a b") && !b.command_line_cut);
+	CHECK(b.range_count == 2 && b.ranges[0].base == 0 && b.ranges[1].base == 0x100000);
+	CHECK(b.rsdp == 0xf0000 && b.initrd_length == 0 && !strcmp(b.protocol, "pvh"));
+}
+
+TEST(what_is_not_ram_wins)
+{
+	const struct hvm_memmap_entry map[] = {
+		{ .addr = 0, .size = 0x10000, .type = 1 },
+		{ .addr = 0x4000, .size = 0x1000, .type = 2 },
+		{ .addr = 0x8000, .size = 0x10000, .type = 1 },
+		{ .addr = 0x17000, .size = 0x2000, .type = 3 },
+	};
+	uint64_t end = 0;
+
+	CHECK(!pvh(map, 4, ""));
+	for (uint32_t i = 0; i < b.range_count; i++) {
+		CHECK(b.ranges[i].base >= end && b.ranges[i].length);
+		end = b.ranges[i].base + b.ranges[i].length;
+	}
+	CHECK(b.ranges[1].type == 2 && b.ranges[1].base == 0x4000 && b.ranges[1].length == 0x1000);
+	CHECK(b.ranges[0].length == 0x4000);
+	CHECK(end == 0x19000 && b.ranges[b.range_count - 1].type == 3);
+}
+
+TEST(hostile_maps_are_survived)
+{
+	struct hvm_memmap_entry map[200];
+
+	for (int round = 0; round < 300; round++) {
+		uint32_t n = (uint32_t)(unit_random() % 200);
+		uint64_t end = 0;
+
+		for (uint32_t i = 0; i < n; i++)
+			map[i] = (struct hvm_memmap_entry){
+				.addr = round & 1 ? unit_random() : unit_random() % 0x10000,
+				.size = round & 2 ? unit_random() : unit_random() % 0x8000,
+				.type = (uint32_t)(unit_random() % 4),
+			};
+		(void)pvh(map, n, "");
+		CHECK(b.range_count <= BOOT_RANGES_MAX);
+		for (uint32_t i = 0; i < b.range_count; i++) {
+			CHECK(b.ranges[i].base >= end && b.ranges[i].length);
+			end = b.ranges[i].base + b.ranges[i].length;
+			CHECK(end > b.ranges[i].base || !end);
+		}
+	}
+}
+
+TEST(bad_data_is_refused)
+{
+	const struct hvm_memmap_entry map[] = { { .addr = 0, .size = 4096, .type = 1 } };
+
+	CHECK(!pvh(map, 1, ""));
+	memset(&b, 0, sizeof(b));
+	memory[0x1000] ^= 1;
+	CHECK(boot_info_read(&b, &m, BOOT_PROTOCOL_PVH, 0x1000) != NULL);
+	CHECK(boot_info_read(&b, &m, BOOT_PROTOCOL_PVH, GIB) != NULL);
+	CHECK(boot_info_read(&b, &m, BOOT_PROTOCOL_PVH, UINT64_MAX) != NULL);
+	CHECK(boot_info_read(&b, &m, BOOT_PROTOCOL_LINUX, 0x1000) != NULL);
+	CHECK(pvh(map, 0, "") != NULL);
+}
+
+TEST(a_long_command_line_is_cut)
+{
+	const struct hvm_memmap_entry map[] = { { .addr = 0, .size = 4096, .type = 1 } };
+	static char line[BOOT_COMMAND_LINE_MAX + 100];
+
+	memset(line, 'x', sizeof(line) - 1);
+	CHECK(!pvh(map, 1, line));
+	CHECK(strlen(b.command_line) == BOOT_COMMAND_LINE_MAX - 1 && b.command_line_cut);
+	line[BOOT_COMMAND_LINE_MAX - 1] = '\0';
+	CHECK(!pvh(map, 1, line));
+	CHECK(!b.command_line_cut);
+}
+
+TEST(linux_is_read)
+{
+	const struct linux_e820_entry e820[] = { { 0, 0x9f000, 1 }, { 0x100000, GIB, 1 } };
+	uint32_t words[] = { LINUX_HEADER_MAGIC };
+	uint32_t ramdisk[] = { 0x4000000, 1234 }, cmdline = 0x3000;
+	uint64_t rsdp = 0xe1230;
+
+	memset(memory, 0, sizeof(memory));
+	memset(&b, 0, sizeof(b));
+	place(0x1000 + LINUX_MAGIC, words, 4);
+	place(0x1000 + LINUX_E820_TABLE, e820, sizeof(e820));
+	memory[0x1000 + LINUX_E820_ENTRIES] = 2;
+	place(0x1000 + LINUX_RAMDISK_IMAGE, ramdisk, sizeof(ramdisk));
+	place(0x1000 + LINUX_CMDLINE, &cmdline, 4);
+	place(0x1000 + LINUX_RSDP, &rsdp, 8);
+	place(0x3000, "quiet", 6);
+	CHECK(!boot_info_read(&b, &m, BOOT_PROTOCOL_LINUX, 0x1000));
+	CHECK(b.range_count == 2 && b.ranges[1].length == GIB);
+	CHECK(b.initrd_base == 0x4000000 && b.initrd_length == 1234 && b.rsdp == rsdp);
+	CHECK(!strcmp(b.command_line, "quiet") && !strcmp(b.protocol, "linux64"));
+}
