@@ -44,7 +44,9 @@ k_status_t thread_params_decode(struct thread *self, struct process *process,
 		params->fn = (void (*)(uint64_t))(uintptr_t)start->entry;
 		params->runs_programs = true;
 	} else {
-		if (!is_code_address(start->entry) || !is_code_address(start->stack_top))
+		/* An entry of 0 would mean kernel code to thread_create(). */
+		if (!start->entry || !is_code_address(start->entry) ||
+		    !is_code_address(start->stack_top))
 			return K_ERR_BAD_ARGUMENT;
 		params->user_entry = start->entry;
 		params->user_stack = start->stack_top;

@@ -48,7 +48,9 @@ static uint64_t thread_related(struct object *object)
 
 static uint64_t backing_related(struct object *object)
 {
-	return container_of(object, struct backing, object)->memory->object.koid;
+	const struct memory *memory = container_of(object, struct backing, object)->memory;
+
+	return memory ? memory->object.koid : 0;
 }
 
 const struct object_type object_types[K_TYPE_COUNT] = {
