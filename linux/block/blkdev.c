@@ -313,6 +313,18 @@ int lx_blkdev_add(struct blk *blk)
 	return lx_devtmpfs_create(b->name, S_IFBLK | 0660, b->dev);
 }
 
+void lx_blkdev_changed(unsigned int index)
+{
+	struct lx_blkdev *b = device(index);
+
+	if (!b)
+		return;
+	rt_mutex_lock(&b->inode->lock);
+	lx_pages_close(b->inode);
+	atomic_store(&b->inode->size, lx_blkdev_size(b));
+	rt_mutex_unlock(&b->inode->lock);
+}
+
 lx_dev_t lx_blkdev_by_name(const char *name)
 {
 	for (unsigned int i = 0; i < MAX_DEVICES; i++) {

@@ -12,7 +12,8 @@ struct lx_blkdev;
 
 /* A link has come (linux/init): opens it in the background, makes /dev/vdX when it answers. */
 int lx_blkdev_add(struct blk *blk);
-/* init has reported all devices that were there at boot: root= need not wait longer. */
+/* The medium is another one: forget its pages and look at the size again. */
+void lx_blkdev_changed(unsigned int index);
 lx_dev_t lx_blkdev_by_name(const char *name);	/* "vda"; 0: none */
 bool lx_blkdev_name(lx_dev_t dev, char *buf, size_t size);	/* "/dev/vda" */
 void lx_blkdev_log_all(void);

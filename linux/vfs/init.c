@@ -4,6 +4,7 @@
  */
 #include "abi/calls.h"
 #include "fs/devtmpfs/devtmpfs.h"
+#include "fs/erofs/erofs.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "vfs/vfs_priv.h"
 
@@ -26,5 +27,6 @@ int lx_vfs_init(void)
 		lx_super_put(rootfs);	/* the mount holds it */
 	if (!err)
 		err = lx_devtmpfs_init();
+	lx_erofs_init();
 	return err;
 }

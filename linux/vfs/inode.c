@@ -115,6 +115,26 @@ void lx_inode_hash(struct lx_inode *inode)
 	rt_mutex_unlock(&icache.lock);
 }
 
+struct lx_inode *lx_inode_hash_unique(struct lx_inode *inode)
+{
+	struct lx_inode *old;
+
+	rt_mutex_lock_nested(&icache.lock);
+	hlist_for_each_entry(old, chain(inode->sb, inode->ino), hash_link) {
+		if (old->sb == inode->sb && old->ino == inode->ino) {
+			lx_inode_get(old);
+			break;
+		}
+	}
+	if (!old)
+		hlist_add(chain(inode->sb, inode->ino), &inode->hash_link);
+	rt_mutex_unlock(&icache.lock);
+	if (!old)
+		return inode;
+	lx_inode_put(inode);
+	return old;
+}
+
 void lx_lock_two(struct lx_inode *a, struct lx_inode *b)
 {
 	if (a == b)

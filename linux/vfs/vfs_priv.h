@@ -105,6 +105,8 @@ int lx_permission_cred(struct lx_task *self, const struct lx_cred *cred, struct 
 /* The cached inode with that number, a reference; or NULL.  Insert: the caller holds what makes it unique. */
 struct lx_inode *lx_inode_find(struct lx_super *sb, uint64_t ino);
 void lx_inode_hash(struct lx_inode *inode);
+/* Hash @inode, unless one of that number is there: that one then (the reference changes over). */
+struct lx_inode *lx_inode_hash_unique(struct lx_inode *inode);
 void lx_getattr(const struct lx_path *p, struct lx_kstat *st);
 void lx_getattr_inode(struct lx_inode *inode, struct lx_kstat *st);
 int lx_deny_write(struct lx_inode *inode);	/* exec: -ETXTBSY if open for writing */

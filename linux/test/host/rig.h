@@ -50,5 +50,7 @@ void rig_interrupt(struct lx_task *t);	/* as by a signal */
 unsigned int rig_memory_objects(void);
 /* A memory object with these bytes: an initramfs. */
 uint32_t rig_memory_of(const void *data, size_t n);
+/* A disk /dev/vdX (@index: 0 is vda) with these bytes, which stay the caller's; it may be replaced. */
+void rig_disk(unsigned int index, const void *data, size_t n);
 /* The @n-th allocation from now on fails; 0: none. */
 void rig_fail_alloc(unsigned int n);

@@ -266,9 +266,3 @@ __attribute__((weak)) long lx_pipe_fcntl(struct lx_file *f, unsigned int cmd, ui
 {
 	return -EBADF;
 }
-
-const struct lx_file_ops *lx_blkdev_fops(void);
-__attribute__((weak)) const struct lx_file_ops *lx_blkdev_fops(void)
-{
-	return NULL;
-}
