@@ -244,10 +244,6 @@ int lx_clear_user(uaddr_t dst, size_t n)
 	return rt_clear_user(dst, n) ? -EFAULT : 0;
 }
 
-void lx_backing_release(struct lx_file *f)
-{
-}
-
 /* -- what the sockets, pipes and devices of ipc do: only as far as the VFS asks for it */
 
 __attribute__((weak)) const struct lx_file_ops lx_fifo_ops;
