@@ -12,4 +12,4 @@
 #define URANDOM_MINOR	9u
 #define KMSG_MINOR	11u
 
-extern const struct lx_file_ops random_file_ops;
+extern const struct lx_file_ops random_file_ops, kmsg_file_ops;

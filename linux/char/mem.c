@@ -86,6 +86,7 @@ static const struct mem_device {
 	{ FULL_MINOR, "full", 0666, &full_ops },
 	{ RANDOM_MINOR, "random", 0666, &random_file_ops },
 	{ URANDOM_MINOR, "urandom", 0666, &random_file_ops },
+	{ KMSG_MINOR, "kmsg", 0644, &kmsg_file_ops },
 };
 
 int lx_char_init(void)

@@ -18,6 +18,7 @@
 #include "tty_priv.h"
 #include "lx/mm.h"
 #include "lx/pid.h"
+#include "lx/syscall.h"
 
 static struct rt_mutex acquire_lock = RT_MUTEX_INIT(LX_LOCK_TTY_ACQUIRE);
 
@@ -253,4 +254,19 @@ long tty_job_ioctl(struct lx_file *f, struct tty_file *tf, unsigned int cmd, uin
 	default:
 		return -ENOTTY;
 	}
+}
+
+/* The controlling terminal of the caller is hung up: for login programs. */
+long lx_sys_vhangup(struct lx_task *self)
+{
+	struct lx_tty *tty;
+
+	if (!lx_capable(self, CAP_SYS_TTY_CONFIG))
+		return -EPERM;
+	tty = tty_current(self);
+	if (tty) {
+		tty_hangup(tty);
+		tty_put(tty);
+	}
+	return 0;
 }

@@ -57,6 +57,7 @@ struct lx_inode {
 	void *pipe;			/* FIFO: its pipe while open: lock */
 	struct list flocks;		/* LX_LOCK_FLOCK: POSIX and flock locks */
 	struct list watches;		/* LX_LOCK_LEAF: inotify watches */
+	_Atomic(uint32_t) seals;	/* F_SEAL_* of a memfd (ipc/memfd.c) */
 	void *unix_socket;		/* bound AF_UNIX socket: LX_LOCK_SOCKET */
 };
 
