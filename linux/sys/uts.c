@@ -137,11 +137,6 @@ long lx_sys_personality(struct lx_task *self, unsigned int persona)
 	return old;
 }
 
-long lx_sys_vhangup(struct lx_task *self)
-{
-	return lx_capable(self, CAP_SYS_TTY_CONFIG) ? 0 : -EPERM;
-}
-
 /* -- parts of the processor's state ------------------------------------------------------- */
 
 #define ARCH_SET_GS	0x1001u
