@@ -153,13 +153,19 @@ void x86_kernel_call(struct arch_regs *regs)
 	exit_to_user(regs);
 }
 
+/* The program runs on the root that the personality is absent from. */
 k_status_t user_run_in_process(struct k_user_frame *frame)
 {
-	k_status_t status = user_run(frame);
 	struct thread *self = current_thread();
-	arch_irqflags_t flags = arch_irq_save();
-	struct cpu *cpu = this_cpu();
+	arch_irqflags_t flags;
+	k_status_t status;
+	struct cpu *cpu;
 
+	thread_set_run_space(self->space, false);
+	status = user_run(frame);
+	thread_set_run_space(self->space, true);
+	flags = arch_irq_save();
+	cpu = this_cpu();
 	cpu->arch.frame = NULL;
 	cpu->arch.tss.rsp[0] = (uint64_t)(uintptr_t)self->arch.stack + KSTACK_SIZE;
 	arch_irq_restore(flags);
