@@ -39,13 +39,16 @@ static void reap_list_drop(struct reap_list *list)
 	kfree(list);
 }
 
-/* The owning process is gone: nobody will reap, so the queue is emptied now. */
+/* The owning process is gone: nobody will reap, now or later. */
 void reap_list_put(struct reap_list *list)
 {
 	uint64_t cookies[16];
 
 	if (!list)
 		return;
+	spin_lock(&list->lock);
+	list->closed = true;
+	spin_unlock(&list->lock);
 	while (backing_reap(list, cookies, ARRAY_SIZE(cookies)))
 		;
 	reap_list_drop(list);
@@ -109,6 +112,7 @@ void backing_drop_region(struct backing *b)
 	uint32_t n = atomic_load_explicit(&b->regions, memory_order_relaxed);
 	struct bell *bell = NULL;
 	uint64_t bits = 0;
+	bool last = false;
 
 	/* Not the last: no lock. */
 	while (n > 1)
@@ -116,7 +120,9 @@ void backing_drop_region(struct backing *b)
 			return;
 
 	spin_lock(&list->lock);
-	if (atomic_fetch_sub(&b->regions, 1) == 1 && !b->queued) {
+	if (atomic_fetch_sub(&b->regions, 1) == 1 && !b->queued && list->closed) {
+		last = b->dead = true;
+	} else if (!atomic_load(&b->regions) && !b->queued) {
 		/* The mappings' reference becomes the queue's. */
 		b->queued = true;
 		list_add_last(&list->queued, &b->reap_link);
@@ -130,6 +136,8 @@ void backing_drop_region(struct backing *b)
 		bell_ring(bell, bits);
 		object_put(&bell->object);
 	}
+	if (last)
+		object_put(&b->object);
 }
 
 uint64_t backing_reap(struct reap_list *list, uint64_t *cookies, uint64_t max)

@@ -31,6 +31,13 @@ static bool tracks(const struct memory *m)
 	return m->flags & (K_MEMORY_TRACK_DIRTY | K_MEMORY_WRITE_FAULTS);
 }
 
+/* In long loops under the lock, where the tree may change at this point. */
+static void let_others(struct memory *m)
+{
+	spin_unlock(&m->lock);
+	spin_lock(&m->lock);
+}
+
 /* -- creation and end ------------------------------------------------------------------------ */
 
 static k_status_t create(struct group *group, uint64_t size, uint32_t flags, struct memory **out)
@@ -568,8 +575,11 @@ k_status_t memory_clean(struct memory *memory, struct k_clean *clean)
 	if (clean->action == K_CLEAN_MARK) {
 		stop = MAX(end, first);
 		for (uint64_t at = first; tracks(memory) &&
-		     page_tree_next(&memory->pages, &at, end, false); at++)
+		     page_tree_next(&memory->pages, &at, end, false); at++) {
 			page_tree_set_dirty(&memory->pages, at, true);
+			if (!(at % BATCH))
+				let_others(memory);
+		}
 	} else {
 		stop = dirty_run(memory, &first, end);
 		for (uint64_t at = first; clean->action == K_CLEAN_TAKE && at < stop; at++)
@@ -599,9 +609,8 @@ static uint64_t evict_pass(struct memory *m, uint64_t first, uint64_t end, bool 
 	while ((page = page_tree_next(&m->pages, &index, end, false))) {
 		uint64_t at = index++;
 
-		if (++n % BATCH == 0) {		/* let others have the lock */
-			spin_unlock(&m->lock);
-			spin_lock(&m->lock);
+		if (++n % BATCH == 0) {
+			let_others(m);
 			if (page_tree_get(&m->pages, at) != page)
 				continue;
 		}
@@ -659,7 +668,8 @@ k_status_t memory_next(struct memory *memory, uint64_t offset, uint32_t what, ui
 			st = K_ERR_BEYOND_END;
 	} else {
 		while (index < end + shift && page_tree_get(&base->pages, index))
-			index++;
+			if (!(++index % BATCH))
+				let_others(base);
 	}
 	spin_unlock(&base->lock);
 	index -= base->device ? 0 : shift;

@@ -327,6 +327,7 @@ static struct page *take_block(unsigned order, unsigned flags, struct group *gro
 		page = zone_take(zone, order);
 		spin_unlock(&zone->lock);
 	}
+	low_watch_check();
 	return page;
 }
 
@@ -418,20 +419,16 @@ struct page *page_alloc(unsigned order, unsigned flags, enum page_kind kind, str
 {
 	struct page *page;
 
-	if (group && unlikely(!group_charge(group, 1ull << order)))
+	if (unlikely(!group_charge(group, 1ull << order)))
 		return NULL;
 	if (likely(!order && !(flags & PAGE_ALLOC_LOW_4G)))
 		page = alloc_single(flags, kind, group);
 	else
 		page = alloc_block(order, flags, kind, group);
 	if (unlikely(!page)) {
-		if (group)
-			group_uncharge(group, 1ull << order);
-		low_watch_check();
+		group_uncharge(group, 1ull << order);
 		return NULL;
 	}
-	if (unlikely(low_watch_fn) && page->kind == PAGE_RESERVED)
-		low_watch_check();
 	for (unsigned i = 0; i < 1u << order; i++) {
 		page_setup(page + i, kind, group);
 		if (flags & PAGE_ALLOC_ZERO)
@@ -445,7 +442,7 @@ void page_free(struct page *page, unsigned order)
 	struct cpu_pages *c;
 
 	kassert_checks(page->kind != PAGE_FREE && page->kind != PAGE_RESERVED);
-	if (page->kind != PAGE_SLAB && page->group)
+	if (page->kind != PAGE_SLAB)
 		group_uncharge(page->group, 1ull << order);
 	preempt_disable();
 	c = &cpu_pages[cpu_id()];

@@ -12,6 +12,7 @@
 #include "kernel/backing.h"
 #include "kernel/kmem.h"
 #include "kernel/panic.h"
+#include "kernel/thread.h"
 #include "mm_priv.h"
 
 static struct kmem_cache space_cache = KMEM_CACHE(struct space);
@@ -290,6 +291,8 @@ static k_status_t populate(struct space *space, uint64_t start, uint64_t end, ui
 	for (uint64_t va = start; va < end && st == K_OK; va += K_PAGE_SIZE) {
 		struct region *r = space_find(space, va);
 
+		if (thread_is_killed())
+			return K_ERR_NO_MEMORY;	/* nobody will see it */
 		st = r ? fault_settle(space, r, va, access, false, NULL, NULL) : K_ERR_NOT_FOUND;
 	}
 	return st;

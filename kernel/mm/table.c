@@ -145,19 +145,20 @@ arch_pte_t *table_make(struct space *space, uint64_t va)
 uint64_t table_next(paddr_t root, uint64_t va, uint64_t end)
 {
 	while (va < end) {
-		arch_pte_t *table = phys_to_virt(root);
+		const arch_pte_t *table = phys_to_virt(root);
 		unsigned level = TOP;
+		uint64_t span;
 
-		for (; level; level--) {
-			arch_pte_t entry = table[arch_table_index(va, level)];
-
-			if (!entry)
-				break;
-			table = entry_table(entry);
-		}
+		while (level && table[arch_table_index(va, level)])
+			table = entry_table(table[arch_table_index(va, level--)]);
 		if (!level)
 			return va;
-		va = ALIGN_DOWN(va, arch_table_span(level)) + arch_table_span(level);
+		/* On to the next entry of this table that is there, or out of it. */
+		span = arch_table_span(level);
+		do
+			va = ALIGN_DOWN(va, span) + span;
+		while (va < end && arch_table_index(va, level) &&
+		       !table[arch_table_index(va, level)]);
 	}
 	return end;
 }

@@ -33,6 +33,7 @@ struct reap_list {
 	struct list queued;		/* lock; of struct backing.reap_link */
 	struct bell *bell;		/* lock; holds a reference, or NULL */
 	uint64_t bits;			/* lock */
+	bool closed;			/* lock: the process is gone, nobody reaps */
 	_Atomic(uint32_t) refs;
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <stdbool.h>
+
 struct space;
 
 struct thread {
@@ -9,4 +11,5 @@ struct thread {
 
 extern struct thread sim_thread;
 
+static inline bool thread_is_killed(void) { return false; }
 static inline struct thread *current_thread(void) { return &sim_thread; }
