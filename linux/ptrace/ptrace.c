@@ -26,10 +26,6 @@ struct lx_task *lx_ptrace_reap_locked(struct lx_task *t) { return NULL; }
 bool lx_ptrace_wait_locked(struct lx_task *t, bool keep, int *status) { return false; }
 int lx_ptrace_may_access(struct lx_task *self, struct lx_task *target) { return 0; }
 
-void lx_itimers_free(struct lx_group *g) { }
-void lx_itimers_exit(struct lx_group *g) { }
-void lx_itimers_exec(struct lx_group *g) { }
-void lx_itimer_taken_locked(struct lx_group *g, struct lx_siginfo *info) { }
 bool lx_core_dump(struct lx_task *self, const struct lx_siginfo *info) { return false; }
 void lx_print_fatal_signal(struct lx_task *self, const struct lx_siginfo *info) { }
 bool lx_oom_kill(const char *why) { return false; }

@@ -263,6 +263,7 @@ static bool is_fatal(struct lx_group *g, struct lx_task *t, int sig, bool force)
 	return sig == SIGKILL || !lx_ptrace_is_traced(t);
 }
 
+/* 1: queued; 0: it was not to be, or is already; -EAGAIN. */
 static int send(struct lx_group *g, struct lx_task *t, const struct lx_siginfo *info, bool force)
 {
 	int sig = info->signo;
@@ -281,12 +282,12 @@ static int send(struct lx_group *g, struct lx_task *t, const struct lx_siginfo *
 	p->set |= LX_SIGMASK(sig);
 	target = choose(g, t, sig);
 	if (!target)
-		return 0;
+		return 1;
 	if (is_fatal(g, target, sig, force))
 		lx_group_kill_locked(g, sig);
 	else
 		lx_task_notify(target, LX_ATTN_SIGNAL);
-	return 0;
+	return 1;
 }
 
 int lx_signal_send_locked(struct lx_group *g, struct lx_task *t, const struct lx_siginfo *info)
@@ -303,7 +304,7 @@ int lx_signal_task(struct lx_task *t, const struct lx_siginfo *info)
 	rt_mutex_lock(&g->lock);
 	err = send(g, t, info, false);
 	rt_mutex_unlock(&g->lock);
-	return err;
+	return MIN(err, 0);
 }
 
 int lx_signal_group(struct lx_group *g, const struct lx_siginfo *info)
@@ -313,7 +314,7 @@ int lx_signal_group(struct lx_group *g, const struct lx_siginfo *info)
 	rt_mutex_lock(&g->lock);
 	err = send(g, NULL, info, false);
 	rt_mutex_unlock(&g->lock);
-	return err;
+	return MIN(err, 0);
 }
 
 /*

@@ -72,6 +72,8 @@ static int do_prlimit(struct lx_task *self, struct lx_group *g, unsigned int whi
 	else if (new)
 		*limit = *new;
 	rt_mutex_unlock(&g->lock);
+	if (!err && new && which == RLIMIT_CPU && new->cur != ~0ull)
+		lx_itimers_rlimit_cpu(g);
 	return err;
 }
 

@@ -23,6 +23,7 @@ void lx_group_notify_parent_locked(struct lx_group *g, int why);
 void lx_itimers_free(struct lx_group *g);
 void lx_itimers_exit(struct lx_group *g);
 void lx_itimers_exec(struct lx_group *g);
+void lx_itimers_rlimit_cpu(struct lx_group *g);
 
 /* ptrace/ */
 void lx_ptrace_free(struct lx_task *t);

@@ -89,7 +89,7 @@ void lx_sigpending_flush(struct lx_sigpending *p);
 struct lx_sighand *lx_sighand_create(void);
 struct lx_sighand *lx_sighand_copy(struct lx_sighand *from);
 void lx_sighand_put(struct lx_sighand *s);
-/* With group->lock held: */
+/* With group->lock held.  1: queued, 0: ignored or pending already, -EAGAIN. */
 int lx_signal_send_locked(struct lx_group *g, struct lx_task *t, const struct lx_siginfo *info);
 void lx_signal_recalc_locked(struct lx_task *t);	/* attention's SIGNAL bit follows from the masks */
 /* exec: handlers become default, ignored stay; altstack goes. */
