@@ -50,7 +50,7 @@ cd / && umount /tmp/small && echo fine
 """, stdout="1\nfine\n")
 
 
-@application(seconds=120)
+@application()
 def program_that_takes_all_memory_is_ended(guest):
     hog = "kept = []\nwhile True: kept.append(bytearray(b'x') * (1 << 20))"
     guest.expect(["python3", "-c", hog], status=137, seconds=100)

@@ -52,7 +52,7 @@ def perl_runs(guest):
                  stdout="1,4,9,16,25\nsub\n3\n")
 
 
-@application(seconds=120)
+@application()
 def compiler_makes_programs(guest):
     guest.shell(r"""
 cd /tmp && mkdir build && cd build
@@ -75,7 +75,7 @@ make -j2 >/dev/null
 """, stdout="hello 42\nhello 42\n1\n")
 
 
-@application(seconds=120)
+@application()
 def git_keeps_history(guest):
     guest.shell("""
 cd /tmp && git init -q repo && cd repo && git config user.email a@b && git config user.name n
@@ -85,7 +85,7 @@ cd /tmp && git clone -q repo copy && cd copy && git rev-list --all | wc -l
 """, stdout="change 3\nchange 2\nchange 1\n2\n3\n")
 
 
-@application(seconds=120)
+@application()
 def sqlite_stores_rows(guest):
     guest.shell("""
 cd /tmp && sqlite3 db 'create table t(a integer primary key, b text);

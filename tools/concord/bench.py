@@ -105,11 +105,9 @@ def initramfs(folder, init, busybox=False):
 
 def time_to_line(machine, line, seconds=60):
     """Seconds from the start of QEMU until the console shows the line, or None."""
-    argv = qemu.arguments(machine, "stdio")
-    say.command(argv)
     begin = time.monotonic()
-    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.DEVNULL, start_new_session=True)
+    child = qemu.spawn(qemu.arguments(machine, "stdio"), stdout=subprocess.PIPE,
+                       stderr=subprocess.DEVNULL)
     try:
         seen = b""
         while (left := begin + seconds - time.monotonic()) > 0:

@@ -46,11 +46,13 @@ def _digest(*parts):
 
 def _mode():
     """How mmdebstrap gets a root of its own."""
-    if os.geteuid() == 0:
-        return "root"
-    mapped = subprocess.run(["unshare", "--map-auto", "--map-root-user", "true"],
-                            stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
-    return "unshare" if mapped else "fakechroot"
+    def works(*options):
+        return subprocess.run(["unshare", *options, "true"], stdin=subprocess.DEVNULL,
+                              capture_output=True).returncode == 0
+
+    if os.geteuid() == 0:       # which in a container need not mean much
+        return "root" if works("--mount") else "fakechroot"
+    return "unshare" if works("--map-auto", "--map-root-user") else "fakechroot"
 
 
 def _make_tar(name, path):

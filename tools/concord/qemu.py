@@ -129,6 +129,13 @@ def arguments(machine, serial, runner_fd=None):
     return argv
 
 
+def spawn(argv, **options):
+    """Start QEMU, apart from the terminal's signals, and ending when we do, however we end."""
+    say.command(argv)
+    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *argv], stdin=subprocess.DEVNULL,
+                            start_new_session=True, **options)
+
+
 class Process:
     """A QEMU that runs without a terminal; its console goes to a file."""
 
@@ -136,10 +143,7 @@ class Process:
         """`runner` is our QEMU-side end of a socket pair; it is closed here afterwards."""
         fds = (runner.fileno(),) if runner else ()
         argv = arguments(machine, f"file:{console}", runner.fileno() if runner else None)
-        say.command(argv)
-        self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.PIPE, pass_fds=fds,
-                                      start_new_session=True)
+        self.child = spawn(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=fds)
         if runner:
             runner.close()
 

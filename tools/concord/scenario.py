@@ -62,11 +62,11 @@ def _register(kind, image, seconds, full, when):
     return decorate
 
 
-def application(image="default", seconds=60, full=False, when=lambda configuration: True):
+def application(image="default", seconds=150, full=False, when=lambda configuration: True):
     return _register("apps", image, seconds, full, when)
 
 
-def boot(image="default", seconds=120, full=False, when=lambda configuration: True):
+def boot(image="default", seconds=180, full=False, when=lambda configuration: True):
     return _register("boot", image, seconds, full, when)
 
 

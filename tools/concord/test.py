@@ -13,6 +13,7 @@ how many processors there are.  Booting costs more than most tests, so one guest
 serves many of them; when one brings it down or hangs it, that test has failed, and
 the rest goes on in a fresh guest."""
 
+import functools
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import traceback
 from dataclasses import dataclass
@@ -50,6 +52,7 @@ def matrix(depth, kernel):
     """The configurations to test; a Linux kernel has no placements."""
     placements = ["kernel"] if kernel else ["kernel", "process"]
     cpus = [2] if depth == "quick" else [1, 2, 4]
+    # Neighbours in this list are tested at the same time, if they are small.
     return [Configuration(placement, n, kernel=kernel) for placement in placements for n in cpus]
 
 
@@ -59,29 +62,33 @@ class Report:
     def __init__(self):
         self.passed, self.failed, self.skipped = 0, [], []
         self.progress = say.Progress()
+        self.lock = threading.Lock()        # several configurations report at the same time
 
     def ok(self, name):
-        self.passed += 1
-        if say.verbose:
-            print(f"ok {name}", flush=True)
-        self.progress.show(f"ok {name}")
+        with self.lock:
+            self.passed += 1
+            if say.verbose:
+                print(f"ok {name}", flush=True)
+            self.progress.show(f"ok {name}")
 
     def skip(self, name, why):
-        self.skipped.append(name)
-        self.progress.clear()
-        print(f"skip {name}: {why}", flush=True)
+        with self.lock:
+            self.skipped.append(name)
+            self._print(f"skip {name}: {why}")
 
     def fail(self, name, why):
-        self.failed.append(name)
-        self.progress.clear()
         first, _, rest = why.strip().partition("\n")
-        print(f"FAILED {name}: {first}", flush=True)
-        for line in rest.splitlines():
-            print(f"    {line}", flush=True)
+        with self.lock:
+            self.failed.append(name)
+            self._print(f"FAILED {name}: {first}", *(f"    {line}" for line in rest.splitlines()))
 
     def heading(self, text):
+        with self.lock:
+            self._print(f"== {text}")
+
+    def _print(self, *lines):
         self.progress.clear()
-        print(f"== {text}", flush=True)
+        print(*lines, sep="\n", flush=True)
 
 
 class Selection:
@@ -336,20 +343,22 @@ def run_program(report, keeper, program, cases):
             left = left[1:]
 
 
-def run_linux(report, configurations, selection):
-    programs = linux_programs()
-    wanted = reference(report, programs, selection)
-    if not configurations:
-        return
-    disk = programs_image(programs)
-    for configuration in configurations:
+class LinuxTests:
+    """Made once: what holds on this machine, and the disk with the programs."""
+
+    def __init__(self, report, selection, in_guests):
+        programs = linux_programs()
+        self.wanted = reference(report, programs, selection)
+        self.disk = programs_image(programs) if in_guests else None
+
+    def run(self, report, configuration):
         report.heading(f"linux tests [{configuration}]")
         machine = machine_for(configuration, image.make(),
-                              ["concord.mount=/dev/vdb:erofs:/tests"], [disk])
+                              ["concord.mount=/dev/vdb:erofs:/tests"], [self.disk])
         with GuestKeeper(machine, configuration) as keeper:
             if not boots(report, keeper, "linux"):
-                continue
-            for program, cases in wanted.items():
+                return
+            for program, cases in self.wanted.items():
                 run_program(report, keeper, program, cases)
                 if keeper.hopeless(report, "linux"):
                     break
@@ -390,21 +399,17 @@ def verdict_of(report, name, function, last_words):
     return False
 
 
-def run_apps(report, configurations, selection, depth):
-    tests = [test for test in scenario.load("apps")
-             if selection.has(test.name) and (depth == "full" or not test.full)]
-    for configuration in configurations:
-        ours = [test for test in tests if test.when(configuration)]
-        for image_name in sorted({test.image for test in ours}):
-            report.heading(f"application tests [{configuration}], image {image_name}")
-            with GuestKeeper(machine_for(configuration, image.make(image_name)),
-                             configuration) as keeper:
-                if not boots(report, keeper, f"apps, image {image_name}"):
-                    continue
-                for test in [test for test in ours if test.image == image_name]:
-                    run_app(report, keeper, test)
-                    if keeper.hopeless(report, "apps"):
-                        break
+def run_apps(report, configuration, tests):
+    for image_name in sorted({test.image for test in tests}):
+        report.heading(f"application tests [{configuration}], image {image_name}")
+        machine = machine_for(configuration, image.make(image_name))
+        with GuestKeeper(machine, configuration) as keeper:
+            if not boots(report, keeper, f"apps, image {image_name}"):
+                continue
+            for test in [test for test in tests if test.image == image_name]:
+                run_app(report, keeper, test)
+                if keeper.hopeless(report, "apps"):
+                    break
 
 
 def run_app(report, keeper, test):
@@ -416,23 +421,75 @@ def run_app(report, keeper, test):
         keeper.drop()
 
 
-def run_boot(report, configurations, selection, depth):
-    tests = [test for test in scenario.load("boot")
+def run_boot(report, configuration, tests, all_of_them):
+    report.heading(f"boot tests [{configuration}]")
+    if all_of_them:
+        # A kernel that boots nothing would fail each of these by a timeout.
+        with GuestKeeper(machine_for(configuration, image.make()), configuration) as keeper:
+            if not boots(report, keeper, "boot"):
+                return
+    for test in tests:
+        with lab.Lab(configuration, image.make(test.image), test.seconds) as bench:
+            verdict_of(report, f"{test.name} [{configuration}]",
+                       functools.partial(test.run, bench), bench.last_words)
+
+
+# All of it.
+
+class Crew:
+    """Runs jobs in parallel as far as their guests have processors to share.
+
+    Three virtual processors for two of ours keep the machine busy without making the guests'
+    processors wait for each other too often; a job that needs more than there are runs alone."""
+
+    def __init__(self, report):
+        self.report = report
+        self.capacity = max(3, (os.cpu_count() or 1) * 3 // 2)
+        self.used = 0
+        self.changed = threading.Condition()
+        self.threads = []
+
+    def start(self, cpus, name, job):
+        weight = min(cpus, self.capacity)
+        with self.changed:
+            self.changed.wait_for(lambda: self.used + weight <= self.capacity)
+            self.used += weight
+        thread = threading.Thread(target=self._run, args=(weight, name, job), daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def _run(self, weight, name, job):
+        try:
+            job()
+        except Exception:       # of the test system, not of a test
+            self.report.fail(name, traceback.format_exc())
+        finally:
+            with self.changed:
+                self.used -= weight
+                self.changed.notify_all()
+
+    def wait(self):
+        for thread in self.threads:
+            while thread.is_alive():
+                thread.join(0.5)        # in steps, so that an interrupt gets through
+
+
+def guest_jobs(report, configurations, selection, depth):
+    """(processors, name, job) for everything that runs in guests of the configurations."""
+    tests = [test for kind in ("boot", "apps") for test in scenario.load(kind)
              if selection.has(test.name) and (depth == "full" or not test.full)]
+    linux = LinuxTests(report, selection, bool(configurations)) if selection.has("linux") else None
     for configuration in configurations:
-        ours = [test for test in tests if test.when(configuration)]
-        if not ours:
-            continue
-        report.heading(f"boot tests [{configuration}]")
-        if not selection.names:
-            # A kernel that boots nothing would fail each of these by a timeout.
-            with GuestKeeper(machine_for(configuration, image.make()), configuration) as keeper:
-                if not boots(report, keeper, "boot"):
-                    continue
-        for test in ours:
-            with lab.Lab(configuration, image.make(test.image), test.seconds) as bench:
-                verdict_of(report, f"{test.name} [{configuration}]",
-                           lambda: test.run(bench), bench.last_words)
+        if linux:
+            yield configuration.cpus, f"linux [{configuration}]", \
+                functools.partial(linux.run, report, configuration)
+        for kind in ("boot", "apps"):
+            ours = [test for test in tests if test.kind == kind and test.when(configuration)]
+            if not ours:
+                continue
+            job = functools.partial(run_apps, report, configuration, ours) if kind == "apps" else \
+                functools.partial(run_boot, report, configuration, ours, not selection.names)
+            yield configuration.cpus, f"{kind} [{configuration}]", job
 
 
 def main(names, depth, kernel):
@@ -451,12 +508,10 @@ def main(names, depth, kernel):
             run_build(report, selection)
         if selection.has("kernel") and configurations and kernel is None:
             run_kernel(report, depth, selection)
-        if selection.has("linux"):
-            run_linux(report, configurations, selection)
-        if selection.has("boot"):
-            run_boot(report, configurations, selection, depth)
-        if selection.has("apps"):
-            run_apps(report, configurations, selection, depth)
+        crew = Crew(report)
+        for cpus, name, job in guest_jobs(report, configurations, selection, depth):
+            crew.start(cpus, name, job)
+        crew.wait()
     finally:
         report.progress.clear()
         if report.failed:
