@@ -147,20 +147,36 @@ k_status_t process_add_thread(struct process *process, struct thread *thread)
 	return st;
 }
 
-/* From created to running, or back if the first thread could not be made. */
-static k_status_t change_state(struct process *process, enum process_state from,
-			       enum process_state to)
+static k_status_t begin_running(struct process *process)
 {
 	k_status_t st = K_ERR_BAD_STATE;
 
 	kmutex_lock(&process->lock);
-	if (process->state == from && !process->thread_count) {
-		process->state = to;
+	if (process->state == PROCESS_CREATED && !process->ending) {
+		process->state = PROCESS_RUNNING;
 		st = K_OK;
 	}
 	check_process(process);
 	kmutex_unlock(&process->lock);
 	return st;
+}
+
+/* The first thread could not be made: it can be tried again, unless somebody ended the
+ * process meanwhile and expects it to die. */
+static void undo_running(struct process *process)
+{
+	struct list watches = LIST_INIT(watches);
+	bool ending;
+
+	kmutex_lock(&process->lock);
+	ending = process->ending;
+	process->state = ending ? PROCESS_DEAD : PROCESS_CREATED;
+	if (ending)
+		list_splice_last(&watches, &process->watches);
+	check_process(process);
+	kmutex_unlock(&process->lock);
+	if (ending)
+		bury(process, &watches);
 }
 
 k_status_t process_start_thread(struct process *process, struct thread_params *params,
@@ -170,7 +186,7 @@ k_status_t process_start_thread(struct process *process, struct thread_params *p
 	k_status_t st;
 
 	if (start->first) {
-		st = change_state(process, PROCESS_CREATED, PROCESS_RUNNING);
+		st = begin_running(process);
 		if (st != K_OK)
 			return st;
 	}
@@ -179,7 +195,7 @@ k_status_t process_start_thread(struct process *process, struct thread_params *p
 	st = thread_create(params, &thread);
 	if (st != K_OK) {
 		if (start->first)
-			(void)!change_state(process, PROCESS_RUNNING, PROCESS_CREATED);
+			undo_running(process);
 		return st;
 	}
 	thread->frame_address = start->frame_address;
@@ -367,26 +383,41 @@ bool process_find_fixup(uint64_t rip, uint64_t *landing)
 	return false;
 }
 
+/* One entry for each bell: how many there can be is bounded by what bells are charged. */
+static struct process_watch *find_watch(struct process *process, const struct bell *bell)
+{
+	struct process_watch *watch;
+
+	list_for_each_entry(watch, &process->watches, link)
+		if (watch->bell == bell)
+			return watch;
+	return NULL;
+}
+
 k_status_t process_watch(struct process *process, struct bell *bell, uint64_t bits)
 {
-	struct process_watch *watch = kmalloc(sizeof(*watch));
+	struct process_watch *fresh = kmalloc(sizeof(*fresh)), *watch;
 	bool dead;
 
-	if (!watch)
+	if (!fresh)
 		return K_ERR_NO_MEMORY;
-	object_get(&bell->object);
-	watch->bell = bell;
-	watch->bits = bits;
+	fresh->bell = bell;
+	fresh->bits = 0;
 	kmutex_lock(&process->lock);
 	dead = process->state == PROCESS_DEAD;
-	if (!dead)
-		list_add_last(&process->watches, &watch->link);
-	kmutex_unlock(&process->lock);
-	if (dead) {
-		bell_ring(bell, bits);
-		object_put(&bell->object);
-		kfree(watch);
+	watch = find_watch(process, bell);
+	if (!dead && !watch) {
+		object_get(&bell->object);
+		list_add_last(&process->watches, &fresh->link);
+		watch = fresh;
+		fresh = NULL;
 	}
+	if (!dead)
+		watch->bits |= bits;
+	kmutex_unlock(&process->lock);
+	if (dead)
+		bell_ring(bell, bits);
+	kfree(fresh);
 	return K_OK;
 }
 
