@@ -60,11 +60,6 @@ static struct runq *thread_lock_runq(struct thread *t, arch_irqflags_t *flags)
 	}
 }
 
-static void runq_unlock(struct runq *rq, arch_irqflags_t flags)
-{
-	spin_unlock_irqrestore(&rq->lock, flags);
-}
-
 static struct cpu *runq_cpu(const struct runq *rq)
 {
 	return cpus[rq - runqs];
@@ -101,13 +96,38 @@ static void resched_cpu(struct runq *rq)
 		arch_ipi_send(cpu, IPI_RESCHEDULE);
 }
 
-static void slice_timer_arm(struct runq *rq, uint64_t now)
+/*
+ * Somebody waits on @rq, locked: have its slice timer armed.  The timer belongs to
+ * its CPU and its lock comes before this one: the CPU itself sets it, once it has
+ * released the lock (slice_timer_set), another one has to interrupt it for that.
+ */
+static void slice_timer_want(struct runq *rq)
 {
-	/* Only by the CPU itself: the timer belongs to it. */
-	if (rq->slice_armed || rq != this_runq())
+	if (rq->slice_armed)
 		return;
-	rq->slice_armed = true;
-	rq->slice_wanted_ns = now + SLICE_NS;
+	rq->slice_armed = rq->slice_wanted = rq == this_runq();
+	if (!rq->slice_wanted)
+		arch_ipi_send((uint32_t)(rq - runqs), IPI_RESCHEDULE);
+}
+
+/* Release @rq; interrupts are disabled and stay so. */
+static void runq_release(struct runq *rq)
+{
+	bool set = rq->slice_wanted && rq == this_runq();
+
+	if (set)
+		rq->slice_wanted = false;
+	spin_unlock_irqoff(&rq->lock);
+	if (unlikely(set))
+		ktimer_set(&rq->slice_timer, time_now_ns() + SLICE_NS, SLICE_NS);
+}
+
+static void runq_unlock(struct runq *rq, arch_irqflags_t flags)
+{
+	preempt_disable();
+	runq_release(rq);
+	arch_irq_restore(flags);
+	preempt_enable();
 }
 
 /* Put @t on @rq and see whether it should preempt.  @rq is locked, and t->cpu names it. */
@@ -116,16 +136,13 @@ static void enqueue_woken(struct runq *rq, struct thread *t, bool sync)
 	struct thread *current = runq_cpu(rq)->current;
 
 	runq_enqueue(rq, &t->se);
-	if (current == runq_cpu(rq)->idle) {
+	if (sync)
+		rq->next_hint = t;
+	else if (current == runq_cpu(rq)->idle || runq_preempts(&t->se, &current->se)) {
 		resched_cpu(rq);
 		return;
 	}
-	if (sync)
-		rq->next_hint = t;
-	else if (runq_preempts(&t->se, &current->se))
-		resched_cpu(rq);
-	else if (rq != this_runq() && !rq->slice_armed)
-		arch_ipi_send((uint32_t)(rq - runqs), IPI_RESCHEDULE);	/* to arm its slice timer */
+	slice_timer_want(rq);
 }
 
 /* The CPU where a thread that waits no longer should run. */
@@ -295,7 +312,7 @@ static void push_away(struct thread *t)
 	spin_lock_irqoff(&rq->lock);
 	runq_join(rq, &t->se);
 	enqueue_woken(rq, t, false);
-	spin_unlock_irqoff(&rq->lock);
+	runq_release(rq);
 }
 
 /* What remains to be done for the thread that ran before, on the next one's stack. */
@@ -304,18 +321,14 @@ void sched_finish_switch(struct thread *prev)
 	struct runq *rq = this_runq();
 	bool dead = atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_DEAD;
 	bool push = rq->push == prev;
-	uint64_t slice = rq->slice_wanted_ns;
 
 	if (push) {
 		rq->push = NULL;
 		runq_leave(rq, &prev->se);
 	}
-	rq->slice_wanted_ns = 0;
-	spin_unlock_irqoff(&rq->lock);
+	runq_release(rq);
 	if (unlikely(push))
 		push_away(prev);
-	if (unlikely(slice))
-		ktimer_set(&rq->slice_timer, slice, SLICE_NS);
 	if (unlikely(dead))
 		thread_reap(prev);
 }
@@ -351,7 +364,7 @@ static void schedule(bool preempted)
 
 	next = pick_next(rq);
 	if (rq->count)
-		slice_timer_arm(rq, now);
+		slice_timer_want(rq);
 	if (next == prev) {
 		sched_finish_switch(prev);
 		return;

@@ -68,7 +68,7 @@ static inline struct cpu *this_cpu(void)
 /* Constant for a thread: no need to disable anything. */
 static inline struct thread *current_thread(void)
 {
-	return (struct thread *)arch_percpu_read64(offsetof(struct cpu, current));
+	return (struct thread *)arch_percpu_read64_stable(offsetof(struct cpu, current));
 }
 
 static inline uint32_t cpu_id(void)

@@ -32,7 +32,7 @@ struct runq {
 	struct thread *push;		/* being switched out, may not run here any more */
 	struct ktimer slice_timer;
 	bool slice_armed;
-	uint64_t slice_wanted_ns;	/* sched_finish_switch() is to set the timer */
+	bool slice_wanted;		/* armed, but its timer is yet to be set by this CPU */
 };
 
 void runq_init(struct runq *rq);

@@ -44,7 +44,15 @@ static inline uint64_t arch_percpu_read64(size_t offset)
 {
 	uint64_t v;
 
-	/* Not volatile, no memory clobber: "current" may be kept in a register. */
+	asm volatile("movq %%gs:%c1, %0" : "=r"(v) : "i"(offset));
+	return v;
+}
+
+/* What is the same on every CPU that the thread moves to: may be kept in a register. */
+static inline uint64_t arch_percpu_read64_stable(size_t offset)
+{
+	uint64_t v;
+
 	asm("movq %%gs:%c1, %0" : "=r"(v) : "i"(offset));
 	return v;
 }
