@@ -119,6 +119,11 @@ k_status_t grants_send(struct grants *g, k_handle_t channel, const void *data, s
 /* Say on the log how the process @name ended. */
 void post_mortem(const char *name, k_handle_t process);
 
+/* -- dump.c --------------------------------------------------------------------------------------- */
+
+/* The handles of all components onto the log. */
+void dump_handles(void);
+
 /* -- options.c: the command line ------------------------------------------------------------------- */
 
 /* The value of the last "NAME=VALUE" before "--"; false: not given. */

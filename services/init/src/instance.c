@@ -247,7 +247,7 @@ void instance_start(const struct conf_component *c, const struct component_devic
 		rt_log(RT_LOG_ERR, "init: cannot start %s: status %d", in->name, st);
 		close_link(in);
 	}
-	if (in->client && in->server_bell)
+	if (in->client && in->client->running && in->server_bell)
 		personality_give_link(in->client, in);
 }
 

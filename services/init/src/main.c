@@ -117,8 +117,13 @@ static void device_found(const struct component_device *d)
 
 static void all_found(void)
 {
+	char what[16];
+
 	for (uint32_t l = 0; l < init.conf.linux_count; l++)
 		personality_settled(&init.personalities[l]);
+	if (option_value(init.boot.command_line, "concord.dump", what, sizeof(what)) &&
+	    strcmp(what, "handles") == 0)
+		dump_handles();
 }
 
 static void devices_message(void)

@@ -83,15 +83,6 @@ static k_status_t start(struct personality *p)
 		k_personality_start(init.handle[K_BOOT_POWER], p->process, theirs);
 }
 
-void personality_start(struct personality *p)
-{
-	k_status_t st = start(p);
-
-	p->running = st == K_OK;
-	if (st != K_OK)
-		rt_log(RT_LOG_CRIT, "init: cannot start linux %s: status %d", p->conf->name, st);
-}
-
 void personality_give_link(struct personality *p, struct instance *in)
 {
 	struct linux_link m = { .kind = LINUX_LINK, .geometry = in->link };
@@ -108,6 +99,19 @@ void personality_give_link(struct personality *p, struct instance *in)
 	if (st != K_OK)
 		rt_log(RT_LOG_ERR, "init: cannot give %s to linux %s: status %d", in->name,
 		       p->conf->name, st);
+}
+
+void personality_start(struct personality *p)
+{
+	k_status_t st = start(p);
+
+	p->running = st == K_OK;
+	if (st != K_OK)
+		rt_log(RT_LOG_CRIT, "init: cannot start linux %s: status %d", p->conf->name, st);
+	/* Of components that were started before it. */
+	for (size_t i = 0; p->running && i < INSTANCES; i++)
+		if (init.instances[i].client == p && init.instances[i].server_bell)
+			personality_give_link(p, &init.instances[i]);
 }
 
 void personality_settled(struct personality *p)

@@ -80,7 +80,7 @@ static void use_rng(struct link *l)
 	k_status_t st = rng_open(l, &r);
 
 	for (int i = 0; i < 3 && st == K_OK; i++) {
-		st = rng_read(r, buf, sizeof(buf), rt_now_ns() + 5 * SECONDS, false, &done);
+		st = rng_read(r, buf, sizeof(buf), rt_now_ns() + SECONDS, false, &done);
 		say(name, "read %d: %zu bytes %02x%02x%02x%02x", st, done, buf[0], buf[1], buf[2],
 		    buf[3]);
 	}
