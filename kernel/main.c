@@ -84,7 +84,7 @@ static void boot_thread(uint64_t arg)
 	log_line(LOG_INFO, "%u CPUs", cpu_count);
 	object_layer_start(boot);
 	if (command_line_has(boot->command_line, "selftest"))
-		selftest_run();
+		selftest_run(boot->command_line);
 	init_start(boot);
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Self-tests, run by the word "selftest" on the command line.
+ * Self-tests, run by the word "selftest" on the command line, or "selftest=NAME" for
+ * those whose name begins so.
  */
 #include "kernel/selftest.h"
 
 #include "arch/power.h"
+#include "base/string.h"
 #include "kernel/log.h"
 #include "kernel/main.h"
 
@@ -23,9 +25,15 @@ void selftest_fail(const char *file, int line, const char *what)
 	current_failed = true;
 }
 
-void selftest_run(void)
+void selftest_run(const char *command_line)
 {
+	const char *only = "";
+	size_t length = 0;
+
+	(void)command_line_value(command_line, "selftest", &only, &length);
 	for (const struct selftest *t = selftests; t < selftests_end; t++) {
+		if (strncmp(t->name, only, length))
+			continue;
 		current_test = t->name;
 		current_failed = false;
 		t->run();

@@ -17,4 +17,4 @@ bool command_line_has(const char *line, const char *word);
 bool command_line_value(const char *line, const char *word, const char **value, size_t *length);
 
 /* kernel/test: run the self-tests and power off. */
-void selftest_run(void);
+void selftest_run(const char *command_line);
