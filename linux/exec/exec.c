@@ -29,6 +29,7 @@
 #include "lx/ptrace.h"
 #include "lx/syscall.h"
 #include "lx/task.h"
+#include "lx/trace.h"
 #include "lx/vfs.h"
 #include "lx/xstate.h"
 #include "task/task_impl.h"
@@ -270,6 +271,7 @@ static int replace_program(struct lx_task *self, struct exec *e)
 		return err;
 	lx_itimers_exec(g);
 	set_comm(self, e->path);
+	lx_trace_check(self);
 	self->personality &= ~0x0400000u;	/* READ_IMPLIES_EXEC */
 	self->restart.fn = NULL;
 	self->rseq = UADDR_NULL;

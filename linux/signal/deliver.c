@@ -17,6 +17,7 @@
 #include "lx/lock_rank.h"
 #include "lx/pid.h"
 #include "lx/task.h"
+#include "lx/trace.h"
 #include "rt/thread.h"
 #include "signal/signal_impl.h"
 #include "task/task_impl.h"
@@ -272,6 +273,7 @@ void lx_signal_deliver(struct lx_task *self)
 			continue;
 		if (act.handler == 1)
 			continue;
+		lx_trace_signal(self, &info, act.handler != 0);
 		if (act.handler == 0) {
 			act_by_default(self, &info);
 			continue;

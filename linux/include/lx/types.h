@@ -64,3 +64,5 @@ struct lx_mmap;
 
 /* A kernel status as a negative errno (linux/entry/errno.c); OK is 0. */
 int lx_errno(k_status_t st);
+/* "ENOENT", for logs. */
+const char *lx_errno_name(int err);
