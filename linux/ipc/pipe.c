@@ -484,10 +484,13 @@ static bool pipe_leave(struct lx_pipe *p, uint32_t fmode)
 	p->readers -= !!(fmode & LX_FMODE_READ);
 	p->writers -= !!(fmode & LX_FMODE_WRITE);
 	wake = !p->readers != !p->writers;
+	rt_mutex_unlock(&p->lock);
+	/* Still a user: whoever wakes must not find the last one gone, and the pipe with it. */
+	if (wake)
+		pipe_wake_both(p);
+	rt_mutex_lock(&p->lock);
 	last = --p->users == 0;
 	rt_mutex_unlock(&p->lock);
-	if (wake && !last)
-		pipe_wake_both(p);
 	return last;
 }
 
