@@ -5,6 +5,7 @@
 #include "abi/calls.h"
 #include "fs/devtmpfs/devtmpfs.h"
 #include "fs/erofs/erofs.h"
+#include "fs/overlay/ovl_fs.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "vfs/vfs_priv.h"
 
@@ -28,5 +29,6 @@ int lx_vfs_init(void)
 	if (!err)
 		err = lx_devtmpfs_init();
 	lx_erofs_init();
+	lx_overlay_init();
 	return err;
 }

@@ -165,7 +165,8 @@ static int lookup(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_dent
 	}
 	if (q->len > LX_NAME_MAX)
 		return -ENAMETOOLONG;
-	rt_mutex_lock(&inode->lock);
+	/* nested: an overlay looks into its layers while its own directory is locked */
+	rt_mutex_lock_nested(&inode->lock);
 	err = lx_lookup_locked(dir, q, out);
 	rt_mutex_unlock(&inode->lock);
 	return err;

@@ -149,6 +149,8 @@ out:
 
 int lx_inode_fill_page(struct lx_inode *inode, uint64_t off)
 {
+	if (inode->ops->pages_of)
+		inode = inode->ops->pages_of(inode);
 	if (!is_paged(inode))
 		return -EIO;
 	/* neighbours are likely wanted next: aligned, so that clusters do not overlap */
@@ -211,12 +213,19 @@ static int64_t read_pages(struct lx_file *f, struct lx_inode *inode, struct lx_i
 	return total ? total : err;
 }
 
-int64_t lx_generic_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
+int64_t lx_pages_read(struct lx_file *f, struct lx_inode *inode, struct lx_iter *to, lx_off_t *pos)
 {
 	uint64_t at = (uint64_t)*pos;
-	int64_t n = read_pages(f, f->inode, to, &at);
+	int64_t n = read_pages(f, inode, to, &at);
 
 	*pos = (lx_off_t)at;
+	return n;
+}
+
+int64_t lx_generic_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
+{
+	int64_t n = lx_pages_read(f, f->inode, to, pos);
+
 	if (!(atomic_load_explicit(&f->flags, memory_order_relaxed) & O_NOATIME))
 		lx_inode_accessed(f->path.mnt, f->inode);
 	return n;
@@ -428,7 +437,12 @@ static int write_locked(struct lx_inode *inode, struct lx_iter *from, uint64_t o
 
 int64_t lx_generic_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos)
 {
-	struct lx_inode *inode = f->inode;
+	return lx_pages_write(f, f->inode, from, pos);
+}
+
+int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter *from,
+		       lx_off_t *pos)
+{
 	struct lx_task *self = lx_self();
 	bool append = atomic_load_explicit(&f->flags, memory_order_relaxed) & O_APPEND;
 	int64_t total = 0;
@@ -461,7 +475,7 @@ int64_t lx_generic_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos)
 			break;		/* a limit */
 	}
 	if (total)
-		lx_notify(inode, f->path.dentry, IN_MODIFY);
+		lx_notify(f->inode, f->path.dentry, IN_MODIFY);
 	return total ? total : err;
 }
 
@@ -482,7 +496,11 @@ int64_t lx_pages_write_kernel(struct lx_inode *inode, const void *buf, size_t n,
 
 int lx_generic_mmap(struct lx_file *f, struct lx_mmap *m)
 {
-	struct lx_inode *inode = f->inode;
+	return lx_pages_mmap(f, f->inode, m);
+}
+
+int lx_pages_mmap(struct lx_file *f, struct lx_inode *inode, struct lx_mmap *m)
+{
 	int err;
 
 	if (f->path.mnt && (atomic_load(&f->path.mnt->flags) & LX_MNT_NOEXEC)) {
@@ -540,9 +558,8 @@ lx_off_t lx_generic_llseek(struct lx_file *f, lx_off_t off, int whence)
 	return off;
 }
 
-static int regular_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len)
+int lx_pages_fallocate(struct lx_inode *inode, int mode, lx_off_t off, lx_off_t len)
 {
-	struct lx_inode *inode = f->inode;
 	uint64_t end = (uint64_t)off + (uint64_t)len;
 	int err = 0;
 
@@ -568,6 +585,11 @@ static int regular_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t
 		lx_inode_touch(inode, LX_ATTR_MTIME | LX_ATTR_CTIME);
 	rt_mutex_unlock(&inode->lock);
 	return err;
+}
+
+static int regular_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len)
+{
+	return lx_pages_fallocate(f->inode, mode, off, len);
 }
 
 static int regular_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync)

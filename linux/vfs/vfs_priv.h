@@ -217,6 +217,12 @@ size_t lx_chrdev_show(char *buf, size_t size);
 
 /* -- pagecache.c */
 extern const struct lx_file_ops lx_regular_fops;	/* page cache files */
+/* The generic operations on the pages of @inode, which need not be that of @f (overlay). */
+int64_t lx_pages_read(struct lx_file *f, struct lx_inode *inode, struct lx_iter *to, lx_off_t *pos);
+int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter *from,
+		       lx_off_t *pos);
+int lx_pages_mmap(struct lx_file *f, struct lx_inode *inode, struct lx_mmap *m);
+int lx_pages_fallocate(struct lx_inode *inode, int mode, lx_off_t off, lx_off_t len);
 int lx_pages_open(struct lx_inode *inode);
 void lx_pages_close(struct lx_inode *inode);
 /* Set the size: pages beyond go, the tail of the last one is zero.  Inode locked. */

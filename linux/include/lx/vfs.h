@@ -135,6 +135,8 @@ struct lx_inode_ops {
 	int (*readpages)(struct lx_inode *inode, uint64_t off, void *buf, size_t n);
 	/* Before pages of [off, off + n) that may not exist are written: limits, lower copies. */
 	int (*prepare_write)(struct lx_inode *inode, uint64_t off, uint64_t n);
+	/* The inode whose pages a mapping of this one shows (overlay); NULL: its own. */
+	struct lx_inode *(*pages_of)(struct lx_inode *inode);
 	void (*hole_punched)(struct lx_inode *inode, uint64_t off, uint64_t n);
 	int (*truncate)(struct lx_inode *inode, uint64_t size);	/* inode locked */
 };

@@ -145,7 +145,7 @@ struct lx_task *rig_task(void (*fn)(void *arg), void *arg)
 {
 	struct rig_task *t = make_task();
 
-	t->task.fs = lx_fs_create();
+	t->task.fs = lx_fs_copy(current->task.fs);
 	t->task.files = lx_files_create();
 	t->fn = fn;
 	t->arg = arg;
