@@ -41,9 +41,9 @@ class Skip(Exception):
 @dataclass
 class Scenario:
     name: str
-    kind: str               # "apps" or "boot"
+    kind: str               # "apps", "boot" or "isolation"
     run: object
-    image: str              # name of a recipe in tools/image
+    image: str | None       # name of a recipe in tools/image
     seconds: float          # for the whole test
     full: bool              # only in `test --full`
     when: object            # of a Configuration: whether the test is for it
@@ -68,6 +68,11 @@ def application(image="default", seconds=150, full=False, when=lambda configurat
 
 def boot(image="default", seconds=180, full=False, when=lambda configuration: True):
     return _register("boot", image, seconds, full, when)
+
+
+def isolation(seconds=60, full=False, when=lambda configuration: True):
+    """Like a boot test, for a guest without an image: its system has no Linux in it."""
+    return _register("isolation", None, seconds, full, when)
 
 
 def load(kind):

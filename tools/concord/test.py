@@ -5,6 +5,7 @@
   build   both compilers, with warnings as errors
   kernel  the kernel's self-tests, which it runs when it boots with the word "selftest"
   linux   tests/linux: each case on this machine's Linux, then on the kernel under test
+  isolation  tests/isolation: bad drivers, and what components hold; without a Linux in the guest
   apps    tests/apps: programs of the default image
   boot    tests/boot: booting, the command line, hostile images
 
@@ -28,7 +29,7 @@ from dataclasses import dataclass
 
 from . import build, image, initrd, kernels, lab, places, qemu, runner, say, scenario
 
-SUITES = ("unit", "build", "kernel", "linux", "boot", "apps")
+SUITES = ("unit", "build", "kernel", "isolation", "linux", "boot", "apps")
 PROGRAM_SECONDS = 120       # for one test program with all its cases
 BOOT_SECONDS = 60
 MOST_DEATHS = 8             # of guests in one suite and configuration, before the rest is given up
@@ -421,15 +422,15 @@ def run_app(report, keeper, test):
         keeper.drop()
 
 
-def run_boot(report, configuration, tests, all_of_them):
-    report.heading(f"boot tests [{configuration}]")
-    if all_of_them:
+def run_boot(report, configuration, tests, kind, try_first):
+    report.heading(f"{kind} tests [{configuration}]")
+    if try_first:
         # A kernel that boots nothing would fail each of these by a timeout.
         with GuestKeeper(machine_for(configuration, image.make()), configuration) as keeper:
             if not boots(report, keeper, "boot"):
                 return
     for test in tests:
-        with lab.Lab(configuration, image.make(test.image), test.seconds) as bench:
+        with lab.Lab(configuration, test.image and image.make(test.image), test.seconds) as bench:
             verdict_of(report, f"{test.name} [{configuration}]",
                        functools.partial(test.run, bench), bench.last_words)
 
@@ -476,19 +477,20 @@ class Crew:
 
 def guest_jobs(report, configurations, selection, depth):
     """(processors, name, job) for everything that runs in guests of the configurations."""
-    tests = [test for kind in ("boot", "apps") for test in scenario.load(kind)
+    tests = [test for kind in ("isolation", "boot", "apps") for test in scenario.load(kind)
              if selection.has(test.name) and (depth == "full" or not test.full)]
     linux = LinuxTests(report, selection, bool(configurations)) if selection.has("linux") else None
     for configuration in configurations:
         if linux:
             yield configuration.cpus, f"linux [{configuration}]", \
                 functools.partial(linux.run, report, configuration)
-        for kind in ("boot", "apps"):
+        for kind in ("isolation", "boot", "apps"):
             ours = [test for test in tests if test.kind == kind and test.when(configuration)]
             if not ours:
                 continue
             job = functools.partial(run_apps, report, configuration, ours) if kind == "apps" else \
-                functools.partial(run_boot, report, configuration, ours, not selection.names)
+                functools.partial(run_boot, report, configuration, ours, kind,
+                                  kind == "boot" and not selection.names)
             yield configuration.cpus, f"{kind} [{configuration}]", job
 
 

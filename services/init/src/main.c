@@ -115,15 +115,34 @@ static void device_found(const struct component_device *d)
 		       d->vendor, d->device);
 }
 
+/* A while after all components were started, so that they have taken what they were sent. */
+static void dump_later(void)
+{
+	const uint64_t delay = 300000000;
+	uint64_t now = 0;
+	char what[16];
+	k_handle_t timer;
+
+	if (!option_value(init.boot.command_line, "concord.dump", what, sizeof(what)) ||
+	    strcmp(what, "handles") != 0)
+		return;
+	if (k_clock_read(K_CLOCK_MONOTONIC, &now) != K_OK ||
+	    k_timer_create(init.bell, BIT(BELL_DUMP), &timer) != K_OK ||
+	    k_timer_set(timer, now + delay, 0) != K_OK)
+		rt_log(RT_LOG_ERR, "init: no timer for concord.dump");
+}
+
+/* Also when "devices" ends before it said so, or is not in the description. */
 static void all_found(void)
 {
-	char what[16];
+	static bool said;
 
+	if (said)
+		return;
+	said = true;
 	for (uint32_t l = 0; l < init.conf.linux_count; l++)
 		personality_settled(&init.personalities[l]);
-	if (option_value(init.boot.command_line, "concord.dump", what, sizeof(what)) &&
-	    strcmp(what, "handles") == 0)
-		dump_handles();
+	dump_later();
 }
 
 static void devices_message(void)
@@ -152,6 +171,7 @@ static void ended(struct instance *in)
 	if (in->channel == init.devices_channel && in->state == INSTANCE_RUNNING) {
 		devices_message();
 		init.devices_channel = 0;
+		all_found();
 	}
 	instance_ended(in);
 }
@@ -160,6 +180,8 @@ static void dispatch(uint64_t bits)
 {
 	if (bits & BIT(BELL_DEVICES))
 		devices_message();
+	if (bits & BIT(BELL_DUMP))
+		dump_handles();
 	for (size_t i = 0; i < INSTANCES; i++)
 		if (bits & BIT(i))
 			ended(&init.instances[i]);
@@ -180,6 +202,8 @@ int rt_main(k_handle_t bootstrap)
 	components_start();
 	for (uint32_t l = 0; l < init.conf.linux_count; l++)
 		personality_start(&init.personalities[l]);
+	if (!init.devices_channel)
+		all_found();
 	for (;;) {
 		uint64_t bits = 0;
 		k_status_t st = k_bell_wait(init.bell, ~0ull, K_DEADLINE_NEVER, 0, &bits);

@@ -89,9 +89,12 @@ static void use_rng(struct link *l)
 static void port_added(struct console_port *p, void *user)
 {
 	const char text[] = "client: hello on this port\n";
+	_Atomic(uint32_t) nobody = 0;
 	size_t done;
 	k_status_t st;
 
+	/* The kernel's log goes to the same serial port: not into one of its lines. */
+	(void)!rt_wait(&nobody, 0, rt_now_ns() + SECONDS / 4, false);
 	console_port_set_open(p, true);
 	st = console_write_all(p, text, sizeof(text) - 1, false, &done);
 	say(console_name(p->console), "port %u \"%s\"%s%s, wrote %zu, status %d", p->id, p->name,
@@ -156,7 +159,7 @@ static void finish(k_handle_t power)
 
 	while (atomic_load(&running))
 		(void)!rt_wait(&nobody, 0, rt_now_ns() + SECONDS / 100, false);
-	(void)!rt_wait(&nobody, 0, rt_now_ns() + SECONDS / 2, false);
+	(void)!rt_wait(&nobody, 0, rt_now_ns() + SECONDS, false);
 	rt_log(RT_LOG_NOTICE, "client: done");
 	rt_log(RT_LOG_ERR, "client: no power-off: status %d", k_power(power, K_POWER_OFF, 0));
 }
