@@ -20,7 +20,7 @@ static void check_entry(const struct region *r, arch_pte_t pte)
 {
 	const struct page *page = phys_to_page(arch_pte_paddr(pte));
 
-	kassert(r && (pte & PTE_HELD));
+	kassert(r && r->has_tables && (pte & PTE_HELD));
 	kassert(!(pte & PTE_PRESENT) || r->prot);
 	kassert(!arch_pte_writable(pte) || (r->prot & K_PROT_WRITE));
 	kassert((pte & PTE_NX) || (r->prot & K_PROT_EXEC) || !(pte & PTE_PRESENT));
@@ -37,6 +37,7 @@ static void check_entry(const struct region *r, arch_pte_t pte)
 
 void space_check(struct space *space)
 {
+	struct entry_walk w = ENTRY_WALK(space, space->tree.base, space->tree.limit);
 	uint64_t anon = 0, object = 0, mapped = 0, count = 0;
 
 	if (!CONFIG_CHECKS)
@@ -46,15 +47,13 @@ void space_check(struct space *space)
 		check_region(space, r);
 		mapped += r->end - r->start;
 	}
-	for_each_entry(space, va, pte, space->tree.base, space->tree.limit) {
-		const struct region *r = region_tree_find(&space->tree, va);
+	while (entry_next(&w)) {
+		const struct region *r = region_tree_find(&space->tree, w.va);
 
-		if (!*pte)
+		check_entry(r && r->start <= w.va ? r : NULL, *w.pte);
+		if (*w.pte & PTE_SPECIAL)
 			continue;
-		check_entry(r && r->start <= va ? r : NULL, *pte);
-		if (*pte & PTE_SPECIAL)
-			continue;
-		if (phys_to_page(arch_pte_paddr(*pte))->kind == PAGE_ANON)
+		if (phys_to_page(arch_pte_paddr(*w.pte))->kind == PAGE_ANON)
 			anon++;
 		else
 			object++;

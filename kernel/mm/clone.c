@@ -12,7 +12,6 @@
  * the copy is complete.
  */
 
-#include "kernel/backing.h"
 #include "mm_priv.h"
 
 /* One entry to the child's; false: out of memory. */
@@ -44,20 +43,21 @@ static bool clone_entry(struct space *child, uint64_t va, arch_pte_t *from, arch
 static bool clone_entries(struct space *space, struct space *child, const struct region *r,
 			  struct tlb_batch *batch)
 {
-	arch_pte_t *to = NULL;
+	struct entry_walk w = ENTRY_WALK(space, r->start, r->end);
+	arch_pte_t *stop = NULL, *to = NULL;	/* to: the child's entry for the parent's at stop */
 
-	for_each_entry(space, va, pte, r->start, r->end) {
-		/* A table of the child per table of the parent, made when something goes there. */
-		if (!arch_table_index(va, 0))
-			to = NULL;
-		if (to)
-			to++;
-		if (!*pte || (*pte & PTE_SPECIAL) ||
-		    phys_to_page(arch_pte_paddr(*pte))->kind != PAGE_ANON)
+	while (entry_next(&w)) {
+		if ((*w.pte & PTE_SPECIAL) ||
+		    phys_to_page(arch_pte_paddr(*w.pte))->kind != PAGE_ANON)
 			continue;
-		if (!to && !(to = table_make(child, va)))
-			return false;
-		if (!clone_entry(child, va, pte, to, batch))
+		if (w.stop != stop) {		/* another table */
+			to = table_make(child, w.va);
+			if (!to)
+				return false;
+			stop = w.stop;
+			to += stop - w.pte;
+		}
+		if (!clone_entry(child, w.va, w.pte, to - (stop - w.pte), batch))
 			return false;
 	}
 	return true;
@@ -67,16 +67,14 @@ static bool clone_region(struct space *space, struct space *child, struct region
 			 struct tlb_batch *batch)
 {
 	bool wipe = r->flags & K_MAP_WIPE_ON_FORK;
-	struct region *copy = region_create();
+	struct region *copy = region_duplicate(r, r->start, r->end);
 
 	if (!copy)
 		return false;
-	region_copy(copy, r, r->start, r->end);
 	copy->has_private &= !wipe;
+	copy->has_tables = copy->has_private;
 	copy->flags &= ~K_MAP_LOCKED;	/* memory locks are not inherited */
-	if (copy->backing)
-		backing_copy_region(copy->backing);
-	region_link(child, copy, false);
+	region_append(child, copy);
 	return !copy->has_private || clone_entries(space, child, r, batch);
 }
 
@@ -95,6 +93,7 @@ k_status_t space_clone(struct space *space, struct space **out)
 	for (r = space->tree.first; r && st == K_OK; r = r->next)
 		if (!(r->flags & K_MAP_DONT_FORK) && !clone_region(space, child, r, &batch))
 			st = K_ERR_NO_MEMORY;
+	region_tree_build(&child->tree);
 	tlb_finish(&batch);
 	kmutex_unlock(&child->lock);
 	kmutex_unlock(&space->lock);

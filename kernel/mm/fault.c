@@ -219,6 +219,7 @@ k_status_t fault_settle(struct space *space, struct region *r, uint64_t addr, ui
 	/* Whatever may be accessed at all may be read: the hardware knows no write-only pages. */
 	if (unlikely(!prot || (access & ~(prot | K_PROT_READ))))
 		return K_ERR_ACCESS;
+	r->has_tables = true;
 	pte = table_make(space, addr);
 	if (unlikely(!pte))
 		return K_ERR_NO_MEMORY;

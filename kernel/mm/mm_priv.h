@@ -52,16 +52,37 @@ arch_pte_t *table_find(paddr_t root, uint64_t va);
 /* The same, making tables; NULL: out of memory. */
 arch_pte_t *table_make(struct space *space, uint64_t va);
 
-/* The first address at or after @va, below @end, whose last-level table exists; @end: none. */
-uint64_t table_next(paddr_t root, uint64_t va, uint64_t end);
+/*
+ * The first address at or after *@va, below @end, whose last-level table exists: *@va
+ * is set to it, and its entry returned.  NULL: there is none.
+ */
+arch_pte_t *table_next(paddr_t root, uint64_t *va, uint64_t end);
 
 /* Free tables that lie wholly within [floor, ceiling) and cover part of [start, end).  All their
- * entries are empty.  Without @batch nobody uses the space any more. */
+ * entries are empty. */
 void table_prune(struct space *space, uint64_t start, uint64_t end, uint64_t floor,
 		 uint64_t ceiling, struct tlb_batch *batch);
-/* Roots: NO_MEMORY or OK; and the end of both, when the tables below have been pruned. */
+
+/* Roots: NO_MEMORY or OK; and the end of both, when the tables below are gone. */
 k_status_t table_create_roots(struct space *space, paddr_t slot) MUST_CHECK;
 void table_destroy_roots(struct space *space);
+
+/* The end of the tables of a space that nobody uses any more, walked in ascending order. */
+struct table_walk {
+	arch_pte_t *table[ARCH_LEVELS];	/* on the way to va; NULL: missing */
+	uint64_t va;
+};
+void table_walk_begin(struct table_walk *walk, struct space *space);
+/* On to @va, freeing tables left behind (their entries are zero).  The entry of the last level,
+ * or NULL and in *@next the first address behind the missing table. */
+arch_pte_t *table_walk_to(struct table_walk *walk, uint64_t va, uint64_t *next);
+void table_walk_end(struct table_walk *walk);
+
+/* Free a table, whose entries are all zero, for use as another. */
+void table_free(struct page *page);
+/* Give the tables that are kept for that back to the page allocator. */
+void table_drain(void);
+uint64_t table_spares(void);		/* how many there are: free, in a way */
 
 /* -- page_tree.c ---------------------------------------------------------------------------- */
 
@@ -123,8 +144,11 @@ void memory_zap(struct memory *m, uint64_t first, uint64_t end, enum zap_what wh
 struct region *region_create(void);
 void region_free(struct region *region);
 
-/* Make @to a copy of @r for [start, end), wherever that lies, not linked anywhere. */
-void region_copy(struct region *to, const struct region *r, uint64_t start, uint64_t end);
+/* A copy of @r for [start, end), wherever that lies, with a count of its backing; not linked
+ * anywhere.  NULL: out of memory. */
+struct region *region_duplicate(const struct region *r, uint64_t start, uint64_t end) MUST_CHECK;
+/* As region_link() behind the last one; region_tree_build() has to follow. */
+void region_append(struct space *space, struct region *region);
 /* Cut @region in two at @addr; the new one is the upper part.  NULL: out of memory. */
 struct region *region_split(struct space *space, struct region *region, uint64_t addr) MUST_CHECK;
 /* Join with the neighbours where they go on seamlessly; returns what became of it. */
@@ -167,12 +191,14 @@ static inline uint32_t entry_prot(const struct region *r, bool write)
 /* Whether the region may write to what the entry maps, without another fault. */
 bool entry_may_write(const struct region *region, arch_pte_t pte);
 
-/* Edit the entries of [start, end), a part of @region.  Without @batch nobody uses the space. */
+/* Edit the entries of [start, end), a part of @region. */
 void space_zap(struct space *space, struct region *region, uint64_t start, uint64_t end,
 	       enum zap_what what, struct tlb_batch *batch);
 /* Make the entries follow region->prot. */
 void space_reprotect(struct space *space, struct region *region, uint64_t start, uint64_t end,
 		     struct tlb_batch *batch);
+/* Take out all entries and tables: the end of a space that nobody uses any more. */
+void space_teardown(struct space *space);
 /* Count the entries of @region. */
 void space_count(struct space *space, const struct region *region, struct k_region *out);
 
@@ -192,14 +218,49 @@ static inline void space_count_entry(struct space *space, arch_pte_t pte, int64_
 		space->object_pages += (uint64_t)n;
 }
 
-/* Walk the entries of [start, end) whose tables exist: @pte is that of @va. */
-#define for_each_entry(space, va, pte, start, end) \
-	for (uint64_t va = table_next((space)->root, (start), (end)), stop_ = 0; va < (end); \
-	     va = table_next((space)->root, stop_, (end))) \
-		for (arch_pte_t *pte = (stop_ = MIN((end), ALIGN_DOWN(va, arch_table_span(1)) + \
-						    arch_table_span(1)), \
-					table_find((space)->root, va)); \
-		     va < stop_; va += K_PAGE_SIZE, pte++)
+/*
+ * Walk the entries of a range that are not empty:
+ *	struct entry_walk w = ENTRY_WALK(space, start, end);
+ *	while (entry_next(&w))
+ *		... w.va, *w.pte ...
+ */
+struct entry_walk {
+	paddr_t root;
+	uint64_t va, end;
+	arch_pte_t *pte;		/* of va */
+	arch_pte_t *stop;		/* behind the last entry of this table that is in the range */
+};
+
+#define ENTRY_WALK(space, from, to) \
+	{ .root = (space)->root, .va = (from) - K_PAGE_SIZE, .end = (to) }
+
+static inline bool entry_next(struct entry_walk *w)
+{
+	arch_pte_t *pte = w->pte + 1;
+
+	if (!w->pte)
+		goto table;
+	for (;;) {
+		/* Most entries are empty: look at four at a time. */
+		while (pte + 4 <= w->stop && !(pte[0] | pte[1] | pte[2] | pte[3]))
+			pte += 4;
+		while (pte < w->stop && !*pte)
+			pte++;
+		w->va += (uint64_t)(pte - w->pte) * K_PAGE_SIZE;
+		w->pte = pte;
+		if (pte < w->stop)
+			return true;
+		w->va -= K_PAGE_SIZE;
+table:
+		w->va += K_PAGE_SIZE;
+		pte = table_next(w->root, &w->va, w->end);
+		if (!pte)
+			return false;
+		w->stop = pte + MIN((w->end - w->va) >> K_PAGE_SHIFT,
+				    ARCH_TABLE_ENTRIES - arch_table_index(w->va, 0));
+		w->pte = pte;
+	}
+}
 
 /* -- fault.c -------------------------------------------------------------------------------------------- */
 

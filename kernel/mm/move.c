@@ -15,8 +15,10 @@
 /* Tables at @to for every entry of [from, from + length). */
 static bool make_tables(struct space *space, uint64_t from, uint64_t to, uint64_t length)
 {
-	for_each_entry(space, va, pte, from, from + length)
-		if (*pte && !table_make(space, va - from + to))
+	struct entry_walk w = ENTRY_WALK(space, from, from + length);
+
+	while (entry_next(&w))
+		if (!table_make(space, w.va - from + to))
 			return false;
 	return true;
 }
@@ -24,12 +26,12 @@ static bool make_tables(struct space *space, uint64_t from, uint64_t to, uint64_
 static void move_entries(struct space *space, uint64_t from, uint64_t to, uint64_t length,
 			 struct tlb_batch *batch)
 {
-	for_each_entry(space, va, pte, from, from + length) {
-		if (!*pte)
-			continue;
-		pte_set(table_find(space->root, va - from + to), *pte);
-		pte_set(pte, 0);
-		tlb_add(batch, va);
+	struct entry_walk w = ENTRY_WALK(space, from, from + length);
+
+	while (entry_next(&w)) {
+		pte_set(table_find(space->root, w.va - from + to), *w.pte);
+		pte_set(w.pte, 0);
+		tlb_add(batch, w.va);
 	}
 }
 
@@ -77,7 +79,8 @@ static bool grow_in_place(struct space *space, struct region *r, uint64_t old_en
 static k_status_t transfer(struct space *space, const struct k_move *m, struct tlb_batch *batch)
 {
 	uint64_t moved = MIN(m->old_length, m->new_length);
-	struct region *r = space_find(space, m->old_addr), *copy = region_create();
+	struct region *r = space_find(space, m->old_addr);
+	struct region *copy = region_duplicate(r, m->new_addr, m->new_addr + m->new_length);
 	uint64_t floor;
 
 	if (!copy)
@@ -87,13 +90,12 @@ static k_status_t transfer(struct space *space, const struct k_move *m, struct t
 		floor = r ? (r->prev ? r->prev->end : 0) : space->tree.last->end;
 		table_prune(space, m->new_addr, m->new_addr + moved, floor,
 			    r ? r->start : UINT64_MAX, batch);
+		if (copy->backing)
+			backing_drop_region(copy->backing);
 		region_free(copy);
 		return K_ERR_NO_MEMORY;
 	}
-	region_copy(copy, r, m->new_addr, m->new_addr + m->new_length);
 	copy->offset = r->offset + (m->old_addr - r->start);
-	if (copy->backing)
-		backing_copy_region(copy->backing);
 	region_link(space, copy, false);
 	move_entries(space, m->old_addr, m->new_addr, moved, batch);
 	return K_OK;

@@ -561,7 +561,8 @@ void page_release_boot(paddr_t base, uint64_t length)
 void page_stats(struct page_stats *out)
 {
 	*out = (struct page_stats){ .managed = READ_ONCE(managed_pages) };
-	out->free = zone_left(&zones[ZONE_LOW]) + zone_left(&zones[ZONE_HIGH]);
+	out->free = zone_left(&zones[ZONE_LOW]) + zone_left(&zones[ZONE_HIGH]) + table_spares();
+	out->kinds[PAGE_TABLE] -= table_spares();
 	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
 		out->free += READ_ONCE(cpu_pages[cpu].count);
 		for (unsigned k = 0; k < PAGE_KINDS; k++)
@@ -571,6 +572,7 @@ void page_stats(struct page_stats *out)
 
 void page_drain_caches(void)
 {
+	table_drain();
 	preempt_disable();
 	cache_drain(&cpu_pages[cpu_id()], 0);
 	preempt_enable();

@@ -159,20 +159,14 @@ void region_tree_insert(struct region_tree *tree, struct region *region)
 {
 	struct region *parent = NULL, *prev = NULL, *next = NULL, *at = tree->root;
 
-	if (tree->last && region->start >= tree->last->end) {	/* in order: clone */
-		prev = tree->last;
-		for (at = parent = prev; at->right; )
-			at = parent = at->right;
-	} else {
-		while (at) {
-			parent = at;
-			if (region->start < at->start) {
-				next = at;
-				at = at->left;
-			} else {
-				prev = at;
-				at = at->right;
-			}
+	while (at) {
+		parent = at;
+		if (region->start < at->start) {
+			next = at;
+			at = at->left;
+		} else {
+			prev = at;
+			at = at->right;
 		}
 	}
 	region->left = region->right = NULL;
@@ -193,6 +187,39 @@ void region_tree_insert(struct region_tree *tree, struct region *region)
 		repair(tree, next, true);
 	}
 	tree->count++;
+}
+
+void region_tree_append(struct region_tree *tree, struct region *region)
+{
+	link_neighbours(tree, region, tree->last, NULL);
+	set_gap(tree, region);
+	tree->count++;
+}
+
+/* A balanced tree of the next @n regions of the list. */
+static struct region *build(struct region **next, uint32_t n, struct region *parent)
+{
+	struct region *left, *r;
+
+	if (!n)
+		return NULL;
+	left = build(next, n / 2, NULL);
+	r = *next;
+	*next = r->next;
+	r->parent = parent;
+	r->left = left;
+	if (left)
+		left->parent = r;
+	r->right = build(next, n - n / 2 - 1, r);
+	refresh(r);
+	return r;
+}
+
+void region_tree_build(struct region_tree *tree)
+{
+	struct region *next = tree->first;
+
+	tree->root = build(&next, tree->count, NULL);
 }
 
 void region_tree_remove(struct region_tree *tree, struct region *region)

@@ -238,7 +238,10 @@ void tlb_finish(struct tlb_batch *batch)
 {
 	flush(batch);
 	for (uint32_t i = 0; i < batch->page_count; i++)
-		page_put(batch->page[i]);
+		if (batch->page[i]->kind == PAGE_TABLE)
+			table_free(batch->page[i]);
+		else
+			page_put(batch->page[i]);
 	batch->page_count = 0;
 }
 

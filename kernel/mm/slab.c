@@ -23,7 +23,7 @@
 #include "kernel/panic.h"
 #include "mm_priv.h"
 
-#define MAGAZINE_MAX	16u
+#define MAGAZINE_MAX	31u
 #define SLAB_ORDER_MAX	3u
 #define KMALLOC_SMALL	2048u
 #define POISON_FREE	0x5au
@@ -109,7 +109,7 @@ static void cache_setup(struct kmem_cache *cache)
 		order++;
 	cache->order = (uint8_t)order;
 	cache->per_slab = (uint16_t)((K_PAGE_SIZE << order) / stride);
-	cache->magazine_size = stride <= 256 ? 16 : stride <= 1024 ? 8 : 4;
+	cache->magazine_size = stride <= 256 ? MAGAZINE_MAX : stride <= 1024 ? 8 : 4;
 	cache->stride = stride;
 	cache->next = atomic_load(&all_caches);
 	while (!atomic_compare_exchange_weak(&all_caches, &cache->next, cache))

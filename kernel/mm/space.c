@@ -79,6 +79,13 @@ void region_link(struct space *space, struct region *r, bool fresh)
 	link_tree(space, r);
 }
 
+void region_append(struct space *space, struct region *r)
+{
+	link_object(space, r, false);
+	region_tree_append(&space->tree, r);
+	account(space, r, (int64_t)(r->end - r->start));
+}
+
 /* Let go of what the region holds, and free it; it is in no tree. */
 static void region_end(struct region *r)
 {
@@ -120,26 +127,31 @@ void region_resize(struct space *space, struct region *r, uint64_t start, uint64
 	region_tree_update(&space->tree, r);
 }
 
-void region_copy(struct region *to, const struct region *r, uint64_t start, uint64_t end)
+struct region *region_duplicate(const struct region *r, uint64_t start, uint64_t end)
 {
-	*to = (struct region){
+	struct region *copy = kmem_alloc(&region_cache);
+
+	if (!copy)
+		return NULL;
+	*copy = (struct region){
 		.prot = r->prot, .max_prot = r->max_prot, .flags = r->flags,
-		.has_private = r->has_private, .start = start, .end = end,
-		.offset = r->offset + (start - r->start), .limit = r->limit, .tag = r->tag,
-		.memory = r->memory, .backing = r->backing, .zap_round = r->zap_round,
+		.has_private = r->has_private, .has_tables = r->has_tables,
+		.start = start, .end = end, .offset = r->offset + (start - r->start),
+		.limit = r->limit, .tag = r->tag, .memory = r->memory, .backing = r->backing,
+		.zap_round = r->zap_round,
 	};
-	list_init(&to->object_link);
+	list_init(&copy->object_link);
+	if (copy->backing)
+		backing_copy_region(copy->backing);
+	return copy;
 }
 
 struct region *region_split(struct space *space, struct region *r, uint64_t addr)
 {
-	struct region *upper = kmem_alloc(&region_cache);
+	struct region *upper = region_duplicate(r, addr, r->end);
 
 	if (!upper)
 		return NULL;
-	region_copy(upper, r, addr, r->end);
-	if (r->backing)
-		backing_copy_region(r->backing);
 	/* A zap that walks the object's list must not miss the upper part in between. */
 	link_object(space, upper, false);
 	region_resize(space, r, r->start, addr);
@@ -165,6 +177,7 @@ struct region *region_merge(struct space *space, struct region *r)
 		if (!seamless(a, b))
 			continue;
 		a->has_private |= b->has_private;
+		a->has_tables |= b->has_tables;
 		a->zap_round = MIN(a->zap_round, b->zap_round);
 		end = b->end;
 		unlink_tree(space, b);
@@ -377,6 +390,7 @@ k_status_t space_unmap_locked(struct space *space, uint64_t start, uint64_t end,
 			      struct tlb_batch *batch)
 {
 	struct region *r, *next, *prev;
+	bool tables = false;
 	k_status_t st = space_cut(space, start, end);
 
 	if (st != K_OK)
@@ -387,10 +401,18 @@ k_status_t space_unmap_locked(struct space *space, uint64_t start, uint64_t end,
 	prev = r->prev;
 	for (; r && r->start < end; r = next) {
 		next = r->next;
+		tables |= r->has_tables;
 		space_zap(space, r, r->start, r->end, ZAP_ALL, batch);
 		region_unlink(space, r);
 	}
+	if (!tables)
+		return K_OK;
 	table_prune(space, start, end, prev ? prev->end : 0, r ? r->start : UINT64_MAX, batch);
+	/* Tables that reach into the neighbours are theirs now. */
+	if (prev)
+		prev->has_tables = true;
+	if (r)
+		r->has_tables = true;
 	return K_OK;
 }
 
@@ -727,10 +749,7 @@ void space_destroy(struct object *object)
 	struct region *r, *next;
 
 	tlb_leave(space);
-	for (r = space->tree.first; r; r = r->next) {
-		space_zap(space, r, r->start, r->end, ZAP_ALL, NULL);
-		table_prune(space, r->start, r->end, 0, r->next ? r->next->start : UINT64_MAX, NULL);
-	}
+	space_teardown(space);
 	for (r = space->tree.first; r; r = next) {
 		next = r->next;
 		region_end(r);

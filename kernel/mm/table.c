@@ -14,7 +14,9 @@
 
 #include "arch/mmu.h"
 #include "base/string.h"
+#include "kernel/group.h"
 #include "kernel/panic.h"
+#include "kernel/percpu.h"
 #include "mm_priv.h"
 
 #define TOP		(ARCH_LEVELS - 1u)
@@ -94,6 +96,92 @@ struct prune_range {
 	uint64_t start, end, floor, ceiling;
 };
 
+/* -- empty tables ------------------------------------------------------------------------------ */
+
+/*
+ * A table is freed when its entries are zero, which is how a new one has to be.  So
+ * some are kept, of kind TABLE, charged to nobody, linked by page->next.
+ */
+#define SPARE_MAX 32u
+
+static struct {
+	struct page *first;		/* its CPU's, preemption disabled */
+	uint32_t count;
+} spare[MAX_CPUS];
+
+static void check_empty(const arch_pte_t *table)
+{
+	for (unsigned i = 0; i < ARCH_TABLE_ENTRIES; i++)
+		kassert(!table[i]);
+}
+
+static struct page *table_alloc(struct group *group)
+{
+	struct page *page;
+
+	preempt_disable();
+	page = spare[cpu_id()].first;
+	if (page) {
+		spare[cpu_id()].first = page->next;
+		spare[cpu_id()].count--;
+	}
+	preempt_enable();
+	if (!page)
+		return page_alloc(0, PAGE_ALLOC_ZERO, PAGE_TABLE, group);
+	if (!group_charge(group, 1)) {
+		table_free(page);
+		return NULL;
+	}
+	page->group = group;
+	return page;
+}
+
+void table_free(struct page *page)
+{
+	bool keep;
+
+	if (CONFIG_CHECKS)
+		check_empty(page_virt(page));
+	group_uncharge(page->group, 1);
+	page->group = NULL;
+	preempt_disable();
+	keep = spare[cpu_id()].count < SPARE_MAX;
+	if (keep) {
+		page->next = spare[cpu_id()].first;
+		spare[cpu_id()].first = page;
+		spare[cpu_id()].count++;
+	}
+	preempt_enable();
+	if (!keep)
+		page_free(page, 0);
+}
+
+uint64_t table_spares(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
+		n += READ_ONCE(spare[cpu].count);
+	return n;
+}
+
+void table_drain(void)
+{
+	struct page *page;
+
+	do {
+		preempt_disable();
+		page = spare[cpu_id()].first;
+		if (page) {
+			spare[cpu_id()].first = page->next;
+			spare[cpu_id()].count--;
+		}
+		preempt_enable();
+		if (page)
+			page_free(page, 0);
+	} while (page);
+}
+
 /* -- spaces ------------------------------------------------------------------------------------- */
 
 arch_pte_t *table_find(paddr_t root, uint64_t va)
@@ -113,7 +201,7 @@ arch_pte_t *table_find(paddr_t root, uint64_t va)
 /* A missing table below @entry; false: out of memory. */
 static bool table_fill(struct space *space, arch_pte_t *entry, unsigned level, uint64_t va)
 {
-	struct page *page = page_alloc(0, PAGE_ALLOC_ZERO, PAGE_TABLE, space->object.group);
+	struct page *page = table_alloc(space->object.group);
 
 	if (!page)
 		return false;
@@ -142,17 +230,20 @@ arch_pte_t *table_make(struct space *space, uint64_t va)
 	return &table[arch_table_index(va, 0)];
 }
 
-uint64_t table_next(paddr_t root, uint64_t va, uint64_t end)
+arch_pte_t *table_next(paddr_t root, uint64_t *at, uint64_t end)
 {
+	uint64_t va = *at, span;
+
 	while (va < end) {
-		const arch_pte_t *table = phys_to_virt(root);
+		arch_pte_t *table = phys_to_virt(root);
 		unsigned level = TOP;
-		uint64_t span;
 
 		while (level && table[arch_table_index(va, level)])
 			table = entry_table(table[arch_table_index(va, level--)]);
-		if (!level)
-			return va;
+		if (!level) {
+			*at = va;
+			return &table[arch_table_index(va, 0)];
+		}
 		/* On to the next entry of this table that is there, or out of it. */
 		span = arch_table_span(level);
 		do
@@ -160,13 +251,7 @@ uint64_t table_next(paddr_t root, uint64_t va, uint64_t end)
 		while (va < end && arch_table_index(va, level) &&
 		       !table[arch_table_index(va, level)]);
 	}
-	return end;
-}
-
-static void check_empty(const arch_pte_t *table)
-{
-	for (unsigned i = 0; i < ARCH_TABLE_ENTRIES; i++)
-		kassert(!table[i]);
+	return NULL;
 }
 
 /* Free the tables below @table (of @level, for addresses from @base) that may go. */
@@ -187,21 +272,15 @@ static void prune(struct space *space, arch_pte_t *table, unsigned level, uint64
 			prune(space, entry_table(*entry), level - 1, va, range, batch);
 		if (va < range->floor || va + (span - 1) > range->ceiling - 1)
 			continue;
-		if (CONFIG_CHECKS)
-			check_empty(entry_table(*entry));
 		page = phys_to_page(arch_pte_paddr(*entry));
 		*entry = 0;
 		if (level == TOP && space->unified_root)
 			((arch_pte_t *)phys_to_virt(space->unified_root))[arch_table_index(va, TOP)]
 				= 0;
 		space->table_pages--;
-		if (batch) {
-			batch->tables = true;
-			tlb_add(batch, va);
-			tlb_put_page(batch, page);
-		} else {
-			page_free(page, 0);
-		}
+		batch->tables = true;
+		tlb_add(batch, va);
+		tlb_put_page(batch, page);
 	}
 }
 
@@ -214,19 +293,71 @@ void table_prune(struct space *space, uint64_t start, uint64_t end, uint64_t flo
 	prune(space, phys_to_virt(space->root), TOP, ALIGN_DOWN(start, whole), &range, batch);
 }
 
+/* -- the end of a space ------------------------------------------------------------------------- */
+
+void table_walk_begin(struct table_walk *walk, struct space *space)
+{
+	*walk = (struct table_walk){ .table = { [TOP] = phys_to_virt(space->root) } };
+}
+
+/* Free the tables below @level that the walk is in. */
+static void leave_tables(struct table_walk *walk, unsigned level)
+{
+	for (unsigned l = 0; l < level; l++) {
+		if (walk->table[l])
+			table_free(phys_to_page(virt_to_phys(walk->table[l])));
+		walk->table[l] = NULL;
+	}
+}
+
+arch_pte_t *table_walk_to(struct table_walk *walk, uint64_t va, uint64_t *next)
+{
+	uint64_t differ = (va ^ walk->va) >> (K_PAGE_SHIFT + ARCH_TABLE_BITS);
+	unsigned level = 0;
+
+	/* The lowest level at which the way to va leaves the present one. */
+	while (!walk->table[level])
+		level++;
+	for (unsigned l = level; l < TOP && differ >> (ARCH_TABLE_BITS * l); l++)
+		level = l + 1;
+	leave_tables(walk, level);
+	walk->va = va;
+	for (; level; level--) {
+		arch_pte_t *entry = &walk->table[level][arch_table_index(va, level)];
+
+		if (!*entry) {
+			*next = ALIGN_DOWN(va, arch_table_span(level)) + arch_table_span(level);
+			return NULL;
+		}
+		walk->table[level - 1] = entry_table(*entry);
+		*entry = 0;
+	}
+	return &walk->table[0][arch_table_index(va, 0)];
+}
+
+void table_walk_end(struct table_walk *walk)
+{
+	leave_tables(walk, TOP);
+}
+
+/* -- roots ---------------------------------------------------------------------------------------- */
+
 static paddr_t root_create(struct space *space)
 {
 	const arch_pte_t *kernel = phys_to_virt(arch_kernel_root());
-	struct page *page = page_alloc(0, 0, PAGE_TABLE, space->object.group);
-	arch_pte_t *top;
+	struct page *page = table_alloc(space->object.group);
 
 	if (!page)
 		return 0;
-	top = page_virt(page);
-	memset(top, 0, HALF * sizeof(*top));
-	memcpy(top + HALF, kernel + HALF, HALF * sizeof(*top));
+	memcpy((arch_pte_t *)page_virt(page) + HALF, kernel + HALF, HALF * sizeof(*kernel));
 	space->table_pages++;
 	return page_phys(page);
+}
+
+static void root_destroy(paddr_t root)
+{
+	memset((arch_pte_t *)phys_to_virt(root) + HALF, 0, HALF * sizeof(arch_pte_t));
+	table_free(phys_to_page(root));
 }
 
 k_status_t table_create_roots(struct space *space, paddr_t slot)
@@ -238,7 +369,7 @@ k_status_t table_create_roots(struct space *space, paddr_t slot)
 		return K_OK;
 	space->unified_root = root_create(space);
 	if (!space->unified_root) {
-		page_free(phys_to_page(space->root), 0);
+		root_destroy(space->root);
 		return K_ERR_NO_MEMORY;
 	}
 	((arch_pte_t *)phys_to_virt(space->unified_root))[SLOT_INDEX] = arch_pte_table(slot, true);
@@ -247,14 +378,15 @@ k_status_t table_create_roots(struct space *space, paddr_t slot)
 
 void table_destroy_roots(struct space *space)
 {
-	const arch_pte_t *top = phys_to_virt(space->root);
+	arch_pte_t slot = ((arch_pte_t *)phys_to_virt(space->root))[SLOT_INDEX];
 
-	if (top[SLOT_INDEX])	/* space_slot_table() of a space that mapped nothing there */
-		table_prune(space, K_PERSONALITY_BASE, K_PERSONALITY_BASE + K_PERSONALITY_SIZE,
-			    0, UINT64_MAX, NULL);
-	page_free(phys_to_page(space->root), 0);
-	if (space->unified_root)
-		page_free(phys_to_page(space->unified_root), 0);
+	if (slot)	/* space_slot_table() of a space that mapped nothing there */
+		table_free(phys_to_page(arch_pte_paddr(slot)));
+	root_destroy(space->root);
+	if (!space->unified_root)
+		return;
+	memset(phys_to_virt(space->unified_root), 0, HALF * sizeof(arch_pte_t));
+	root_destroy(space->unified_root);
 }
 
 paddr_t space_slot_table(struct space *space)

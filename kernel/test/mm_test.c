@@ -187,20 +187,51 @@ SELFTEST(no_processor_sees_a_page_that_was_unmapped)
 
 /* -- path lengths: meaningful under -icount shift=0, where a cycle is an instruction ------ */
 
-SELFTEST(path_lengths)
+/* A space like that of a small program: 24 regions, 40 private pages in three places. */
+static struct space *program_like(struct group *group, struct memory *file)
 {
-	struct space *space = space_with(512), *child = NULL;
+	static const uint64_t places[3] = { 0x400000, 0x7f0000000000, 0x7fffff000000 };
+	struct space *space = NULL;
+	uint32_t word = 1;
+
+	check(space_create(group, K_SPACE_PROGRAM, 0, &space) == K_OK);
+	for (unsigned i = 0; i < 24; i++) {
+		struct k_map map = { .addr = places[i / 8] + (i % 8) * 32 * K_PAGE_SIZE,
+				     .length = 32 * K_PAGE_SIZE, .flags = K_MAP_FIXED,
+				     .prot = i % 2 ? 3 : 1, .max_prot = 7 };
+
+		check(space_map(space, &map, i % 8 == 7 ? NULL : file, NULL) == K_OK);
+	}
+	thread_set_run_space(space, false);
+	for (unsigned i = 0; i < 40; i++)
+		check(!arch_copy_to_user(places[i % 3] + (1 + 2 * (i / 3 % 4)) * 32 * K_PAGE_SIZE +
+					 i / 12 * K_PAGE_SIZE, &word, 4));
+	return space;
+}
+
+SELFTEST(path_lengths_of_memory)
+{
 	struct k_map map = { .length = 1024 * K_PAGE_SIZE, .prot = K_PROT_READ | K_PROT_WRITE,
 			     .max_prot = K_PROT_READ | K_PROT_WRITE };
-	uint64_t start, fault, cow, copy, mapping, fork;
+	struct k_group_limits none = { 0 };
+	struct space *space, *child = NULL;
+	struct memory *file = NULL;
+	struct group *group = NULL;
+	uint64_t start, fault, cow, mapping, clone, end, zero;
 	uint32_t word = 1;
 	struct page *page;
 
-	thread_set_run_space(space, false);
+	if (!check(group_create(root_group, &none, &group) == K_OK) ||
+	    !check(memory_create(group, 64 * K_PAGE_SIZE, 0, &file) == K_OK))
+		return;
+	space = program_like(group, file);
+	map.addr = BASE;
+	check(space_map(space, &map, NULL, NULL) == K_OK);
 	start = arch_cycles();
 	for (unsigned i = 0; i < 100; i++)
 		check(!arch_copy_to_user(BASE + i * K_PAGE_SIZE, &word, 4));
 	fault = (arch_cycles() - start) / 100;
+	check(space_unmap(space, map.addr, map.length) == K_OK);
 
 	start = arch_cycles();
 	for (unsigned i = 0; i < 100; i++) {
@@ -210,21 +241,158 @@ SELFTEST(path_lengths)
 	}
 	mapping = (arch_cycles() - start) / 100;
 
+	check(space_clone(space, &child) == K_OK);
+	object_put(&child->object);
 	start = arch_cycles();
 	check(space_clone(space, &child) == K_OK);
-	fork = arch_cycles() - start;
+	clone = arch_cycles() - start;
 	start = arch_cycles();
-	for (unsigned i = 0; i < 50; i++)
-		check(!arch_copy_to_user(BASE + i * K_PAGE_SIZE, &word, 4));
-	cow = (arch_cycles() - start) / 50;
+	for (unsigned i = 0; i < 8; i++)
+		check(!arch_copy_to_user(0x400000 + 32 * K_PAGE_SIZE + i % 4 * K_PAGE_SIZE, &word, 4));
+	cow = (arch_cycles() - start) / 4;
+	start = arch_cycles();
 	object_put(&child->object);
+	end = arch_cycles() - start;
 
 	start = arch_cycles();
-	page = page_alloc(0, PAGE_ALLOC_ZERO, PAGE_KERNEL, NULL);
-	page_free(page, 0);
-	copy = arch_cycles() - start;
-	log_line(LOG_INFO, "mm: anonymous fault %llu, copy on write %llu, map+unmap %llu, clone of 100 pages %llu, zeroed page %llu cycles",
+	for (unsigned i = 0; i < 100; i++) {
+		page = page_alloc(0, PAGE_ALLOC_ZERO, PAGE_ANON, group);
+		page_free(page, 0);
+	}
+	zero = (arch_cycles() - start) / 100;
+	log_line(LOG_INFO, "mm cycles: anonymous fault %llu, copy on write %llu, map+unmap %llu, clone %llu, end of space %llu, zeroed page %llu",
 		 (unsigned long long)fault, (unsigned long long)cow, (unsigned long long)mapping,
-		 (unsigned long long)fork, (unsigned long long)copy);
+		 (unsigned long long)clone, (unsigned long long)end, (unsigned long long)zero);
 	leave_space(space);
+	object_put(&file->object);
+	object_put(&group->object);
+}
+
+/* -- everything at once ------------------------------------------------------------------ */
+
+#define STORM_SPACES	3u
+#define STORM_PAGES	64u
+#define STORM_STEPS	1500u
+
+static struct {
+	struct space *space[STORM_SPACES];
+	struct memory *memory[2];
+	_Atomic(uint32_t) running;
+} storm;
+
+static uint64_t storm_random(uint64_t *state)
+{
+	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
+	return *state >> 33;
+}
+
+/* One random operation.  Statuses do not matter here: the invariants do. */
+static void storm_step(uint64_t *seed)
+{
+	uint64_t page = storm_random(seed) % STORM_PAGES, n = 1 + storm_random(seed) % 12, done;
+	uint64_t addr = BASE + page * K_PAGE_SIZE, length = n * K_PAGE_SIZE;
+	struct space *space = storm.space[storm_random(seed) % STORM_SPACES], *child;
+	struct memory *memory = storm.memory[storm_random(seed) % 2];
+	struct k_map map = { .addr = addr, .length = length, .flags = K_MAP_FIXED,
+			     .prot = K_PROT_READ | K_PROT_WRITE, .max_prot = 7,
+			     .offset = storm_random(seed) % 16 * K_PAGE_SIZE };
+	struct k_clean clean = { .length = 1 << 20, .action = K_CLEAN_TAKE };
+	struct k_move move = { .old_addr = addr, .old_length = length, .new_length = length,
+			       .new_addr = BASE + storm_random(seed) % STORM_PAGES * K_PAGE_SIZE,
+			       .flags = K_MOVE_MAY_MOVE | K_MOVE_FIXED };
+	uint32_t word = (uint32_t)page;
+
+	thread_set_run_space(space, false);
+	switch (storm_random(seed) % 16) {
+	case 0:
+		(void)!space_map(space, &map, NULL, NULL);
+		break;
+	case 1:
+		map.flags |= storm_random(seed) % 2 ? K_MAP_SHARED : 0;
+		(void)!space_map(space, &map, memory, NULL);
+		break;
+	case 2:
+		(void)!space_unmap(space, addr, length);
+		break;
+	case 3:
+		(void)!space_protect(space, addr, length, (uint32_t)storm_random(seed) % 8);
+		break;
+	case 4:
+		(void)!space_move(space, &move);
+		break;
+	case 5:
+		if (space_clone(space, &child) == K_OK) {
+			thread_set_run_space(child, false);
+			(void)!arch_copy_to_user(addr, &word, 4);
+			thread_set_run_space(NULL, false);
+			object_put(&child->object);
+		}
+		break;
+	case 6:
+		(void)!memory_resize(memory, storm_random(seed) % 32 * K_PAGE_SIZE + 100);
+		break;
+	case 7:
+		(void)!memory_discard(memory, map.offset, length);
+		break;
+	case 8:
+		(void)!memory_clean(memory, &clean);
+		break;
+	case 9:
+		(void)!memory_write(memory, map.offset, &word, 4, false, &done);
+		break;
+	case 10:
+		(void)!space_write(space, addr, &word, 4, &done);
+		break;
+	case 11:
+		(void)!space_advise(space, addr, length, K_ADVISE_DISCARD);
+		break;
+	default:
+		for (uint64_t i = 0; i < n; i++)
+			if (i % 2)
+				(void)!arch_copy_to_user(addr + i * K_PAGE_SIZE, &word, 4);
+			else
+				(void)!arch_load_user_u32(addr + i * K_PAGE_SIZE, &word);
+	}
+}
+
+static void storm_thread(uint64_t seed)
+{
+	for (unsigned i = 0; i < STORM_STEPS; i++)
+		storm_step(&seed);
+	thread_set_run_space(NULL, false);
+	atomic_fetch_sub(&storm.running, 1);
+}
+
+static uint64_t used_pages(enum page_kind kind)
+{
+	struct page_stats stats;
+
+	page_stats(&stats);
+	return stats.kinds[kind];
+}
+
+SELFTEST(spaces_and_objects_stay_consistent_in_a_storm)
+{
+	uint64_t anon = used_pages(PAGE_ANON), object = used_pages(PAGE_OBJECT);
+	uint64_t tables = used_pages(PAGE_TABLE);
+
+	for (unsigned i = 0; i < STORM_SPACES; i++)
+		check(space_create(NULL, K_SPACE_PROGRAM, 0, &storm.space[i]) == K_OK);
+	check(memory_create(NULL, 64 * 1024, 0, &storm.memory[0]) == K_OK);
+	check(memory_create(NULL, 64 * 1024, K_MEMORY_TRACK_DIRTY, &storm.memory[1]) == K_OK);
+	storm.running = cpu_count + 1;
+	for (uint32_t i = 0; i < cpu_count + 1; i++)
+		thread_spawn_kernel("storm", storm_thread, 12345 + i);
+	while (atomic_load(&storm.running))
+		sched_sleep_until(time_now_ns() + 1000000);
+	for (unsigned i = 0; i < STORM_SPACES; i++) {
+		space_check(storm.space[i]);
+		object_put(&storm.space[i]->object);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		object_put(&storm.memory[i]->object);
+	object_settle();
+	check(used_pages(PAGE_ANON) == anon);
+	check(used_pages(PAGE_OBJECT) == object);
+	check(used_pages(PAGE_TABLE) == tables);
 }

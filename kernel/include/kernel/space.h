@@ -14,6 +14,7 @@
  *  (3) A writable entry of a private region maps a page that no other entry maps.
  *  (4) A page of kind ANON is mapped only in regions with has_private set.
  *  (5) A region with a memory object is on the object's list.
+ *  (6) A page table covers part of a region with has_tables set.
  *
  * Locking: space->lock, sleeping, rank LOCK_SPACE, for everything; page faults
  * take it too.  clone() takes the parent's, the child is not yet known to anyone.
@@ -45,6 +46,7 @@ struct region {
 	/* space->lock; changed under memory->lock too where there is a memory. */
 	uint32_t prot, max_prot, flags;	/* K_PROT_*, K_MAP_* */
 	bool has_private;		/* private pages may be mapped here */
+	bool has_tables;		/* there may be tables for some of it */
 	uint64_t start, end;
 	uint64_t offset;		/* of start, in the memory object */
 	uint64_t limit;			/* GROWS_DOWN: largest length */
@@ -150,6 +152,9 @@ void region_tree_init(struct region_tree *tree, uint64_t base, uint64_t limit);
 /* The region that holds @addr, or the first one after it, or NULL. */
 struct region *region_tree_find(const struct region_tree *tree, uint64_t addr);
 void region_tree_insert(struct region_tree *tree, struct region *region);
+/* Many in ascending order: append each, then build once; no other use in between. */
+void region_tree_append(struct region_tree *tree, struct region *region);
+void region_tree_build(struct region_tree *tree);
 void region_tree_remove(struct region_tree *tree, struct region *region);
 /* start or end of a region in the tree changed (order unchanged). */
 void region_tree_update(struct region_tree *tree, struct region *region);
