@@ -6,6 +6,8 @@
 #include "fs/devtmpfs/devtmpfs.h"
 #include "fs/erofs/erofs.h"
 #include "fs/overlay/ovl_fs.h"
+#include "fs/proc/proc.h"
+#include "fs/sysfs/sysfs.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "vfs/vfs_priv.h"
 
@@ -28,6 +30,10 @@ int lx_vfs_init(void)
 		lx_super_put(rootfs);	/* the mount holds it */
 	if (!err)
 		err = lx_devtmpfs_init();
+	if (!err)
+		err = lx_proc_init();
+	if (!err)
+		err = lx_sysfs_init();
 	lx_erofs_init();
 	lx_overlay_init();
 	return err;

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "fs/pseudo/pseudo.h"
+
+int lx_proc_init(void);
+
+/* pid.c: entries of the root directory */
+extern const struct pseudo_hooks proc_pid_hooks;
