@@ -28,7 +28,6 @@ int lx_ptrace_may_access(struct lx_task *self, struct lx_task *target) { return 
 
 bool lx_core_dump(struct lx_task *self, const struct lx_siginfo *info) { return false; }
 void lx_print_fatal_signal(struct lx_task *self, const struct lx_siginfo *info) { }
-bool lx_oom_kill(const char *why) { return false; }
 int lx_fpu_exception_code(struct lx_task *self, uint32_t vector) { return 0; }
 void lx_vdso_init(void) { }
 void lx_vdso_map(struct lx_mm *mm) { }
