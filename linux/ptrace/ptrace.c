@@ -29,6 +29,4 @@ int lx_ptrace_may_access(struct lx_task *self, struct lx_task *target) { return 
 bool lx_core_dump(struct lx_task *self, const struct lx_siginfo *info) { return false; }
 void lx_print_fatal_signal(struct lx_task *self, const struct lx_siginfo *info) { }
 int lx_fpu_exception_code(struct lx_task *self, uint32_t vector) { return 0; }
-void lx_vdso_init(void) { }
-void lx_vdso_map(struct lx_mm *mm) { }
 bool lx_group_is_dead(struct lx_group *g) { return (g->flags & LX_GROUP_DEAD) || !g->leader; }
