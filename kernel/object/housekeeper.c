@@ -8,15 +8,19 @@
 #include "kernel/housekeeper.h"
 
 #include "kernel/group.h"
+#include "kernel/leak.h"
+#include "kernel/main.h"
 #include "kernel/object.h"
 #include "kernel/sched.h"
 #include "kernel/time.h"
 
 #define POLL_NS (100 * NS_PER_MS)
+#define COUNT_NS NS_PER_SEC
 
 static _Atomic(uint32_t) jobs;
 static struct thread *housekeeper;	/* constant once started */
 static _Atomic(bool) started;
+static bool log_counts;			/* constant once started: "concord.counts" */
 
 void housekeeper_wake(uint32_t job)
 {
@@ -35,26 +39,45 @@ void housekeeper_run(void)
 		group_memory_check();
 }
 
+/* When the thread is to look by itself; not at all, normally. */
+static uint64_t next_look(void)
+{
+	if (log_counts)
+		return time_now_ns() + COUNT_NS;
+	return group_memory_is_low() ? time_now_ns() + POLL_NS : K_DEADLINE_NEVER;
+}
+
+static void count(void)
+{
+	struct k_object_counts counts;
+
+	leak_count(&counts);
+	leak_log(&counts);
+}
+
 static void housekeeper_main(uint64_t arg)
 {
 	for (;;) {
-		bool low;
+		uint64_t deadline;
 
 		housekeeper_run();
-		low = group_memory_is_low();
+		deadline = next_look();
 		sched_prepare(0);
 		if (atomic_load_explicit(&jobs, memory_order_acquire)) {
 			sched_cancel();
 			continue;
 		}
-		if (sched_block(low ? time_now_ns() + POLL_NS : K_DEADLINE_NEVER) ==
-		    K_ERR_TIMED_OUT)
-			atomic_fetch_or_explicit(&jobs, HOUSEKEEPER_MEMORY, memory_order_relaxed);
+		if (sched_block(deadline) != K_ERR_TIMED_OUT)
+			continue;
+		atomic_fetch_or_explicit(&jobs, HOUSEKEEPER_MEMORY, memory_order_relaxed);
+		if (log_counts)
+			count();
 	}
 }
 
-void housekeeper_start(void)
+void housekeeper_start(const char *command_line)
 {
+	log_counts = command_line_has(command_line, "concord.counts");
 	housekeeper = thread_spawn_kernel("housekeeper", housekeeper_main, 0);
 	/* release: whoever sees this sees the thread */
 	atomic_store_explicit(&started, true, memory_order_release);

@@ -43,7 +43,7 @@ void object_layer_start(const struct boot_info *boot)
 	object_types_start();
 	waitword_start();
 	random_start();
-	housekeeper_start();
+	housekeeper_start(boot->command_line);
 	device_start();
 }
 

@@ -28,6 +28,23 @@ void leak_count(struct k_object_counts *counts)
 		counts->count[type] = object_count((enum k_type)type);
 }
 
+void leak_log(const struct k_object_counts *c)
+{
+	log_line(LOG_INFO, "counts: %llu processes %llu threads %llu spaces %llu memories "
+		 "%llu backings %llu channels %llu bells %llu timers %llu handles, "
+		 "pages: %llu free %llu slab %llu table %llu stack",
+		 (unsigned long long)c->count[K_TYPE_PROCESS],
+		 (unsigned long long)c->count[K_TYPE_THREAD],
+		 (unsigned long long)c->count[K_TYPE_SPACE],
+		 (unsigned long long)c->count[K_TYPE_MEMORY],
+		 (unsigned long long)c->count[K_TYPE_BACKING],
+		 (unsigned long long)c->count[K_TYPE_CHANNEL],
+		 (unsigned long long)c->count[K_TYPE_BELL],
+		 (unsigned long long)c->count[K_TYPE_TIMER], (unsigned long long)c->handles,
+		 (unsigned long long)c->free_pages, (unsigned long long)c->slab_pages,
+		 (unsigned long long)c->table_pages, (unsigned long long)c->stack_pages);
+}
+
 static unsigned int grew(const char *what, uint64_t before, uint64_t after)
 {
 	if (after <= before)

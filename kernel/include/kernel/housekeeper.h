@@ -14,7 +14,8 @@
 void housekeeper_wake(uint32_t job);
 /* Do now, in the calling thread, what there is to do. */
 void housekeeper_run(void);
-void housekeeper_start(void);
+/* "concord.counts" on the command line: log every second what lives. */
+void housekeeper_start(const char *command_line);
 
 /* The jobs. */
 void object_reap_deferred(void);
