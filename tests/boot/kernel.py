@@ -20,7 +20,7 @@ def once(configuration):
 
 
 def hello(lab, words=(), init=HELLO, gzip=False, files=(), **changes):
-    return lab.machine(["panic=-1", *words], initrd=lab.initramfs(init, files, gzip), **changes)
+    return lab.machine(words, initrd=lab.initramfs(init, files, gzip), **changes)
 
 
 def expect_panic(lab, machine, *texts, seconds=60):
@@ -49,7 +49,7 @@ def compressed_initramfs_runs(lab):
 def archives_after_one_another_are_one_initramfs(lab):
     first = lab.initramfs("#!/bin/sh\necho the first one\n").read_bytes()
     second = lab.initramfs(HELLO, busybox=False).read_bytes()
-    lab.expect_boot(lab.machine(["panic=-1"], initrd=lab.file("both", first + second)), SAYS, status=0)
+    lab.expect_boot(lab.machine(initrd=lab.file("both", first + second)), SAYS, status=0)
 
 
 @boot()
@@ -66,7 +66,7 @@ def linux_boot_protocol_works(lab):
     archive.file("initrd", lab.initramfs(HELLO, gzip=True).read_bytes())
     archive.close()
     loader = kernels.Kernel(places.BUILD / "tests/boot/loader/linux-loader", False)
-    machine = lab.machine(["panic=-1", "--", "by", "loader"], kernel=loader,
+    machine = lab.machine(["--", "by", "loader"], kernel=loader,
                           initrd=lab.file("module", stream.getvalue()))
     lab.expect_boot(machine, SAYS + " by loader", status=0)
 
@@ -87,9 +87,9 @@ def words_reach_init(lab):
 @boot(when=once)
 def rdinit_names_another_program(lab):
     # Not executable: it must be refused, and there is nothing else.
-    expect_panic(lab, lab.machine(["panic=-1", "rdinit=/other"], initrd=lab.initramfs(
+    expect_panic(lab, lab.machine(["rdinit=/other"], initrd=lab.initramfs(
         None, {"other": b"#!/other\n"}, busybox=False)))
-    machine = lab.machine(["panic=-1", "rdinit=/bin/echo", "--", "init runs: echo"],
+    machine = lab.machine(["rdinit=/bin/echo", "--", "init runs: echo"],
                           initrd=lab.initramfs(None))
     expect_panic(lab, machine, "init runs: echo")
 
@@ -100,11 +100,19 @@ def init_that_ends_is_a_panic(lab):
     expect_panic(lab, hello(lab, init="#!/bin/sh\nkill -KILL $$; kill -SEGV $$; exit 4\n"))
 
 
+@boot(when=lambda c: once(c) and not c.kernel)
+def panic_can_reboot_instead(lab):
+    lab.expect_boot(hello(lab, ["panic=-1"], init="#!/bin/sh\nexit 3\n"), "Kernel panic", status=None)
+    ended = lab.boot(hello(lab, ["panic=2"], init="#!/bin/sh\nexit 3\n"))
+    if ended.status != 0:
+        raise Failed(f"QEMU's status is {ended.status}\n{lab.last_words()}")
+
+
 @boot(when=once)
 def no_program_to_start_is_a_panic(lab):
-    expect_panic(lab, lab.machine(["panic=-1"], initrd=lab.initramfs(None, busybox=False)))
-    expect_panic(lab, lab.machine(["panic=-1"]))
-    expect_panic(lab, lab.machine(["panic=-1", "root=/dev/nonexistent", "rootfstype=erofs"]))
+    expect_panic(lab, lab.machine(initrd=lab.initramfs(None, busybox=False)))
+    expect_panic(lab, lab.machine())
+    expect_panic(lab, lab.machine(["root=/dev/nonexistent", "rootfstype=erofs"]))
 
 
 @boot(when=once)
@@ -112,7 +120,7 @@ def broken_programs_are_refused(lab):
     """/init with the right magic and nothing right behind it."""
     for init in (b"\x7fELF", b"\x7fELF\x02\x01\x01" + b"\xff" * 200, b"", b"#!", b"#!/nonexistent\n",
                  b"MZ" + b"\0" * 100):
-        expect_panic(lab, lab.machine(["panic=-1"], initrd=lab.initramfs(init, busybox=False)))
+        expect_panic(lab, lab.machine(initrd=lab.initramfs(init, busybox=False)))
 
 
 @boot(when=once, seconds=240)
@@ -129,7 +137,7 @@ def broken_archives_do_no_harm(lab):
         "zeros": bytes(4096),
     }
     for name, data in broken.items():
-        expect_panic(lab, lab.machine(["panic=-1"], initrd=lab.file(name, data)))
+        expect_panic(lab, lab.machine(initrd=lab.file(name, data)))
 
 
 @boot(when=once)

@@ -129,7 +129,9 @@ def time_to_line(machine, line, seconds=60):
 def bare_machine(contender, **changes):
     """A machine that boots an initramfs and has no disks."""
     machine = qemu.Machine(kernels.find(contender.configuration.kernel), memory=512)
-    machine.words = ["console=ttyS0", "quiet", "panic=-1"]
+    machine.words = ["console=ttyS0", "quiet"]
+    if machine.kernel.linux:
+        machine.words.append("panic=-1")
     if contender.configuration.placement != "kernel":
         machine.words.append(f"concord.placement={contender.configuration.placement}")
     return machine.with_(**changes)

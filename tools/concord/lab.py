@@ -52,9 +52,12 @@ class Lab:
         """A bare machine of this configuration: no disks, no initrd, words as given."""
         machine = qemu.Machine(self.kernel, machine=self.configuration.machine,
                                memory=self.configuration.memory, cpus=self.configuration.cpus)
-        machine.words = ["console=ttyS0", *words]
-        if self.configuration.placement != "kernel" and not self.linux:
+        machine.words = ["console=ttyS0"]
+        if self.linux:
+            machine.words.append("panic=-1")        # ours ends QEMU after a panic
+        elif self.configuration.placement != "kernel":
             machine.words.append(f"concord.placement={self.configuration.placement}")
+        machine.words += words
         return machine.with_(**changes)
 
     def initramfs(self, init, files=(), gzip=False, busybox=True):
@@ -117,6 +120,8 @@ class Lab:
         for text in texts:
             if text not in ended.console:
                 raise Failed(f"the console does not say {text!r}\n{self.last_words()}")
+        if status == 0 and "Kernel panic" in ended.console:
+            raise Failed(f"it panicked\n{self.last_words()}")
         if status is not None and ended.status != status:
             raise Failed(f"QEMU ended with {ended.status}, not {status}\n{self.last_words()}")
         return ended

@@ -31,7 +31,7 @@ def machine_of(options, command):
     if options.placement != "kernel":
         words.append(f"concord.placement={options.placement}")
     if kernel.linux:
-        # Without this a panic would hang until the timeout.
+        # Concord's panic ends QEMU with a status of its own; Linux's would hang until the timeout.
         words += ["panic=-1"] if command else ["quiet"]
     words += _root(machine, options, command)
     if command:

@@ -110,10 +110,11 @@ def machine_for(configuration, image_path, words=(), drives=()):
     kernel = kernels.find(configuration.kernel)
     machine = qemu.Machine(kernel, machine=configuration.machine, memory=configuration.memory,
                            cpus=configuration.cpus)
-    machine.words = ["console=ttyS0", "panic=-1", "root=/dev/vda", "rootfstype=erofs", "ro",
+    machine.words = ["console=ttyS0", "root=/dev/vda", "rootfstype=erofs", "ro",
                      "concord.overlay=tmpfs", "init=/sbin/concord-init", "concord.runner", *words]
     if kernel.linux:
         machine.initrd = initrd.make(kernel)
+        machine.words.append("panic=-1")
     elif configuration.placement != "kernel":
         machine.words.append(f"concord.placement={configuration.placement}")
     machine.drives = [qemu.Drive(image_path, True), *(qemu.Drive(path, True) for path in drives)]
