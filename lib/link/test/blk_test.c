@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* Many threads on one disk; a server that answers late, in disorder, wrongly, or dies. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/byteorder.h"
+#include "base/util.h"
+#include "fake.h"
+#include "link/blk.h"
+#include "unit/unit.h"
+
+enum { SECTORS = 4096, WORKERS = 8, ROUNDS = 400 };
+
+static uint8_t disk[SECTORS * 512];
+static _Atomic(bool) stop;
+static _Atomic(int) serve_until;	/* requests; then the server dies */
+static _Atomic(int) ok, failed, wrong;
+
+static void config(void)
+{
+	uint8_t c[64] = { 0 };
+
+	put_le64(c, SECTORS);
+	put_le32(c + 20, 512);
+	fake_ready(BIT(6) | BIT(9), c, sizeof(c));
+}
+
+static void serve_one(const struct vq_chain *c)
+{
+	uint8_t *header = fake_pointer(c->segments[0].addr, 16);
+	uint8_t *status = fake_pointer(c->segments[c->count - 1].addr, 1);
+	uint32_t n = c->count == 3 ? c->segments[1].len : 0;
+	uint8_t *data = n ? fake_pointer(c->segments[1].addr, n) : NULL;
+	uint8_t *at = disk + get_le64(header + 8) * 512;
+
+	if (get_le32(header) == 0)
+		memcpy(data, at, n);
+	else if (get_le32(header) == 1)
+		memcpy(at, data, n);
+	*status = 0;
+	vq_device_answer(&fake.queue[0], c->head, get_le32(header) == 0 ? n + 1 : 1);
+}
+
+static void *server(void *arg)
+{
+	static struct vq_segment segments[LINK_QUEUE_SIZE_MAX][LINK_QUEUE_SIZE_MAX];
+	struct vq_chain held[8];
+	uint64_t seed = 7;
+
+	usleep(2000);
+	config();
+	while (!stop) {
+		int n = 0;
+
+		fake_server_wait();
+		do {
+			for (n = 0; n < 8; n++) {
+				held[n].segments = segments[n];
+				if (!vq_device_take(&fake.queue[0], &held[n]))
+					break;
+			}
+			for (int left = n; left; left--) {
+				int i = (int)((seed = seed * 6364136223846793005u + 1) >> 33) % left;
+				struct vq_chain last = held[left - 1];
+
+				if (serve_until-- <= 0) {
+					fake_die();
+					return NULL;
+				}
+				serve_one(&held[i]);
+				held[i] = last;
+				if (seed >> 60 & 1)
+					fake_publish(0);
+			}
+			fake_publish(0);
+		} while (n);
+	}
+	return NULL;
+}
+
+/* Each worker has a part of the disk of its own, and knows what it wrote there. */
+static void *worker(void *arg)
+{
+	struct blk *b = ((void **)arg)[0];
+	uint64_t id = (uint64_t)(uintptr_t)((void **)arg)[1], seed = id + 1;
+	uint64_t first = id * (SECTORS / WORKERS);
+	static _Thread_local uint8_t buf[256 * 1024];
+	uint8_t last = 0;
+	size_t last_n = 0;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		size_t n = 512 * (1 + ((seed = seed * 6364136223846793005u + 1) >> 33) % 400);
+		k_status_t st;
+
+		if (seed >> 62 & 1 || !last_n) {
+			last = (uint8_t)(seed >> 40);
+			last_n = n;
+			memset(buf, last, n);
+			st = blk_write(b, first, buf, n);
+		} else {
+			memset(buf, ~last, last_n);
+			st = blk_read(b, first, buf, last_n);
+			if (st == K_OK && (buf[0] != last || buf[last_n - 1] != last))
+				wrong++;
+		}
+		st == K_OK ? ok++ : failed++;
+		if (st != K_OK && st != K_ERR_IO)
+			wrong++;
+		if (st != K_OK)
+			break;
+	}
+	return NULL;
+}
+
+static struct blk *open_with(int requests)
+{
+	struct link *l;
+	struct blk *b = NULL;
+
+	ok = failed = wrong = 0;
+	stop = false;
+	serve_until = requests;
+	fake_start(LINK_CLASS_BLOCK, 1, 32, 512 * 1024);
+	l = fake_open();
+	fake_thread(server, NULL);
+	if (!l || blk_open(l, UINT64_MAX, &b) != K_OK)
+		return NULL;
+	return b;
+}
+
+static void run_workers(struct blk *b)
+{
+	static void *args[WORKERS][2];
+	pthread_t t[WORKERS];
+
+	for (int i = 0; i < WORKERS; i++) {
+		args[i][0] = b;
+		args[i][1] = (void *)(uintptr_t)i;
+		pthread_create(&t[i], NULL, worker, args[i]);
+	}
+	for (int i = 0; i < WORKERS; i++)
+		pthread_join(t[i], NULL);
+}
+
+TEST(blk_many_threads_read_what_they_wrote)
+{
+	struct blk *b = open_with(1 << 30);
+
+	REQUIRE(b);
+	CHECK_EQ(blk_sectors(b), SECTORS);
+	run_workers(b);
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(failed, 0);
+	CHECK_EQ(ok, WORKERS * ROUNDS);
+	CHECK_EQ(blk_flush(b), K_OK);
+	stop = true;
+	(void)!k_bell_ring(FAKE_SERVER_BELL, 1);
+	fake_join();
+	blk_close(b);
+}
+
+TEST(blk_death_ends_every_wait)
+{
+	for (int requests = 0; requests < 300; requests += 37) {
+		struct blk *b = open_with(requests);
+
+		REQUIRE(b);
+		run_workers(b);
+		CHECK_EQ(wrong, 0);
+		CHECK_EQ(failed, WORKERS);
+		CHECK(blk_is_dead(b));
+		CHECK_EQ(blk_read(b, 0, disk, 512), K_ERR_IO);
+		fake_join();
+		blk_close(b);
+	}
+}
+
+TEST(blk_checks_arguments)
+{
+	struct blk *b = open_with(1 << 30);
+	struct blk_request *r;
+	uint8_t buf[1024];
+
+	REQUIRE(b);
+	CHECK_EQ(blk_read(b, SECTORS, buf, 512), K_ERR_BEYOND_END);
+	CHECK_EQ(blk_read(b, SECTORS - 1, buf, 1024), K_ERR_BEYOND_END);
+	CHECK_EQ(blk_read(b, UINT64_MAX, buf, 512), K_ERR_BEYOND_END);
+	CHECK_EQ(blk_read(b, 0, buf, 100), K_ERR_BAD_ARGUMENT);
+	CHECK_EQ(blk_discard(b, 0, 1), K_ERR_NOT_SUPPORTED);
+	CHECK_EQ(blk_request_get(b, BLK_READ, 0, BLK_REQUEST_MAX + 512, true, &r), K_ERR_BAD_ARGUMENT);
+	stop = true;
+	(void)!k_bell_ring(FAKE_SERVER_BELL, 1);
+	fake_join();
+	blk_close(b);
+}
+
+/* Random bytes from the server into the control memory while requests run. */
+static void *vandal(void *arg)
+{
+	uint64_t seed = 3;
+
+	config();
+	for (int i = 0; i < 3000 && !stop; i++) {
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		fake.control[(seed >> 20) % fake.layout.length] = (uint8_t)(seed >> 50);
+		if (i % 8 == 0)
+			(void)!k_bell_ring(FAKE_CLIENT_BELL, 1);
+	}
+	fake_die();
+	return NULL;
+}
+
+TEST(blk_survives_a_vandal)
+{
+	for (int round = 0; round < 20; round++) {
+		struct blk *b = NULL;
+		struct link *l;
+
+		ok = failed = wrong = 0;
+		stop = false;
+		fake_start(LINK_CLASS_BLOCK, 1, 32, 512 * 1024);
+		l = fake_open();
+		REQUIRE(l);
+		fake_thread(vandal, NULL);
+		if (blk_open(l, UINT64_MAX, &b) == K_OK) {
+			run_workers(b);
+			stop = true;
+			fake_join();
+			blk_close(b);
+		} else {
+			fake_join();
+			link_close(l);
+		}
+	}
+}
