@@ -32,13 +32,21 @@ void tty_send(const struct tty_signal *sig)
 	lx_signal_pgrp(sig->pgrp, &info);
 }
 
+/* The first process has session 0, which is none. */
+static bool is_controlling(const struct lx_tty *tty, const struct lx_task *self)
+{
+	lx_pid_t session = READ_ONCE(tty->session);
+
+	return session && session == READ_ONCE(self->group->sid);
+}
+
 int tty_check_job(struct lx_tty *tty, int signo)
 {
 	struct lx_task *self = lx_self();
 	lx_pid_t mine = READ_ONCE(self->group->pgid), pgrp = READ_ONCE(tty->pgrp);
 	struct lx_siginfo info;
 
-	if (READ_ONCE(tty->session) != READ_ONCE(self->group->sid) || !pgrp || pgrp == mine)
+	if (!is_controlling(tty, self) || !pgrp || pgrp == mine)
 		return 0;
 	/* Reading is refused where stopping would not help; the rest goes ahead. */
 	if (lx_signal_ignored(self, signo))
@@ -170,7 +178,7 @@ static long give_up(struct lx_tty *tty)
 {
 	struct lx_task *self = lx_self();
 
-	if (READ_ONCE(tty->session) != READ_ONCE(self->group->sid))
+	if (!is_controlling(tty, self))
 		return -ENOTTY;
 	/*
 	 * TODO(tiocnotty): a process that is not the leader gives up the terminal for
@@ -188,7 +196,7 @@ static long get_pgrp(struct tty_file *tf, uaddr_t out)
 	lx_pid_t pgrp;
 
 	/* The master of a pty may ask whoever it belongs to. */
-	if (!tf->master && READ_ONCE(tty->session) != READ_ONCE(self->group->sid))
+	if (!tf->master && !is_controlling(tty, self))
 		return -ENOTTY;
 	pgrp = READ_ONCE(tty->pgrp);
 	return lx_copy_to_user(out, &pgrp, sizeof(pgrp));

@@ -106,7 +106,8 @@ size_t tty_receive(struct lx_tty *tty, const uint8_t *buf, size_t n)
 
 		rt_mutex_lock(&tty->lock);
 		got = ldisc_receive(tty, buf + done, n - done, &sig);
-		readable = ldisc_readable(tty, true);
+		/* Not VMIN: a reader that has some bytes already waits for the rest. */
+		readable = ldisc_readable(tty, false);
 		packet = tty->packet_status != 0;
 		rt_mutex_unlock(&tty->lock);
 		tty_send(&sig);
