@@ -43,7 +43,8 @@ struct console_queue {
 		uint16_t buffer, length, read;
 	} fill[DEPTH_MAX];		/* receiving: FIFO of filled buffers */
 	uint32_t fill_first, fill_count;
-	bool short_write;		/* somebody waits for room */
+	bool short_write;		/* somebody waits for room, or for all to be sent */
+	bool reclaimed;			/* ... and buffers came back since: an event is due */
 	uint32_t pending;		/* sending: bytes with the device */
 	uint16_t sent[DEPTH_MAX];	/* of a buffer */
 };
@@ -146,6 +147,7 @@ static bool queue_reclaim(struct console *c, struct console_queue *q)
 	}
 	if (q->queue.broken)
 		link_kill(c->link, q->queue.broken);
+	q->reclaimed |= any && q->short_write;
 	return any;
 }
 
@@ -429,9 +431,10 @@ static void port_look(struct console *c, struct console_port *p)
 	rt_mutex_lock(&c->lock);
 	if (p->rx && queue_receive(c, p->rx))
 		events |= CONSOLE_READABLE;
-	if (p->tx && p->tx->short_write && queue_reclaim(c, p->tx)) {
+	/* Whoever else looked at the queue may have taken the buffers back that a sleeper waits for. */
+	if (p->tx && p->tx->short_write && (queue_reclaim(c, p->tx) || p->tx->reclaimed)) {
 		events |= CONSOLE_WRITABLE;
-		p->tx->short_write = false;
+		p->tx->short_write = p->tx->reclaimed = false;
 		vq_driver_interrupts(&p->tx->queue, false);
 	}
 	rt_mutex_unlock(&c->lock);
@@ -597,6 +600,9 @@ size_t console_write_pending(struct console_port *p)
 	rt_mutex_lock(&c->lock);
 	if (p->tx) {
 		queue_reclaim(c, p->tx);
+		/* The caller is going to wait for the rest: CONSOLE_WRITABLE has to come. */
+		if (p->tx->pending && !c->dead)
+			queue_want_room(c, p->tx);
 		n = c->dead ? 0 : p->tx->pending;
 	}
 	rt_mutex_unlock(&c->lock);

@@ -72,7 +72,7 @@ size_t console_readable(struct console_port *p);
 /* Queue at most @n bytes for sending; short when the ring is full: CONSOLE_WRITABLE follows. */
 size_t console_write(struct console_port *p, const void *buf, size_t n);
 size_t console_write_room(struct console_port *p);
-/* Bytes queued and not yet taken by the device (tcdrain(3)). */
+/* Bytes queued and not yet taken by the device (tcdrain(3)); CONSOLE_WRITABLE follows if not 0. */
 size_t console_write_pending(struct console_port *p);
 
 /*
