@@ -529,14 +529,33 @@ static void discard(struct space *space, uint64_t start, uint64_t end)
 	tlb_finish(&batch);
 }
 
+static k_status_t set_grow_limit(struct space *space, uint64_t addr, uint64_t limit)
+{
+	struct region *r;
+	k_status_t st = K_ERR_NOT_FOUND;
+
+	kmutex_lock(&space->lock);
+	r = space_find(space, addr);
+	if (r && (r->flags & K_MAP_GROWS_DOWN)) {
+		r->limit = limit;
+		st = K_OK;
+	}
+	kmutex_unlock(&space->lock);
+	return st;
+}
+
 k_status_t space_advise(struct space *space, uint64_t addr, uint64_t length, uint32_t advice)
 {
-	k_status_t st = space_range(space, addr, &length), covered;
-	uint64_t end = addr + length;
+	k_status_t st, covered;
 	uint32_t set, clear;
+	uint64_t end;
 
+	if (advice == K_ADVISE_GROW_LIMIT)
+		return set_grow_limit(space, addr, length);
+	st = space_range(space, addr, &length);
 	if (st != K_OK)
 		return st;
+	end = addr + length;
 	kmutex_lock(&space->lock);
 	/* As Linux: what is mapped gets the advice, holes are reported afterwards. */
 	covered = check_covered(space, addr, end, 0);
