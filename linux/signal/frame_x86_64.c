@@ -112,10 +112,7 @@ static void xstate_reset(uint8_t *buf)
 
 int lx_xstate_clear(void)
 {
-	uint8_t buf[LX_XSTATE_MAX] __attribute__((aligned(64)));
-
-	xstate_reset(buf);
-	return lx_errno(k_thread_state_write(K_HANDLE_NONE, K_STATE_XSAVE, buf, xstate_bytes));
+	return lx_errno(k_thread_state_write(K_HANDLE_NONE, K_STATE_XSAVE, NULL, 0));
 }
 
 /* What the processor would refuse is refused here. */
@@ -257,7 +254,8 @@ int lx_signal_frame_setup(struct lx_task *self, const struct lx_sigaction *act,
 	fill_sigcontext(&frame.uc.uc_mcontext, f, oldmask, fpstate);
 	memcpy(&frame.uc.uc_sigmask, &oldmask, sizeof(oldmask));
 	lx_siginfo_export(info, frame.info);
-	if (save_xstate(self, fpstate) || lx_copy_to_user(uaddr(sp), &frame, sizeof(frame)))
+	if (save_xstate(self, fpstate) || lx_copy_to_user(uaddr(sp), &frame, sizeof(frame)) ||
+	    lx_xstate_clear())
 		return -EFAULT;
 	if (self->altstack.flags & SS_AUTODISARM)
 		self->altstack = (struct lx_altstack){ .flags = SS_DISABLE };

@@ -31,7 +31,7 @@ static long __attribute__((noinline)) syscall_slow(struct lx_task *self, struct 
 			ret = (long)LX_RESULT(f);
 	}
 	if (!skip) {
-		uint64_t nr = LX_SYSCALL_NR(f);
+		uint32_t nr = LX_SYSCALL_INDEX(f);
 		struct lx_trace trace;
 
 		if (work & LX_WORK_TRACER)
@@ -52,7 +52,7 @@ static long __attribute__((noinline)) syscall_slow(struct lx_task *self, struct 
 void lx_syscall(struct lx_task *self)
 {
 	struct k_user_frame *f = self->frame;
-	uint64_t nr = LX_SYSCALL_NR(f);
+	uint32_t nr = LX_SYSCALL_INDEX(f);
 	long ret;
 
 	f->flags = K_FRAME_SYSCALL_REGS;

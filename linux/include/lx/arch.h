@@ -17,6 +17,8 @@
 #define LX_ARG5(f)	((f)->r9)
 
 #define LX_SYSCALL_NR(f)	((f)->orig_rax)
+/* As an index: Linux looks at the lower half of the register. */
+#define LX_SYSCALL_INDEX(f)	((uint32_t)(f)->orig_rax)
 #define LX_RESULT(f)		((f)->rax)
 #define LX_PC(f)		((f)->rip)
 #define LX_SP(f)		((f)->rsp)
