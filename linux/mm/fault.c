@@ -14,6 +14,7 @@
 #include "lx/ptrace.h"
 #include "lx/task.h"
 #include "lx/vfs.h"
+#include "lx/xstate.h"
 #include "mm/mm_impl.h"
 
 /* The owner of a page that is not there: read it.  0 or a negative errno. */
@@ -116,8 +117,38 @@ void lx_exception(struct lx_task *self)
 		if (v == 16 || v == 19)
 			info.code = lx_fpu_exception_code(self, v);
 	}
+	if (v == 1)
+		self->frame->rflags &= ~(uint64_t)0x100;	/* TF: one step is done */
 	info.fault.trapno = (int)v;
 	lx_signal_force(self, &info);
+}
+
+/*
+ * Which of the unmasked exceptions is pending: from the x87 status and control
+ * words, or MXCSR.
+ */
+int lx_fpu_exception_code(struct lx_task *self, uint32_t vector)
+{
+	uint8_t buf[LX_XSTATE_MAX] __attribute__((aligned(64)));
+	uint64_t n;
+	uint32_t bits, mxcsr;
+	uint16_t cw, sw;
+
+	if (k_thread_state_read(K_HANDLE_NONE, K_STATE_XSAVE, buf, lx_xstate_size(), &n) != K_OK)
+		return 0;
+	memcpy(&cw, buf, sizeof(cw));
+	memcpy(&sw, buf + 2, sizeof(sw));
+	memcpy(&mxcsr, buf + 24, sizeof(mxcsr));
+	bits = vector == 16 ? sw & ~cw : mxcsr & ~(mxcsr >> 7);
+	if (bits & 1)
+		return FPE_FLTINV;
+	if (bits & 4)
+		return FPE_FLTDIV;
+	if (bits & 8)
+		return FPE_FLTOVF;
+	if (bits & 0x12)
+		return FPE_FLTUND;
+	return bits & 0x20 ? FPE_FLTRES : 0;
 }
 
 /* -- access to the caller's program --------------------------------------------------------- */

@@ -38,6 +38,8 @@ static void restart_for_handler(struct lx_task *self, const struct lx_sigaction 
 	if (!self->restarting)
 		return;
 	self->restarting = false;
+	if ((int64_t)LX_SYSCALL_NR(f) < 0)
+		return;			/* a debugger has taken it off a system call */
 	switch (-(int64_t)LX_RESULT(f)) {
 	case LX_ERESTARTSYS:
 		if (act->flags & SA_RESTART) {
@@ -59,6 +61,8 @@ static void restart_without_handler(struct lx_task *self)
 	if (!self->restarting)
 		return;
 	self->restarting = false;
+	if ((int64_t)LX_SYSCALL_NR(f) < 0)
+		return;
 	if (-(int64_t)LX_RESULT(f) == LX_ERESTART_BLOCK)
 		LX_SYSCALL_NR(f) = __NR_restart_syscall;
 	call_again(f);
@@ -110,7 +114,8 @@ static void sleep_while_stopped(struct lx_task *self)
 
 		lx_wait_prepare(self);
 		rt_mutex_lock(&g->lock);
-		stopped = g->flags & (LX_GROUP_STOPPED | LX_GROUP_STOPPING);
+		stopped = (g->flags & (LX_GROUP_STOPPED | LX_GROUP_STOPPING)) &&
+			  !lx_ptrace_is_traced(self);
 		atomic_store(&self->state, stopped ? LX_STOPPED : LX_RUNNING);
 		rt_mutex_unlock(&g->lock);
 		if (!stopped)

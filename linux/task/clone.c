@@ -204,6 +204,14 @@ static void link_group(struct lx_task *self, struct lx_task *t, const struct lx_
 	t->pid->uses++;
 }
 
+static int clone_event(const struct lx_clone *a)
+{
+	if (a->flags & CLONE_VFORK)
+		return PTRACE_EVENT_VFORK;
+	return a->exit_signal != SIGCHLD || (a->flags & CLONE_THREAD) ? PTRACE_EVENT_CLONE
+								      : PTRACE_EVENT_FORK;
+}
+
 static int link_task(struct lx_task *self, struct lx_task *t, const struct lx_clone *a)
 {
 	struct lx_group *g = t->group, *from = self->group;
@@ -232,7 +240,7 @@ static int link_task(struct lx_task *self, struct lx_task *t, const struct lx_cl
 		t->pid->task = t;
 		ns->tasks++;
 		atomic_fetch_add_explicit(&ns->forks, 1, memory_order_relaxed);
-		lx_ptrace_clone_locked(self, t, a->flags);
+		lx_ptrace_clone_locked(self, t, clone_event(a), a->flags);
 	}
 	rt_mutex_unlock(&ns->lock);
 	return err;
@@ -336,14 +344,6 @@ static int make_pidfd(struct lx_task *self, struct lx_task *t, const struct lx_c
 	return lx_copy_to_user(a->pidfd, fd, sizeof(*fd));
 }
 
-static int clone_event(const struct lx_clone *a)
-{
-	if (a->flags & CLONE_VFORK)
-		return PTRACE_EVENT_VFORK;
-	return a->exit_signal != SIGCHLD || (a->flags & CLONE_THREAD) ? PTRACE_EVENT_CLONE
-								      : PTRACE_EVENT_FORK;
-}
-
 long lx_clone(struct lx_task *self, const struct lx_clone *a)
 {
 	struct lx_group *g;
@@ -390,7 +390,9 @@ long lx_clone(struct lx_task *self, const struct lx_clone *a)
 		t->vfork_parent = lx_task_get(self);
 	}
 
-	err = link_task(self, t, a);
+	err = lx_ptrace_clone_prepare(self, t);
+	if (!err)
+		err = link_task(self, t, a);
 	if (err)
 		goto fail;
 	lx_task_get(t);			/* ours; the first reference is the thread's */

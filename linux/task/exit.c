@@ -26,6 +26,7 @@
 #include "lx/mm.h"
 #include "lx/ns.h"
 #include "lx/pid.h"
+#include "lx/pidfd.h"
 #include "lx/ptrace.h"
 #include "lx/syscall.h"
 #include "lx/task.h"
@@ -34,17 +35,10 @@
 #include "rt/thread.h"
 #include "task/task_impl.h"
 
-/* Things whose last reference must not be dropped under lx_pidns.lock. */
-struct graveyard {
-	struct lx_task *tasks[8];
-	unsigned int nr;
-	struct list more;		/* of group_link of released tasks */
-};
-
 /* -- release: forget a zombie ------------------------------------------------------ */
 
 /* With lx_pidns.lock: @t leaves the table of numbers and its group. */
-static void release_task_locked(struct lx_task *t)
+void lx_task_release_locked(struct lx_task *t)
 {
 	struct lx_group *g = t->group;
 
@@ -70,7 +64,7 @@ struct lx_task *lx_group_release_locked(struct lx_group *g)
 {
 	struct lx_task *leader = g->leader;
 
-	release_task_locked(leader);
+	lx_task_release_locked(leader);
 	list_remove(&g->children_link);
 	g->parent = NULL;
 	lx_group_leave_pgrp_locked(g);
@@ -187,6 +181,16 @@ static struct lx_task *check_dead_locked(struct lx_group *g)
 	if (notify_exit_locked(g) && !g->leader->ptracer)
 		return lx_group_release_locked(g);
 	return NULL;
+}
+
+bool lx_group_is_dead(struct lx_group *g)
+{
+	bool dead;
+
+	rt_mutex_lock(&lx_init_pidns.lock);
+	dead = !g->leader || (g->flags & LX_GROUP_DEAD);
+	rt_mutex_unlock(&lx_init_pidns.lock);
+	return dead;
 }
 
 struct lx_task *lx_group_check_dead_locked(struct lx_group *g)
@@ -310,20 +314,20 @@ static void become_zombie(struct lx_task *self, bool last)
 	struct lx_group *g = self->group;
 	struct lx_task *dead_leader, *t, *tmp;
 	struct list dead;
-	bool self_released = false;
 
 	list_init(&dead);
 	rt_mutex_lock(&lx_init_pidns.lock);
-	lx_ptrace_exit_tracer_locked(self);
+	lx_ptrace_exit_tracer_locked(self, &dead);
 	if (last) {
 		reparent_children_locked(g, &dead);
 		kill_orphaned_pgrp_locked(g->pgrp, g);
 	}
 	atomic_store(&self->state, LX_ZOMBIE);
 	if (self != g->leader && !self->ptracer) {
-		release_task_locked(self);
-		self_released = true;
+		lx_task_release_locked(self);
 	} else if (self->ptracer) {
+		if (self != g->leader)
+			lx_task_get(self);	/* until the tracer has reaped it */
 		lx_wake_all(&self->ptracer->group->child_wait);
 	}
 	dead_leader = check_dead_locked(g);
@@ -337,7 +341,6 @@ static void become_zombie(struct lx_task *self, bool last)
 	}
 	if (dead_leader)
 		lx_task_put(dead_leader);
-	(void)self_released;
 }
 
 void lx_task_exit(struct lx_task *self, int code)
@@ -418,7 +421,7 @@ static struct lx_task *replace_leader_locked(struct lx_task *self)
 	self->pid->task = self;
 	pid->task = old;
 	g->leader = lx_task_get(self);
-	release_task_locked(old);
+	lx_task_release_locked(old);
 	return old;
 }
 

@@ -29,6 +29,8 @@ void lx_itimers_rlimit_cpu(struct lx_group *g);
 void lx_ptrace_free(struct lx_task *t);
 
 int lx_group_wait_status(struct lx_group *g);
+/* With lx_pidns.lock: @t leaves the table of numbers and its group. */
+void lx_task_release_locked(struct lx_task *t);
 /* After a tracer let go of a dead leader: tell the parent.  A leader to put, or NULL. */
 struct lx_task *lx_group_check_dead_locked(struct lx_group *g);
 /* wait: the tracer reaps @t, a zombie: a task to put afterwards, or NULL. */

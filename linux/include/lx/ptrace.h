@@ -13,7 +13,9 @@
 void lx_ptrace_event(struct lx_task *self, int event, uint64_t message);
 bool lx_ptrace_event_enabled(struct lx_task *self, int event);
 /* clone: @child becomes a tracee of the caller's tracer too, if asked.  With lx_pidns.lock. */
-void lx_ptrace_clone_locked(struct lx_task *self, struct lx_task *child, uint64_t clone_flags);
+void lx_ptrace_clone_locked(struct lx_task *self, struct lx_task *child, int event,
+			    uint64_t clone_flags);
+int lx_ptrace_clone_prepare(struct lx_task *self, struct lx_task *child);	/* before; -ENOMEM */
 /* A signal is about to be delivered: the tracer may change it (info) or swallow it (0). */
 int lx_ptrace_signal(struct lx_task *self, int sig, struct lx_siginfo *info);
 /* Syscall stops; enter returns false if the tracer wants the call skipped. */
@@ -23,8 +25,11 @@ void lx_ptrace_syscall_exit(struct lx_task *self);
 void lx_ptrace_work(struct lx_task *self);
 /* exec went well: SIGTRAP or an event. */
 void lx_ptrace_exec(struct lx_task *self, lx_pid_t old_tid);
-/* A task ends: detach its tracees (kill those with EXITKILL).  With lx_pidns.lock. */
-void lx_ptrace_exit_tracer_locked(struct lx_task *self);
+/*
+ * A task ends: detach its tracees (kill those with EXITKILL).  With lx_pidns.lock.
+ * Zombies that nobody needs any more go to @dead (by group_link), to be put.
+ */
+void lx_ptrace_exit_tracer_locked(struct lx_task *self, struct list *dead);
 /* The group stop of a traced task: stop as a tracee does. */
 bool lx_ptrace_group_stop(struct lx_task *self);
 /* A handler's frame was set up: single-stepping stops there. */
