@@ -207,6 +207,11 @@ int lx_fd_close_range(struct lx_task *self, unsigned int first, unsigned int las
 	return 0;
 }
 
+unsigned int lx_files_room(struct lx_files *t)
+{
+	return t->size;
+}
+
 unsigned int lx_files_limit(struct lx_task *self)
 {
 	return self->files->size;

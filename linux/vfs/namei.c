@@ -147,6 +147,26 @@ int lx_lookup_locked(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_d
 	return 0;
 }
 
+/* Two that look for the same name at once get a dentry each: only one of them is found later. */
+static int lookup_lockless(struct lx_dentry *dir, struct lx_inode *inode, const struct lx_qstr *q,
+			   struct lx_dentry **out)
+{
+	struct lx_dentry *d = lx_dentry_alloc(dir, q);
+	int err;
+
+	if (!d)
+		return -ENOMEM;
+	err = inode->ops->lookup(inode, d);
+	if (err) {
+		lx_dentry_put(d);
+		return err;
+	}
+	if (!lx_d_negative(d))
+		lx_dentry_hash(d);
+	*out = d;
+	return 0;
+}
+
 static int lookup(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_dentry **out)
 {
 	struct lx_dentry *d = lx_dcache_lookup(dir, q);
@@ -161,10 +181,14 @@ static int lookup(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_dent
 			*out = d;
 			return 0;
 		}
+		if (inode->ops->lockless)
+			lx_dentry_unhash(d);
 		lx_dentry_put(d);
 	}
 	if (q->len > LX_NAME_MAX)
 		return -ENAMETOOLONG;
+	if (unlikely(inode->ops->lockless))
+		return lookup_lockless(dir, inode, q, out);
 	/* nested: an overlay looks into its layers while its own directory is locked */
 	rt_mutex_lock_nested(&inode->lock);
 	err = lx_lookup_locked(dir, q, out);
@@ -674,6 +698,16 @@ static int open_last(struct nd *nd, const struct lx_open_how *how, bool *created
 		lx_dentry_put(d);
 locked:
 		dir = lx_d_inode(nd->path.dentry);
+		if (unlikely(dir->ops->lockless)) {
+			if (!(how->flags & O_EXCL))
+				return -ENOENT;
+			err = lookup(nd->path.dentry, &nd->last, &d);
+			if (err)
+				return err;
+			err = lx_d_negative(d) ? -ENOENT : -EEXIST;
+			lx_dentry_put(d);
+			return err;
+		}
 		rt_mutex_lock(&dir->lock);
 		err = lx_lookup_locked(nd->path.dentry, &nd->last, &d);
 		if (!err && lx_d_negative(d)) {

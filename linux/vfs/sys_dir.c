@@ -44,11 +44,24 @@ static void put_parent(struct target *t)
 	lx_name_done(&t->name);
 }
 
-static int lock_entry(struct target *t)
+static int lock_entry(struct lx_task *self, struct target *t, bool making)
 {
 	int err;
 
 	t->dir = lx_d_inode(t->parent.dir.dentry);
+	if (t->dir->ops->lockless) {
+		/* nothing can be made or removed; what is said depends on whether it is there */
+		err = lx_lookup_one(self, t->parent.dir.dentry, t->parent.last.name,
+				    t->parent.last.len, &t->d);
+		if (err)
+			return err;
+		if (lx_d_negative(t->d))
+			err = -ENOENT;
+		else
+			err = making ? -EEXIST : -EPERM;
+		lx_dentry_put(t->d);
+		return err;
+	}
 	rt_mutex_lock(&t->dir->lock);
 	err = lx_lookup_locked(t->parent.dir.dentry, &t->parent.last, &t->d);
 	if (err)
@@ -75,7 +88,7 @@ static int begin_create(struct lx_task *self, int dfd, uaddr_t user, bool is_dir
 		err = -EEXIST;
 		goto put;
 	}
-	err = lock_entry(t);
+	err = lock_entry(self, t, true);
 	if (err)
 		goto put;
 	if (!lx_d_negative(t->d))
@@ -189,7 +202,7 @@ int lx_mknod_path(struct lx_task *self, const char *path, lx_mode_t mode, struct
 		lx_parent_put(&t.parent);
 		return -EEXIST;
 	}
-	err = lock_entry(&t);
+	err = lock_entry(self, &t, true);
 	if (!err) {
 		if (!lx_d_negative(t.d))
 			err = -EEXIST;
@@ -341,7 +354,7 @@ static long do_rmdir(struct lx_task *self, int dfd, uaddr_t name)
 		err = -EBUSY;
 		break;
 	case LX_LAST_NORM:
-		err = lock_entry(&t);
+		err = lock_entry(self, &t, false);
 		if (err)
 			break;
 		err = lx_d_negative(t.d) ? -ENOENT : lx_want_write(&t.parent.dir);
@@ -368,7 +381,7 @@ static long do_unlink(struct lx_task *self, int dfd, uaddr_t name)
 		put_parent(&t);
 		return -EISDIR;
 	}
-	err = lock_entry(&t);
+	err = lock_entry(self, &t, false);
 	if (!err) {
 		if (lx_d_negative(t.d)) {
 			err = -ENOENT;
@@ -562,6 +575,10 @@ static long do_rename(struct lx_task *self, int odfd, uaddr_t oname, int ndfd, u
 		goto put_to;
 	}
 
+	if (lx_d_inode(r.from.parent.dir.dentry)->ops->lockless) {
+		err = -EPERM;
+		goto put_to;
+	}
 	sb = r.from.parent.dir.dentry->sb;
 	r.odir = lx_d_inode(r.from.parent.dir.dentry);
 	r.ndir = lx_d_inode(r.to.parent.dir.dentry);
@@ -683,9 +700,13 @@ static long do_getdents(struct lx_task *self, int fd, uaddr_t user, unsigned int
 	}
 	rt_mutex_lock(&f->pos_lock);
 	g.emit.pos = atomic_load(&f->pos);
-	rt_mutex_lock(&dir->lock);
-	n = dir->iflags & LX_INODE_DELETED ? -ENOENT : f->ops->iterate(f, &g.emit);
-	rt_mutex_unlock(&dir->lock);
+	if (dir->ops->lockless) {
+		n = f->ops->iterate(f, &g.emit);
+	} else {
+		rt_mutex_lock(&dir->lock);
+		n = dir->iflags & LX_INODE_DELETED ? -ENOENT : f->ops->iterate(f, &g.emit);
+		rt_mutex_unlock(&dir->lock);
+	}
 	if (!n && g.too_small)
 		n = -EINVAL;
 	if (g.used) {
@@ -728,7 +749,7 @@ int lx_do_mkdir(struct lx_task *self, const char *path, lx_mode_t mode)
 		lx_parent_put(&t.parent);
 		return -EEXIST;
 	}
-	err = lock_entry(&t);
+	err = lock_entry(self, &t, true);
 	if (!err) {
 		err = lx_d_negative(t.d) ? lx_vfs_mkdir(self, t.dir, t.d, mode | S_IFDIR) : -EEXIST;
 		unlock_entry(&t);

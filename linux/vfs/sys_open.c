@@ -147,7 +147,9 @@ long lx_sys_close_range(struct lx_task *self, unsigned int first, unsigned int l
 
 		if (!copy)
 			return -ENOMEM;
+		rt_mutex_lock(&self->group->lock);
 		self->files = copy;
+		rt_mutex_unlock(&self->group->lock);
 		lx_files_put(old);
 	}
 	return lx_fd_close_range(self, first, last, flags & CLOSE_RANGE_CLOEXEC);

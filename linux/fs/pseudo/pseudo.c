@@ -325,7 +325,10 @@ static bool tree_revalidate(struct lx_dentry *d)
 {
 	struct lx_inode *inode = lx_d_inode(d);
 
-	return inode && !READ_ONCE(node_of(inode)->removed);
+	if (!inode)
+		return false;
+	/* not those that a hook made in the root: they have operations of their own */
+	return !READ_ONCE(node_of(inode)->removed);
 }
 
 static int tree_readlink(struct lx_dentry *d, char *buf, size_t size)
@@ -353,7 +356,7 @@ static int tree_getattr(struct lx_inode *inode, struct lx_kstat *st)
 
 static const struct lx_inode_ops dir_iops = {
 	.lookup = tree_lookup, .revalidate = tree_revalidate, .setattr = tree_setattr,
-	.getattr = tree_getattr,
+	.getattr = tree_getattr, .lockless = true,
 };
 static const struct lx_inode_ops file_iops = {
 	.revalidate = tree_revalidate, .setattr = tree_setattr, .getattr = tree_getattr,
@@ -547,6 +550,10 @@ static const struct lx_file_ops file_fops = {
 
 static void tree_evict(struct lx_inode *inode)
 {
+	const struct pseudo_hooks *hooks = tree_of(inode)->hooks;
+
+	if (hooks && hooks->evict && hooks->evict(inode))
+		return;
 	if (inode->private)
 		put_node(inode->private);
 }

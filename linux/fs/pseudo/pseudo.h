@@ -61,6 +61,8 @@ struct pseudo_hooks {
 	int (*lookup)(struct lx_inode *dir, struct lx_dentry *d);
 	/* Report entries after the tree's; positions from @base on are the hook's. */
 	int (*iterate)(struct lx_file *f, struct lx_dir_emit *ctx, lx_off_t base);
+	/* Free what the hook hung on an inode of its own; false: it is not. */
+	bool (*evict)(struct lx_inode *inode);
 };
 
 struct pseudo_tree *pseudo_tree_create(struct lx_fs_type *type, uint64_t magic,

@@ -117,6 +117,7 @@ int lx_fd_close(struct lx_task *self, int fd);
 int lx_fd_reserve(struct lx_task *self, int min, bool cloexec);
 void lx_fd_publish(struct lx_task *self, int fd, struct lx_file *f);
 void lx_fd_unreserve(struct lx_task *self, int fd);
+unsigned int lx_files_room(struct lx_files *t);	/* FDSize of /proc/PID/status */
 /* No number at or above it is open now: select(2) need not look further. */
 unsigned int lx_files_limit(struct lx_task *self);
 /* For /proc/PID/fd: the file of the first open number >= *@fd (which is updated), or NULL. */

@@ -104,6 +104,11 @@ struct lx_kstat;
  * lookup, EINVAL for readlink...).
  */
 struct lx_inode_ops {
+	/*
+	 * A directory that is not locked for lookup and iterate, which look after
+	 * themselves, and in which nothing can be made (proc: tasks' locks come first).
+	 */
+	bool lockless;
 	/* Fill @d->inode (a reference moves in) or leave it negative; error only for real failures. */
 	int (*lookup)(struct lx_inode *dir, struct lx_dentry *d);
 	int (*create)(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode);

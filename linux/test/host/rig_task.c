@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#undef __GLIBC__
+
+#include "fs/proc/proc.h"
 #include "lx/cred.h"
 #include "lx/file.h"
 #include "lx/fs.h"
@@ -243,6 +246,20 @@ int lx_clear_user(uaddr_t dst, size_t n)
 {
 	return rt_clear_user(dst, n) ? -EFAULT : 0;
 }
+
+/* -- proc has no processes here */
+
+static int no_lookup(struct lx_inode *dir, struct lx_dentry *d)
+{
+	return -ENOENT;
+}
+
+static int no_iterate(struct lx_file *f, struct lx_dir_emit *ctx, lx_off_t base)
+{
+	return 0;
+}
+
+const struct pseudo_hooks proc_pid_hooks = { no_lookup, no_iterate, NULL };
 
 /* -- what the sockets, pipes and devices of ipc do: only as far as the VFS asks for it */
 
