@@ -19,7 +19,8 @@
 #include "unix_priv.h"
 #include "lx/cred.h"
 
-#define STREAM_CHUNK	(16384u - (unsigned int)sizeof(struct unix_msg))
+/* A message with its header is the largest object that heaps keep in their caches. */
+#define STREAM_CHUNK	(8192u - (unsigned int)sizeof(struct unix_msg))
 
 /* -- messages -------------------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
 #include "lx/syscall.h"
 #include "lx/system.h"
 #include "lx/task.h"
+#include "lx/tty.h"
 #include "rt/log.h"
 
 static bool magic_ok(unsigned int magic1, unsigned int magic2)
@@ -22,6 +23,7 @@ static long act(enum k_power_action action, const char *what)
 	if (!lx_system.power)
 		return -EPERM;		/* a sandbox cannot switch the machine off */
 	rt_log(RT_LOG_EMERG, "reboot: %s", what);
+	lx_console_drain();
 	return lx_errno(k_power(lx_system.power, action, 0));
 }
 

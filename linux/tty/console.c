@@ -21,6 +21,7 @@
 #include "base/format.h"
 #include "base/parse.h"
 #include "link/console.h"
+#include "rt/time.h"
 
 #define SERIAL_MAJOR	4u
 #define SERIAL_MINOR	64u
@@ -261,4 +262,28 @@ bool lx_console_ready(void)
 		ready = nr_consoles > 0;
 	rt_mutex_unlock(&consoles_lock);
 	return ready;
+}
+
+/* Output that its device did not take in this time is lost. */
+#define DRAIN_NS	500000000ull
+#define DRAIN_STEP_NS	2000000ull
+
+void lx_console_drain(void)
+{
+	uint64_t end = rt_now_ns() + DRAIN_NS;
+	_Atomic(uint32_t) never = 0;
+
+	for (;;) {
+		size_t pending = 0;
+		unsigned int n;
+
+		rt_mutex_lock(&consoles_lock);
+		n = nr_consoles;
+		rt_mutex_unlock(&consoles_lock);
+		for (unsigned int i = 0; i < n; i++)	/* they stay */
+			pending += console_write_pending(consoles[i]->port);
+		if (!pending || rt_now_ns() >= end)
+			return;
+		(void)rt_wait(&never, 0, rt_now_ns() + DRAIN_STEP_NS, false);
+	}
 }

@@ -28,6 +28,9 @@ void lx_console_setup(const char *command_line);
  */
 bool lx_console_ready(void);
 
+/* The machine is about to stop: give consoles a moment to send what was written. */
+void lx_console_drain(void);
+
 /* A LINUX_LINK message with a console: @handles belong to us afterwards. */
 struct linux_link;
 void lx_console_link(const struct linux_link *link, const k_handle_t *handles);
