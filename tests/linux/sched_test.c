@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/* Scheduling: classes, priorities, affinity, and what they do. */
+
+#include "harness.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+static double cpu_seconds(const struct rusage *u)
+{
+	return (double)u->ru_utime.tv_sec + (double)u->ru_utime.tv_usec / 1e6 +
+	       (double)u->ru_stime.tv_sec + (double)u->ru_stime.tv_usec / 1e6;
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+}
+
+static void spin_ms(int ms)
+{
+	double end = harness_now() + ms / 1e3;
+
+	while (harness_now() < end)
+		;
+}
+
+TEST(default_is_other_with_nice_0)
+{
+	struct sched_param p = { .sched_priority = 7 };
+
+	CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
+	CHECK_OK(sched_getparam(0, &p));
+	CHECK_EQ(p.sched_priority, 0);
+	errno = 0;
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 0);
+}
+
+TEST(priority_ranges)
+{
+	CHECK_EQ(sched_get_priority_min(SCHED_FIFO), 1);
+	CHECK_EQ(sched_get_priority_max(SCHED_FIFO), 99);
+	CHECK_EQ(sched_get_priority_min(SCHED_RR), 1);
+	CHECK_EQ(sched_get_priority_max(SCHED_RR), 99);
+	CHECK_EQ(sched_get_priority_min(SCHED_OTHER), 0);
+	CHECK_EQ(sched_get_priority_max(SCHED_OTHER), 0);
+	CHECK_EQ(sched_get_priority_max(SCHED_BATCH), 0);
+	CHECK_ERRNO(sched_get_priority_max(77), EINVAL);
+}
+
+TEST(parameters_are_checked)
+{
+	struct sched_param p = { .sched_priority = 0 };
+
+	CHECK_ERRNO(sched_setscheduler(0, SCHED_FIFO, &p), EINVAL);
+	p.sched_priority = 100;
+	CHECK_ERRNO(sched_setscheduler(0, SCHED_FIFO, &p), EINVAL);
+	p.sched_priority = 1;
+	CHECK_ERRNO(sched_setscheduler(0, SCHED_OTHER, &p), EINVAL);
+	CHECK_ERRNO(sched_setscheduler(0, 99, &p), EINVAL);
+	CHECK_ERRNO(sched_setscheduler(-1, SCHED_FIFO, &p), EINVAL);
+	CHECK_ERRNO(sched_getscheduler(0x3fffffff), ESRCH);
+	CHECK_ERRNO(sched_setscheduler(0, SCHED_OTHER, NULL), EINVAL);
+}
+
+TEST(real_time_classes_can_be_set)
+{
+	struct sched_param p = { .sched_priority = 10 };
+
+	CHECK_ROOT();
+	CHECK_OK(sched_setscheduler(0, SCHED_FIFO, &p));
+	CHECK_EQ(sched_getscheduler(0), SCHED_FIFO);
+	p.sched_priority = 0;
+	CHECK_OK(sched_getparam(0, &p));
+	CHECK_EQ(p.sched_priority, 10);
+	p.sched_priority = 20;
+	CHECK_OK(sched_setparam(0, &p));
+	CHECK_OK(sched_setscheduler(0, SCHED_RR, &p));
+	CHECK_EQ(sched_getscheduler(0), SCHED_RR);
+	p.sched_priority = 0;
+	CHECK_OK(sched_setscheduler(0, SCHED_OTHER, &p));
+	CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
+}
+
+TEST(batch_and_idle_can_be_set)
+{
+	struct sched_param p = { .sched_priority = 0 };
+
+	CHECK_OK(sched_setscheduler(0, SCHED_BATCH, &p));
+	CHECK_EQ(sched_getscheduler(0), SCHED_BATCH);
+	CHECK_OK(sched_setscheduler(0, SCHED_IDLE, &p));
+	CHECK_EQ(sched_getscheduler(0), SCHED_IDLE);
+}
+
+TEST(ordinary_users_cannot_have_real_time)
+{
+	struct sched_param p = { .sched_priority = 1 };
+
+	CHECK_ROOT();
+	CHECK_OK(setresuid(12345, 12345, 12345));
+	CHECK_ERRNO(sched_setscheduler(0, SCHED_FIFO, &p), EPERM);
+	CHECK_ERRNO(setpriority(PRIO_PROCESS, 0, -5), EACCES);
+	CHECK_OK(setpriority(PRIO_PROCESS, 0, 5));
+	CHECK_ERRNO(setpriority(PRIO_PROCESS, 0, 0), EACCES);
+	CHECK_ERRNO(setpriority(PRIO_PROCESS, 1, 5), EPERM);
+}
+
+TEST(rr_interval_is_told)
+{
+	struct sched_param p = { .sched_priority = 1 };
+	struct timespec t = { -1, -1 };
+
+	CHECK_ROOT();
+	CHECK_OK(sched_setscheduler(0, SCHED_RR, &p));
+	CHECK_OK(sched_rr_get_interval(0, &t));
+	CHECK(t.tv_sec == 0 && t.tv_nsec > 0);
+	CHECK_ERRNO(sched_rr_get_interval(-5, &t), EINVAL);
+}
+
+TEST(children_inherit)
+{
+	struct sched_param p = { .sched_priority = 3 };
+
+	CHECK_ROOT();
+	CHECK_OK(setpriority(PRIO_PROCESS, 0, 7));
+	IN_CHILD(CHECK_EQ(getpriority(PRIO_PROCESS, 0), 7));
+	CHECK_OK(sched_setscheduler(0, SCHED_FIFO, &p));
+	IN_CHILD(CHECK_EQ(sched_getscheduler(0), SCHED_FIFO));
+	CHECK_OK(sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &p));
+	CHECK_EQ(sched_getscheduler(0), SCHED_FIFO | SCHED_RESET_ON_FORK);
+	IN_CHILD(CHECK_EQ(sched_getscheduler(0), SCHED_OTHER));
+}
+
+TEST(nice_is_clamped)
+{
+	CHECK_ROOT();
+	errno = 0;
+	CHECK_EQ(nice(5), 5);
+	CHECK_EQ(nice(100), 19);
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 19);
+	CHECK_EQ(nice(-100), -20);
+	CHECK_OK(setpriority(PRIO_PROCESS, 0, 50));
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 19);
+	CHECK_ERRNO(setpriority(9, 0, 0), EINVAL);
+	CHECK_ERRNO(getpriority(PRIO_PROCESS, 0x3fffffff), ESRCH);
+}
+
+TEST(affinity_is_kept_and_obeyed)
+{
+	cpu_set_t all, got;
+	int count;
+
+	CHECK_OK(sched_getaffinity(0, sizeof(all), &all));
+	count = CPU_COUNT(&all);
+	CHECK(count >= 1);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		pin(cpu);
+		CHECK_OK(sched_getaffinity(0, sizeof(got), &got));
+		CHECK_EQ(CPU_COUNT(&got), 1);
+		CHECK(CPU_ISSET(cpu, &got));
+		for (int i = 0; i < 20; i++) {
+			CHECK_EQ(sched_getcpu(), cpu);
+			sched_yield();
+		}
+	}
+	IN_CHILD({
+		CHECK_OK(sched_getaffinity(0, sizeof(got), &got));
+		CHECK_EQ(CPU_COUNT(&got), 1);
+	});
+}
+
+TEST(affinity_arguments_are_checked)
+{
+	unsigned long mask[128] = { 0 };
+	long n;
+
+	CHECK_ERRNO(syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask), EINVAL);
+	mask[120] = 1;
+	CHECK_ERRNO(syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_getaffinity, 0, 7, mask), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_getaffinity, 0, 0, mask), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_getaffinity, 0x3fffffff, sizeof(mask), mask), ESRCH);
+	CHECK_ERRNO(syscall(SYS_sched_getaffinity, 0, sizeof(mask), NULL), EFAULT);
+	n = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+	CHECK(n >= 8 && n % 8 == 0);
+	mask[0] = ~0ul;		/* more than there are is fine */
+	CHECK_OK(syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask));
+}
+
+/* Children that share a CPU for a while; how much each got. */
+static void share(int n, void (*setup)(int), double got[])
+{
+	int ready[2];
+	pid_t pids[8];
+	char c;
+
+	pin(0);
+	CHECK_OK(pipe(ready));
+	for (int i = 0; i < n; i++) {
+		pids[i] = fork();
+		CHECK(pids[i] >= 0);
+		if (pids[i])
+			continue;
+		close(ready[1]);
+		if (read(ready[0], &c, 1) != 0)	/* all start together */
+			_exit(1);
+		setup(i);
+		spin_ms(600);
+		_exit(0);
+	}
+	close(ready[1]);
+	for (int i = 0; i < n; i++) {
+		struct rusage u;
+		int status;
+
+		CHECK_EQ(wait4(pids[i], &status, 0, &u), pids[i]);
+		CHECK_EQ(status, 0);
+		got[i] = cpu_seconds(&u);
+	}
+}
+
+static void nothing(int i)
+{
+}
+
+TEST(equals_share_equally)
+{
+	double got[3];
+
+	share(3, nothing, got);
+	for (int i = 0; i < 3; i++)
+		CHECK(got[i] > 0.1 && got[i] < 0.32);
+}
+
+static void second_is_nice(int i)
+{
+	if (i == 1)
+		CHECK_OK(setpriority(PRIO_PROCESS, 0, 10));
+}
+
+TEST(nice_gives_less)
+{
+	double got[2];
+
+	share(2, second_is_nice, got);
+	/* The weights are 1024 and 110. */
+	CHECK(got[0] > 3 * got[1]);
+	CHECK(got[1] > 0);
+}
+
+TEST(fifo_runs_before_others)
+{
+	struct sched_param p = { .sched_priority = 5 };
+	int *order = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t child;
+
+	CHECK_ROOT();
+	CHECK(order != MAP_FAILED);
+	pin(0);
+	CHECK_OK(sched_setscheduler(0, SCHED_FIFO, &p));
+	child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		p.sched_priority = 0;
+		if (sched_setscheduler(0, SCHED_OTHER, &p))
+			_exit(1);
+		order[0] = 1;
+		_exit(0);
+	}
+	/* The child needs the CPU as OTHER, which a FIFO process that does not sleep keeps. */
+	spin_ms(50);
+	CHECK_EQ(order[0], 0);
+	usleep(50000);
+	CHECK_EQ(order[0], 1);
+	harness_reap(child, __FILE_NAME__, __LINE__);
+}
+
+static volatile int turn;
+
+static void *wait_for_turn(void *arg)
+{
+	while (turn != (int)(long)arg)
+		sched_yield();
+	turn++;
+	return NULL;
+}
+
+TEST(yield_lets_others_run)
+{
+	pthread_t t[4];
+
+	pin(0);
+	turn = 0;
+	for (long i = 0; i < 4; i++)
+		CHECK_EQ(pthread_create(&t[i], NULL, wait_for_turn, (void *)(3 - i)), 0);
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(pthread_join(t[i], NULL), 0);
+	CHECK_EQ(turn, 4);
+}
+
+TEST(switches_are_counted)
+{
+	struct rusage before, after;
+
+	CHECK_OK(getrusage(RUSAGE_SELF, &before));
+	for (int i = 0; i < 5; i++)
+		usleep(2000);
+	CHECK_OK(getrusage(RUSAGE_SELF, &after));
+	CHECK(after.ru_nvcsw - before.ru_nvcsw >= 5);
+}
+
+TEST(sched_attr_round_trip)
+{
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} attr = { .size = 48, .policy = SCHED_OTHER, .nice = 4 };
+
+	CHECK_OK(syscall(SYS_sched_setattr, 0, &attr, 0));
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 4);
+	memset(&attr, 0, sizeof(attr));
+	CHECK_OK(syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0));
+	CHECK_EQ(attr.policy, SCHED_OTHER);
+	CHECK_EQ(attr.nice, 4);
+	CHECK_ERRNO(syscall(SYS_sched_setattr, 0, &attr, 1), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_getattr, 0, &attr, 4, 0), EINVAL);
+}
