@@ -105,3 +105,16 @@ void lx_mm_use(struct lx_task *self, struct lx_mm *mm)
 		lx_mm_put(old);
 	}
 }
+
+void lx_stack_limit_changed(struct lx_task *t, uint64_t limit)
+{
+	struct lx_mm *mm = lx_task_mm_get(t);
+
+	if (!mm)
+		return;
+	limit = MIN(limit, K_PROGRAM_MAX / 6 * 5) & ~(uint64_t)(K_PAGE_SIZE - 1);
+	if (mm->start_stack)
+		(void)!k_space_advise(mm->space, mm->start_stack & ~(uint64_t)(K_PAGE_SIZE - 1), limit,
+				      K_ADVISE_GROW_LIMIT);
+	lx_mm_put(mm);
+}

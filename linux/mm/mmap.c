@@ -419,7 +419,7 @@ long lx_sys_mremap(struct lx_task *self, uint64_t addr, size_t old_length, size_
 		return -EINVAL;
 	old_length = page_up(old_length);
 	new_length = page_up(new_length);
-	if (!new_length || !old_length)
+	if (!new_length)
 		return -EINVAL;
 	if (flags & MREMAP_FIXED) {
 		if (!page_aligned(new_addr) || new_length > TASK_SIZE ||

@@ -296,8 +296,11 @@ void lx_task_attention(struct lx_task *self)
 {
 	uint32_t attention = atomic_load(&self->attention);
 
-	if (attention & LX_ATTN_EXIT)
+	if (attention & LX_ATTN_EXIT) {
+		if (self->group->flags & LX_GROUP_CORE_DUMP)
+			lx_core_park(self);
 		lx_group_exit(self, SIGKILL);
+	}
 	if (attention & LX_ATTN_WORK) {
 		atomic_fetch_and(&self->attention, ~LX_ATTN_WORK);
 		late_news(self);

@@ -52,9 +52,10 @@ static bool may_limit(struct lx_task *self, struct lx_task *t)
 	return ok;
 }
 
-static int do_prlimit(struct lx_task *self, struct lx_group *g, unsigned int which,
+static int do_prlimit(struct lx_task *self, struct lx_task *t, unsigned int which,
 		      const struct lx_rlimit *new, struct lx_rlimit *old)
 {
+	struct lx_group *g = t->group;
 	struct lx_rlimit *limit;
 	int err = 0;
 
@@ -72,6 +73,8 @@ static int do_prlimit(struct lx_task *self, struct lx_group *g, unsigned int whi
 	else if (new)
 		*limit = *new;
 	rt_mutex_unlock(&g->lock);
+	if (!err && new && which == RLIMIT_STACK)
+		lx_stack_limit_changed(t, new->cur);
 	if (!err && new && which == RLIMIT_CPU && new->cur != ~0ull)
 		lx_itimers_rlimit_cpu(g);
 	return err;
@@ -88,7 +91,7 @@ long lx_sys_prlimit64(struct lx_task *self, int pid, unsigned int which, uaddr_t
 	t = pid ? lx_task_find(self, pid) : lx_task_get(self);
 	if (!t)
 		return -ESRCH;
-	err = may_limit(self, t) ? do_prlimit(self, t->group, which, unew.v ? &new : NULL, &old)
+	err = may_limit(self, t) ? do_prlimit(self, t, which, unew.v ? &new : NULL, &old)
 				 : -EPERM;
 	lx_task_put(t);
 	if (!err && uold.v && lx_copy_to_user(uold, &old, sizeof(old)))
@@ -99,7 +102,7 @@ long lx_sys_prlimit64(struct lx_task *self, int pid, unsigned int which, uaddr_t
 long lx_sys_getrlimit(struct lx_task *self, unsigned int which, uaddr_t ulimit)
 {
 	struct lx_rlimit old;
-	int err = do_prlimit(self, self->group, which, NULL, &old);
+	int err = do_prlimit(self, self, which, NULL, &old);
 
 	return err ? err : lx_copy_to_user(ulimit, &old, sizeof(old));
 }
@@ -110,7 +113,7 @@ long lx_sys_setrlimit(struct lx_task *self, unsigned int which, uaddr_t ulimit)
 
 	if (lx_copy_from_user(&new, ulimit, sizeof(new)))
 		return -EFAULT;
-	return do_prlimit(self, self->group, which, &new, &old);
+	return do_prlimit(self, self, which, &new, &old);
 }
 
 /* -- use ------------------------------------------------------------------------------------ */

@@ -303,6 +303,7 @@ static bool leave_the_living(struct lx_task *self, int code)
 	self->exiting = true;
 	self->exit_code = code;
 	last = --g->live == 0;
+	lx_core_uncount_locked(self);
 	lx_signal_retarget_locked(self, g->shared_pending.set & ~self->blocked);
 	rt_mutex_unlock(&g->lock);
 	lx_signal_group_stop_leave(self);

@@ -39,6 +39,9 @@ struct lx_task *lx_ptrace_reap_locked(struct lx_task *t);
 bool lx_ptrace_wait_locked(struct lx_task *t, bool keep, int *status);
 /* Was ptrace ever used: spares wait the search. */
 extern _Atomic(uint32_t) lx_ptrace_in_use;
+/* A core file is being written: wait for its end; an exiting task does not count any more. */
+void lx_core_park(struct lx_task *self);
+void lx_core_uncount_locked(struct lx_task *t);
 /* An exiting task does not take part in a group stop. */
 void lx_signal_group_stop_leave(struct lx_task *self);
 /* The first process ended: the system cannot go on. */

@@ -73,6 +73,8 @@ void lx_fault(struct lx_task *self);
 void lx_exception(struct lx_task *self);
 /* FPE_* of a pending x87 (16) or SSE (19) exception of the caller's program. */
 int lx_fpu_exception_code(struct lx_task *self, uint32_t vector);
+/* RLIMIT_STACK of the program of @t is @limit now. */
+void lx_stack_limit_changed(struct lx_task *t, uint64_t limit);
 /* Drop what the kernel says that nobody maps any more. */
 void lx_backing_reap(void);
 

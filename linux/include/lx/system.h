@@ -21,4 +21,4 @@ extern struct lx_system lx_system;
 /* sysctls that more than one place looks at */
 extern _Atomic(uint32_t) lx_overcommit_memory, lx_overcommit_ratio, lx_randomize_va_space;
 extern _Atomic(uint64_t) lx_mmap_min_addr;
-extern char lx_core_pattern[128];	/* written under LX_LOCK_LEAF lock lx_core_pattern_lock */
+extern char lx_core_pattern[128];	/* a torn read gives an odd name, no more */

@@ -60,6 +60,7 @@ struct lx_task {
 	bool exiting;			/* takes no more signals */
 	bool accounted;			/* its usage is in group->dead_threads */
 	bool stop_counted;		/* is one of group->stop_count */
+	bool core_counted;		/* is one of group->core_count */
 
 	/* Protected by LX_LOCK_TASKS. */
 	struct lx_task *ptracer;	/* tracer, or NULL */
@@ -138,6 +139,8 @@ struct lx_group {
 	int exit_code, stop_sig;
 	unsigned int stop_count;	/* still to stop */
 	struct lx_task *exec_task;	/* waits for the others to go */
+	struct lx_task *core_task;	/* writes the core file; the others park */
+	unsigned int core_count;	/* threads that have yet to park */
 	struct lx_waitq child_wait;	/* wait4 of the group's tasks */
 	struct lx_waitq signal_fd_wait;	/* signalfd readers and pollers */
 	struct lx_rlimit rlimits[LX_NR_RLIMITS];
