@@ -23,6 +23,18 @@ static bool is_code_address(uint64_t addr)
 	return addr < K_PROGRAM_MAX || addr - K_PERSONALITY_BASE < K_PERSONALITY_SIZE;
 }
 
+/*
+ * Whether threads of @process may run programs in @space.  A program space that a
+ * personality process made shows that personality's memory to whoever runs on it, and
+ * refers to its tables: it is for that process alone.
+ */
+static bool may_use_space(struct process *process, const struct space *space)
+{
+	if (!(space->flags & K_SPACE_PROGRAM))
+		return false;
+	return space->slot == (process->in_kernel ? 0 : space_slot_table(process->space));
+}
+
 k_status_t thread_params_decode(struct thread *self, struct process *process,
 				const struct k_thread_start *start, struct thread_params *params,
 				struct process_start *process_start)
@@ -60,7 +72,7 @@ k_status_t thread_params_decode(struct thread *self, struct process *process,
 	if (st != K_OK)
 		return st;
 	process_start->space = container_of(object, struct space, object);
-	if (!(process_start->space->flags & K_SPACE_PROGRAM)) {
+	if (!may_use_space(process, process_start->space)) {
 		object_put(object);
 		return K_ERR_BAD_ARGUMENT;
 	}
@@ -109,7 +121,7 @@ k_status_t kcall_thread_use_space(struct thread *self, struct space *space)
 	/* The null handle means none here, as for the thread's start, not the caller's own. */
 	if (space == self->own_space)
 		space = NULL;
-	if (space && !(space->flags & K_SPACE_PROGRAM))
+	if (space && !may_use_space(self->process, space))
 		return K_ERR_BAD_ARGUMENT;
 	if (space == old)
 		return K_OK;

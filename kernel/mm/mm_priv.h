@@ -66,6 +66,8 @@ void table_prune(struct space *space, uint64_t start, uint64_t end, uint64_t flo
 /* Roots: NO_MEMORY or OK; and the end of both, when the tables below are gone. */
 k_status_t table_create_roots(struct space *space, paddr_t slot) MUST_CHECK;
 void table_destroy_roots(struct space *space);
+/* Whether @space is the own one of a process that lives in the slot of personalities. */
+bool table_has_slot(const struct space *space);
 
 /* The end of the tables of a space that nobody uses any more, walked in ascending order. */
 struct table_walk {

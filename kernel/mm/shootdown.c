@@ -215,16 +215,20 @@ static void flush(struct tlb_batch *batch)
 {
 	uint32_t cpu;
 	uint64_t mask;
+	bool everywhere;
 
 	if (!batch->addr_count)
 		return;
+	/* A personality's slot is in the unified roots of all its program spaces: who has one of
+	 * those loaded is not recorded, so everybody is told. */
+	everywhere = !batch->space || table_has_slot(batch->space);
 	preempt_disable();
 	cpu = cpu_id();
-	if (!batch->space || tlb_cpus[cpu].space == batch->space)
+	if (everywhere || tlb_cpus[cpu].space == batch->space)
 		flush_local(batch->addr, batch->addr_count, !batch->space);
 	/* Tables were changed before, see the head of the file. */
 	atomic_thread_fence(memory_order_seq_cst);
-	mask = batch->space ? atomic_load(&batch->space->cpus) : online_mask();
+	mask = everywhere ? online_mask() : atomic_load(&batch->space->cpus);
 	mask &= ~BIT(cpu);
 	preempt_enable();
 	/* Should the caller migrate now: the new CPU is in the mask if it matters. */

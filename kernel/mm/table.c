@@ -389,6 +389,11 @@ void table_destroy_roots(struct space *space)
 	root_destroy(space->unified_root);
 }
 
+bool table_has_slot(const struct space *space)
+{
+	return ((const arch_pte_t *)phys_to_virt(space->root))[SLOT_INDEX] != 0;
+}
+
 paddr_t space_slot_table(struct space *space)
 {
 	arch_pte_t *entry = (arch_pte_t *)phys_to_virt(space->root) + SLOT_INDEX;
