@@ -71,6 +71,7 @@ bool table_has_slot(const struct space *space);
 
 /* The end of the tables of a space that nobody uses any more, walked in ascending order. */
 struct table_walk {
+	struct space *space;
 	arch_pte_t *table[ARCH_LEVELS];	/* on the way to va; NULL: missing */
 	uint64_t va;
 };

@@ -297,16 +297,18 @@ void table_prune(struct space *space, uint64_t start, uint64_t end, uint64_t flo
 
 void table_walk_begin(struct table_walk *walk, struct space *space)
 {
-	*walk = (struct table_walk){ .table = { [TOP] = phys_to_virt(space->root) } };
+	*walk = (struct table_walk){ .space = space, .table = { [TOP] = phys_to_virt(space->root) } };
 }
 
 /* Free the tables below @level that the walk is in. */
 static void leave_tables(struct table_walk *walk, unsigned level)
 {
 	for (unsigned l = 0; l < level; l++) {
-		if (walk->table[l])
-			table_free(phys_to_page(virt_to_phys(walk->table[l])));
+		if (!walk->table[l])
+			continue;
+		table_free(phys_to_page(virt_to_phys(walk->table[l])));
 		walk->table[l] = NULL;
+		walk->space->table_pages--;
 	}
 }
 
@@ -380,6 +382,8 @@ void table_destroy_roots(struct space *space)
 {
 	arch_pte_t slot = ((arch_pte_t *)phys_to_virt(space->root))[SLOT_INDEX];
 
+	/* Every table lay in a region with has_tables set. */
+	kassert_checks(space->table_pages == 1u + !!space->unified_root + !!slot);
 	if (slot)	/* space_slot_table() of a space that mapped nothing there */
 		table_free(phys_to_page(arch_pte_paddr(slot)));
 	root_destroy(space->root);

@@ -130,3 +130,41 @@ TEST(heap_blocks_keep_their_contents)
 	kfree(kmalloc(100));
 	CHECK_EQ(sim_free_pages(), before);
 }
+
+TEST(slabs_go_back_when_they_are_empty)
+{
+	static void *objects[5000];
+	uint64_t before = 0;
+
+	sim_start();
+	for (unsigned round = 0; round < 4; round++) {
+		for (unsigned i = 0; i < ARRAY_SIZE(objects); i++)
+			REQUIRE((objects[i] = kmalloc(100)));
+		/* In an order that leaves slabs half empty in between. */
+		for (unsigned k = 0; k < 7; k++)
+			for (unsigned i = k; i < ARRAY_SIZE(objects); i += 7)
+				kfree(objects[i]);
+		if (round)
+			CHECK_EQ(sim_free_pages(), before);
+		before = sim_free_pages();
+	}
+}
+
+TEST(half_empty_slabs_are_used_again)
+{
+	static void *objects[4000];
+	struct page_stats full, again;
+
+	sim_start();
+	for (unsigned i = 0; i < ARRAY_SIZE(objects); i++)
+		REQUIRE((objects[i] = kmalloc(100)));
+	page_stats(&full);
+	for (unsigned i = 0; i < ARRAY_SIZE(objects); i += 2)
+		kfree(objects[i]);
+	for (unsigned i = 0; i < ARRAY_SIZE(objects); i += 2)
+		REQUIRE((objects[i] = kmalloc(100)));
+	page_stats(&again);
+	CHECK(again.kinds[PAGE_SLAB] <= full.kinds[PAGE_SLAB] + 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(objects); i++)
+		kfree(objects[i]);
+}

@@ -32,6 +32,7 @@ struct model_object {
 	uint64_t pages;			/* size */
 	uint64_t value[OBJECT_PAGES];
 	bool present[OBJECT_PAGES];	/* paged ones: supplied */
+	bool dirty[OBJECT_PAGES];	/* written since it was supplied or cleaned */
 	bool paged;
 };
 
@@ -74,6 +75,12 @@ static k_status_t expect(struct model_page *p, bool write, uint64_t **v, bool *f
 	return K_OK;
 }
 
+static void note_write_in_model(const struct model_page *p)
+{
+	if (p->object >= 0 && p->shared)
+		objects[p->object].dirty[p->index] = true;
+}
+
 static void do_access(struct model_space *m, uint64_t i, bool write)
 {
 	struct model_page *p = &m->page[i];
@@ -93,6 +100,7 @@ static void do_access(struct model_space *m, uint64_t i, bool write)
 	if (write) {
 		p->has_copy |= copy;
 		*v = value;
+		note_write_in_model(p);
 	} else {
 		CHECK_EQ(value, *v);
 	}
@@ -185,12 +193,23 @@ static void do_discard(struct model_space *m)
 
 static void do_fork_advice(struct model_space *m)
 {
+	static const uint32_t advices[] = { K_ADVISE_DONT_FORK, K_ADVISE_DO_FORK,
+					    K_ADVISE_WIPE_ON_FORK, K_ADVISE_KEEP_ON_FORK };
 	uint64_t i = pick(WINDOW), n = 1 + pick(MIN(WINDOW - i, 12ull));
-	uint32_t advice = pick(2) ? K_ADVISE_DONT_FORK : K_ADVISE_DO_FORK;
+	uint32_t advice = advices[pick(4)];
 
+	for (uint64_t k = i; k < i + n; k++)	/* only anonymous memory can be wiped */
+		if (advice == K_ADVISE_WIPE_ON_FORK && m->page[k].mapped && m->page[k].object >= 0)
+			return;
 	(void)!space_advise(m->space, va_of(i), n * K_PAGE_SIZE, advice);
-	for (uint64_t k = i; k < i + n; k++)
-		m->page[k].dont_fork = m->page[k].mapped && advice == K_ADVISE_DONT_FORK;
+	for (uint64_t k = i; k < i + n; k++) {
+		struct model_page *p = &m->page[k];
+
+		if (advice == K_ADVISE_DONT_FORK || advice == K_ADVISE_DO_FORK)
+			p->dont_fork = p->mapped && advice == K_ADVISE_DONT_FORK;
+		else
+			p->wipe = p->mapped && advice == K_ADVISE_WIPE_ON_FORK;
+	}
 }
 
 /* The region of the model that page @i is in goes at least to i + n. */
@@ -260,9 +279,9 @@ static void do_move(struct model_space *m)
 	}
 }
 
-static void do_clone(void)
+static void do_clone(struct model_space *from)
 {
-	struct model_space *from = &spaces[pick(SPACES)], *to = &spaces[pick(SPACES)];
+	struct model_space *to = &spaces[pick(SPACES)];
 	struct space *child;
 
 	if (from == to || space_clone(from->space, &child) != K_OK)
@@ -273,6 +292,8 @@ static void do_clone(void)
 	for (unsigned i = 0; i < WINDOW; i++)
 		if (to->page[i].dont_fork)
 			memset(&to->page[i], 0, sizeof(to->page[i]));
+		else if (to->page[i].wipe)
+			to->page[i].value = 0;
 }
 
 /* Truncation takes private copies away too. */
@@ -285,7 +306,7 @@ static void do_resize(void)
 	CHECK_EQ(memory_resize(o->memory, pages * K_PAGE_SIZE), K_OK);
 	for (uint64_t i = pages; i < OBJECT_PAGES; i++) {
 		o->value[i] = 0;
-		o->present[i] = false;
+		o->present[i] = o->dirty[i] = false;
 	}
 	for (unsigned s = 0; s < SPACES; s++)
 		for (unsigned i = 0; i < WINDOW; i++) {
@@ -306,7 +327,7 @@ static void do_hole(void)
 	CHECK_EQ(memory_discard(o->memory, i * K_PAGE_SIZE, n * K_PAGE_SIZE), K_OK);
 	for (uint64_t k = i; k < i + n && k < o->pages; k++) {
 		o->value[k] = 0;
-		o->present[k] = false;
+		o->present[k] = o->dirty[k] = false;
 	}
 }
 
@@ -340,7 +361,7 @@ static void do_object(void)
 		CHECK_EQ(st, want);
 		if (st == K_OK) {
 			o->value[i] = value;
-			o->present[i] = true;
+			o->present[i] = o->dirty[i] = true;
 		}
 		break;
 	case 2:
@@ -365,7 +386,7 @@ static void do_object(void)
 
 			if (o->present[k] && (memory_next(o->memory, at, K_NEXT_DATA, &at) != K_OK ||
 					      at != k * K_PAGE_SIZE)) {
-				/* clean: written by nobody since it was supplied or cleaned */
+				CHECK(!o->dirty[k]);
 				o->present[k] = false;
 				o->value[k] = 0;
 			}
@@ -380,12 +401,14 @@ static void do_clean(void)
 				 .action = K_CLEAN_TAKE };
 
 	CHECK_EQ(memory_clean(o->memory, &clean), K_OK);
+	for (uint64_t i = clean.offset / K_PAGE_SIZE;
+	     i < (clean.offset + clean.length) / K_PAGE_SIZE; i++)
+		o->dirty[i] = false;
 }
 
 /* Pages read from a foreign space are what the program itself would see. */
-static void do_foreign(void)
+static void do_foreign(struct model_space *m)
 {
-	struct model_space *m = &spaces[pick(SPACES)];
 	uint64_t i = pick(WINDOW), value = ++next_value, done, *v = NULL;
 	struct model_page *p = &m->page[i];
 	bool write = pick(2), copy, denied;
@@ -409,6 +432,7 @@ static void do_foreign(void)
 	if (write) {
 		p->has_copy |= copy;
 		*v = value;
+		note_write_in_model(p);
 	} else {
 		CHECK_EQ(value, *v);
 	}
@@ -431,7 +455,13 @@ static void check_all(void)
 
 static void step(void)
 {
-	struct model_space *m = &spaces[pick(SPACES)];
+	static unsigned current;
+	struct model_space *m;
+
+	/* Stay in a space for a while: each change empties the TLB. */
+	if (!pick(30))
+		current = (unsigned)pick(SPACES);
+	m = &spaces[current];
 
 	switch (pick(40)) {
 	case 0 ... 2:	do_map(m); break;
@@ -439,12 +469,12 @@ static void step(void)
 	case 4:		do_protect(m); break;
 	case 5:		do_discard(m); break;
 	case 6:		do_move(m); break;
-	case 7:		do_clone(); break;
+	case 7:		do_clone(m); break;
 	case 8:		do_resize(); break;
 	case 9:		do_hole(); break;
 	case 10 ... 12:	do_object(); break;
 	case 13:	do_clean(); break;
-	case 14 ... 16:	do_foreign(); break;
+	case 14 ... 16:	do_foreign(pick(2) ? m : &spaces[pick(SPACES)]); break;
 	case 17:	do_fork_advice(m); break;
 	case 18 ... 27:	do_access(m, pick(WINDOW), true); break;
 	default:	do_access(m, pick(WINDOW), false); break;
@@ -489,13 +519,13 @@ static void play(unsigned steps, unsigned fail_one_in)
 
 TEST(spaces_do_what_the_model_says)
 {
-	play(60000, 0);
+	play(200000, 0);
 }
 
 TEST(spaces_survive_failing_allocations)
 {
 	for (unsigned round = 0; round < 6; round++)
-		play(6000, 5 + round * 20);
+		play(15000, 5 + round * 20);
 }
 
 TEST(nothing_leaks)
@@ -671,4 +701,118 @@ TEST(slices_share_pages_and_cannot_be_written)
 	object_put(&slice->object);
 	object_put(&memory->object);
 	object_put(&space->object);
+}
+
+TEST(what_lies_behind_the_end_is_zero)
+{
+	uint64_t page[K_PAGE_SIZE / 8], value, done;
+	struct memory *memory;
+
+	sim_start();
+	/* Pages that were used before are not zero by chance. */
+	for (unsigned i = 0; i < 64; i++) {
+		struct page *p = page_alloc(0, 0, PAGE_KERNEL, NULL);
+
+		REQUIRE(p);
+		memset(page_virt(p), 0xee, K_PAGE_SIZE);
+		page_free(p, 0);
+	}
+	memset(page, 0x11, sizeof(page));
+	REQUIRE(memory_create(sim_group, 100, K_MEMORY_PAGED, &memory) == K_OK);
+	CHECK_EQ(memory_write(memory, 0, page, 100, false, &done), K_OK);
+	CHECK_EQ(memory_resize(memory, 2 * K_PAGE_SIZE), K_OK);
+	CHECK_EQ(memory_read(memory, 104, &value, 8, false, &done), K_OK);
+	CHECK_EQ(value, 0);
+	CHECK_EQ(memory_write(memory, 0, page, sizeof(page), false, &done), K_OK);
+	CHECK_EQ(memory_resize(memory, 104), K_OK);
+	CHECK_EQ(memory_resize(memory, 2 * K_PAGE_SIZE), K_OK);
+	CHECK_EQ(memory_read(memory, 104, &value, 8, false, &done), K_OK);
+	CHECK_EQ(value, 0);
+	CHECK_EQ(memory_read(memory, 96, &value, 8, false, &done), K_OK);
+	CHECK_EQ(value, 0x1111111111111111);
+	CHECK_EQ(memory_supply(memory, K_PAGE_SIZE, page, 8, false), K_ERR_BAD_ARGUMENT);
+	CHECK_EQ(memory_resize(memory, K_PAGE_SIZE + 8), K_OK);
+	CHECK_EQ(memory_supply(memory, K_PAGE_SIZE, page, 8, false), K_OK);
+	CHECK_EQ(memory_resize(memory, 2 * K_PAGE_SIZE), K_OK);
+	CHECK_EQ(memory_read(memory, K_PAGE_SIZE + 8, &value, 8, false, &done), K_OK);
+	CHECK_EQ(value, 0);
+	object_put(&memory->object);
+}
+
+TEST(pinned_pages_stay_and_are_counted)
+{
+	struct memory *memory;
+	paddr_t pages[4];
+	uint64_t freed;
+
+	sim_start();
+	REQUIRE(memory_create(sim_group, 4 * K_PAGE_SIZE, 0, &memory) == K_OK);
+	CHECK_EQ(memory_pin(memory, K_PAGE_SIZE, 4 * K_PAGE_SIZE, pages), K_ERR_BEYOND_END);
+	CHECK_EQ(memory_pin(memory, 0, 4 * K_PAGE_SIZE, pages), K_OK);
+	CHECK_EQ(atomic_load(&memory->pins), 4);
+	/* Taken out of the object, but not freed. */
+	CHECK_EQ(memory_resize(memory, 0), K_OK);
+	CHECK_EQ(atomic_load(&phys_to_page(pages[3])->refs), 1);
+	memory_unpin(memory, pages, 4);
+	CHECK_EQ(atomic_load(&memory->pins), 0);
+	CHECK_EQ(memory_evict(memory, 0, K_PAGE_SIZE, &freed), K_ERR_BAD_ARGUMENT);
+	object_put(&memory->object);
+}
+
+TEST(hostile_arguments_are_refused)
+{
+	static const uint64_t odd[] = { 0, 1, 4095, 4096, 4097, 1ull << 47, (1ull << 47) - 4096,
+					1ull << 63, UINT64_MAX, UINT64_MAX - 4095, BASE };
+	struct space *space = new_space();
+	struct memory *memory;
+
+	REQUIRE(memory_create(sim_group, 8 * K_PAGE_SIZE, 0, &memory) == K_OK);
+	for (unsigned i = 0; i < 40000; i++) {
+		uint64_t a = odd[pick(ARRAY_SIZE(odd))], b = odd[pick(ARRAY_SIZE(odd))], done;
+		struct k_map map = { .addr = a, .length = b, .prot = (uint32_t)pick(9),
+				     .max_prot = (uint32_t)pick(9), .flags = (uint32_t)pick(1 << 13),
+				     .offset = odd[pick(ARRAY_SIZE(odd))],
+				     .min = odd[pick(ARRAY_SIZE(odd))],
+				     .max = odd[pick(ARRAY_SIZE(odd))],
+				     .limit = odd[pick(ARRAY_SIZE(odd))] };
+		struct k_move move = { a, b, odd[pick(ARRAY_SIZE(odd))], odd[pick(ARRAY_SIZE(odd))],
+				       (uint32_t)pick(9), 0, map.min, map.max };
+		struct k_clean clean = { a, b, (uint32_t)pick(4), 0 };
+		uint8_t bytes[8];
+
+		map.flags &= ~(uint32_t)K_MAP_POPULATE;
+		switch (pick(12)) {
+		case 0: (void)!space_map(space, &map, pick(2) ? memory : NULL, NULL); break;
+		case 1: (void)!space_unmap(space, a, b); break;
+		case 2: (void)!space_protect(space, a, b, (uint32_t)pick(9)); break;
+		case 3: (void)!space_move(space, &move); break;
+		case 4: (void)!fault_handle(space, a, (uint32_t)pick(9), NULL); break;
+		case 5: (void)!space_advise(space, a, MIN(b, 1ull << 20), (uint32_t)pick(14)); break;
+		case 6: (void)!space_read(space, a, bytes, sizeof(bytes), &done); break;
+		case 7: (void)!memory_discard(memory, a, b); break;
+		case 8: (void)!memory_clean(memory, &clean); break;
+		case 9: (void)!memory_next(memory, a, (uint32_t)pick(4), &done); break;
+		case 10: (void)!memory_write(memory, a, bytes, sizeof(bytes), false, &done); break;
+		default: (void)!memory_resize(memory, MIN(b, 1ull << 62)); break;
+		}
+		if (i % 64 == 0)
+			space_check(space);
+	}
+	object_put(&memory->object);
+	object_put(&space->object);
+}
+
+TEST(tables_shared_with_untouched_neighbours_are_freed_at_the_end)
+{
+	for (unsigned above = 0; above < 2; above++) {
+		struct space *space = new_space();
+		uint64_t touched = BASE + above * 8 * K_PAGE_SIZE;
+
+		CHECK_EQ(map_at(space, BASE, 1, 0, NULL, NULL), K_OK);
+		CHECK_EQ(map_at(space, BASE + 8 * K_PAGE_SIZE, 1, 0, NULL, NULL), K_OK);
+		CHECK_EQ(sim_write(space, touched, 1), K_OK);
+		CHECK_EQ(space_unmap(space, touched, K_PAGE_SIZE), K_OK);
+		/* space_destroy() checks that no table is left. */
+		object_put(&space->object);
+	}
 }
