@@ -12,6 +12,7 @@
 #include "lx/file.h"
 #include "lx/lock_rank.h"
 #include "lx/ptrace.h"
+#include "ptrace/ptrace_impl.h"
 #include "lx/task.h"
 #include "lx/vfs.h"
 #include "lx/xstate.h"
@@ -117,8 +118,9 @@ void lx_exception(struct lx_task *self)
 		if (v == 16 || v == 19)
 			info.code = lx_fpu_exception_code(self, v);
 	}
-	if (v == 1)
-		self->frame->rflags &= ~(uint64_t)0x100;	/* TF: one step is done */
+	/* The tracer's flag, when one step is done; one that the program set for itself stays. */
+	if (v == 1 && self->ptrace && self->ptrace->stepping)
+		self->frame->rflags &= ~(uint64_t)0x100;
 	info.fault.trapno = (int)v;
 	lx_signal_force(self, &info);
 }
