@@ -12,6 +12,7 @@
 #include <linux/hdreg.h>
 
 #include "base/format.h"
+#include "base/parse.h"
 #include "block/block.h"
 #include "link/blk.h"
 #include "lx/iter.h"
@@ -272,12 +273,27 @@ const struct lx_file_ops *lx_blkdev_fops(void)
 
 /* -- registration and lookup */
 
+/*
+ * Disks are lettered by the instance of their driver ("virtio-blk.0"), which init
+ * numbers in the order of the bus; they open in any order.
+ */
+static unsigned int instance(const struct blk *blk)
+{
+	const char *dot = strrchr(blk_name(blk), '.');
+	uint64_t n;
+
+	return dot && parse_u64_all(dot + 1, &n) && n < MAX_DEVICES ? (unsigned int)n
+								     : blk_index(blk);
+}
+
 int lx_blkdev_add(struct blk *blk)
 {
-	unsigned int i = blk_index(blk);
+	unsigned int i = instance(blk);
 	struct lx_blkdev *b;
 	struct lx_super *sb;
 
+	while (i < MAX_DEVICES && device(i))
+		i++;			/* two drivers with an instance of that number */
 	if (i >= MAX_DEVICES)
 		return -ENOSPC;
 	b = rt_zalloc(sizeof(*b));

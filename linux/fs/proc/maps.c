@@ -48,7 +48,7 @@ static void show_region(struct pseudo_buf *b, const struct k_region *r, const st
 	pseudo_printf(b, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long long)r->start,
 		      (unsigned long long)r->end, r->prot & K_PROT_READ ? 'r' : '-',
 		      r->prot & K_PROT_WRITE ? 'w' : '-', r->prot & K_PROT_EXEC ? 'x' : '-',
-		      r->flags & K_MAP_SHARED ? 's' : 'p',
+		      (r->flags & K_MAP_SHARED) && r->tag != LX_TAG_VVAR ? 's' : 'p',
 		      (unsigned long long)(f || r->memory_koid ? r->offset : 0), LX_MAJOR(st.dev),
 		      LX_MINOR(st.dev), (unsigned long long)st.ino);
 	if (name) {

@@ -43,6 +43,11 @@ bool blk_is_read_only(const struct blk *b)
 	return true;
 }
 
+const char *blk_name(const struct blk *b)
+{
+	return "disk";
+}
+
 uint32_t blk_index(const struct blk *b)
 {
 	return b->index;
