@@ -109,7 +109,9 @@ def arguments(machine, serial, runner_fd=None):
     argv += ["-kernel", str(machine.kernel.path)]
     if machine.initrd:
         argv += ["-initrd", str(machine.initrd)]
-    argv += ["-append", " ".join(machine.words), "-serial", serial]
+    # Concord writes to the isa-debug-exit device below only when it is told that there is one.
+    words = machine.words if machine.kernel.linux else ["concord.debugexit", *machine.words]
+    argv += ["-append", " ".join(words), "-serial", serial]
     if not pci:
         argv += ["-global", "virtio-mmio.force-legacy=false"]
     for number, drive in enumerate(machine.drives):
