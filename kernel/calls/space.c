@@ -23,16 +23,10 @@ k_status_t kcall_space_create(struct thread *self, struct group *group, uint32_t
 {
 	struct process *process = self->process;
 	struct space *fresh;
-	paddr_t slot = 0;
-	k_status_t st;
-
 	/* A personality that is a process appears in the spaces of its programs. */
-	if ((flags & K_SPACE_PROGRAM) && process->space) {
-		slot = space_slot_table(process->space);
-		if (!slot)
-			return K_ERR_NO_MEMORY;
-	}
-	st = space_create(group, flags, slot, &fresh);
+	struct space *owner = flags & K_SPACE_PROGRAM ? process->space : NULL;
+	k_status_t st = space_create(group, flags, owner, &fresh);
+
 	if (st == K_OK)
 		space->object = &fresh->object;
 	return st;

@@ -32,7 +32,7 @@ static bool may_use_space(struct process *process, const struct space *space)
 {
 	if (!(space->flags & K_SPACE_PROGRAM))
 		return false;
-	return space->slot == (process->in_kernel ? 0 : space_slot_table(process->space));
+	return space->slot_owner == (process->in_kernel ? NULL : process->space);
 }
 
 k_status_t thread_params_decode(struct thread *self, struct process *process,

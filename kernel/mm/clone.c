@@ -83,7 +83,8 @@ k_status_t space_clone(struct space *space, struct space **out)
 	struct tlb_batch batch;
 	struct space *child;
 	struct region *r;
-	k_status_t st = space_create(space->object.group, space->flags, space->slot, &child);
+	k_status_t st = space_create(space->object.group, space->flags, space->slot_owner,
+				     &child);
 
 	if (st != K_OK)
 		return st;

@@ -64,7 +64,7 @@ void table_prune(struct space *space, uint64_t start, uint64_t end, uint64_t flo
 		 uint64_t ceiling, struct tlb_batch *batch);
 
 /* Roots: NO_MEMORY or OK; and the end of both, when the tables below are gone. */
-k_status_t table_create_roots(struct space *space, paddr_t slot) MUST_CHECK;
+k_status_t table_create_roots(struct space *space, struct space *slot_owner) MUST_CHECK;
 void table_destroy_roots(struct space *space);
 /* Whether @space is the own one of a process that lives in the slot of personalities. */
 bool table_has_slot(const struct space *space);

@@ -726,7 +726,8 @@ k_status_t space_write(struct space *space, uint64_t addr, const void *src, uint
 
 /* -- life -------------------------------------------------------------------------------------------------- */
 
-k_status_t space_create(struct group *group, uint32_t flags, paddr_t slot, struct space **out)
+k_status_t space_create(struct group *group, uint32_t flags, struct space *slot_owner,
+			struct space **out)
 {
 	struct space *space;
 	k_status_t st;
@@ -742,17 +743,19 @@ k_status_t space_create(struct group *group, uint32_t flags, paddr_t slot, struc
 		return st;
 	}
 	space->flags = flags;
-	space->slot = slot;
 	kmutex_init(&space->lock, LOCK_SPACE);
 	region_tree_init(&space->tree, K_PROGRAM_MIN,
 			 flags & K_SPACE_PROGRAM ? K_PROGRAM_MAX :
 			 K_PERSONALITY_BASE + K_PERSONALITY_SIZE);
-	st = table_create_roots(space, slot);
+	st = table_create_roots(space, slot_owner);
 	if (st != K_OK) {
 		object_abandon(&space->object);
 		kmem_free(&space_cache, space);
 		return st;
 	}
+	space->slot_owner = slot_owner;
+	if (slot_owner)
+		object_get(&slot_owner->object);
 	*out = space;
 	return K_OK;
 }
@@ -774,5 +777,7 @@ void space_destroy(struct object *object)
 		region_end(r);
 	}
 	table_destroy_roots(space);
+	if (space->slot_owner)
+		object_put(&space->slot_owner->object);
 	kmem_free(&space_cache, space);
 }

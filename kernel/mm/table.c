@@ -272,6 +272,8 @@ static void prune(struct space *space, arch_pte_t *table, unsigned level, uint64
 			prune(space, entry_table(*entry), level - 1, va, range, batch);
 		if (va < range->floor || va + (span - 1) > range->ceiling - 1)
 			continue;
+		if (level == TOP && arch_table_index(va, TOP) == SLOT_INDEX)
+			continue;	/* unified roots of other spaces may point there */
 		page = phys_to_page(arch_pte_paddr(*entry));
 		*entry = 0;
 		if (level == TOP && space->unified_root)
@@ -362,8 +364,25 @@ static void root_destroy(paddr_t root)
 	table_free(phys_to_page(root));
 }
 
-k_status_t table_create_roots(struct space *space, paddr_t slot)
+/* The table of a personality's slot, which stays as long as its space; 0: out of memory. */
+static paddr_t slot_table(struct space *owner)
 {
+	arch_pte_t *entry = (arch_pte_t *)phys_to_virt(owner->root) + SLOT_INDEX;
+	paddr_t pa = 0;
+
+	kmutex_lock(&owner->lock);
+	if (*entry || table_fill(owner, entry, TOP, K_PERSONALITY_BASE))
+		pa = arch_pte_paddr(*entry);
+	kmutex_unlock(&owner->lock);
+	return pa;
+}
+
+k_status_t table_create_roots(struct space *space, struct space *slot_owner)
+{
+	paddr_t slot = slot_owner ? slot_table(slot_owner) : 0;
+
+	if (slot_owner && !slot)
+		return K_ERR_NO_MEMORY;
 	space->root = root_create(space);
 	if (!space->root)
 		return K_ERR_NO_MEMORY;
@@ -384,7 +403,7 @@ void table_destroy_roots(struct space *space)
 
 	/* Every table lay in a region with has_tables set. */
 	kassert_checks(space->table_pages == 1u + !!space->unified_root + !!slot);
-	if (slot)	/* space_slot_table() of a space that mapped nothing there */
+	if (slot)	/* slot_table() of a space that mapped nothing there */
 		table_free(phys_to_page(arch_pte_paddr(slot)));
 	root_destroy(space->root);
 	if (!space->unified_root)
@@ -396,16 +415,4 @@ void table_destroy_roots(struct space *space)
 bool table_has_slot(const struct space *space)
 {
 	return ((const arch_pte_t *)phys_to_virt(space->root))[SLOT_INDEX] != 0;
-}
-
-paddr_t space_slot_table(struct space *space)
-{
-	arch_pte_t *entry = (arch_pte_t *)phys_to_virt(space->root) + SLOT_INDEX;
-	paddr_t pa = 0;
-
-	kmutex_lock(&space->lock);
-	if (*entry || table_fill(space, entry, TOP, K_PERSONALITY_BASE))
-		pa = arch_pte_paddr(*entry);
-	kmutex_unlock(&space->lock);
-	return pa;
 }

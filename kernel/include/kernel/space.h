@@ -76,7 +76,7 @@ struct space {
 	uint32_t flags;			/* K_SPACE_* */
 	paddr_t root;			/* top-level table: what programs run on */
 	paddr_t unified_root;		/* with the personality's slot; 0 if there is none */
-	paddr_t slot;			/* the table of that slot, somebody else's; or 0 */
+	struct space *slot_owner;	/* whose slot that is; holds a reference; or NULL */
 
 	/* CPUs that have a root of this space loaded; atomic, see mm/shootdown.c. */
 	_Atomic(uint64_t) cpus;
@@ -92,19 +92,15 @@ struct space {
 /* -- life -------------------------------------------------------------------------- */
 
 /*
- * @slot: physical address of the table of level 2 that holds the creating
- * personality process (placement process), or 0.  The creator keeps that table
- * alive longer than the space.
+ * @slot_owner: the space of the personality process (placement process) whose slot
+ * appears in the unified root, or NULL.
  */
-k_status_t space_create(struct group *group, uint32_t flags, paddr_t slot, struct space **out)
-	__attribute__((warn_unused_result));
+k_status_t space_create(struct group *group, uint32_t flags, struct space *slot_owner,
+			struct space **out) __attribute__((warn_unused_result));
 /* fork: @out maps what @space does, private pages shared copy-on-write. */
 k_status_t space_clone(struct space *space, struct space **out)
 	__attribute__((warn_unused_result));
 void space_destroy(struct object *object);
-
-/* A personality process lives in one slot: the table its own space keeps there; 0: NO_MEMORY. */
-paddr_t space_slot_table(struct space *space);
 
 /* -- the calls: arguments unchecked, statuses as in calls.tbl ------------------------- */
 
