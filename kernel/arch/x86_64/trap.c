@@ -204,9 +204,8 @@ static NORETURN void end_component(const struct arch_regs *regs, uint32_t vector
 	thread_exit();
 }
 
-static void program_fault(const struct arch_regs *regs, uint64_t addr)
+static void program_fault(const struct arch_regs *regs, struct k_user_frame *frame, uint64_t addr)
 {
-	struct k_user_frame *frame = this_cpu()->arch.frame;
 	uint32_t access = fault_access(regs->error);
 	struct k_fault fault = { .addr = addr, .access = access, .status = K_ERR_NOT_FOUND };
 
@@ -234,20 +233,20 @@ static void component_fault(struct arch_regs *regs, uint64_t addr)
 	end_component(regs, VECTOR_PF, addr);
 }
 
-static void exception_user(struct arch_regs *regs, uint32_t vector, uint64_t addr)
+/* @frame: of the program that runs, or NULL.  Interrupts enabled: the thread may move to
+ * another CPU at any moment, so the frame was looked up before. */
+static void exception_user(struct arch_regs *regs, struct k_user_frame *frame, uint32_t vector,
+			   uint64_t addr)
 {
-	struct k_user_frame *frame;
-
-	if (vector == VECTOR_NMI || vector == VECTOR_MC || vector == VECTOR_DF)
+	if (vector == VECTOR_MC || vector == VECTOR_DF)
 		panic_regs(regs, "exception %u", vector);
 	if (vector == VECTOR_PF) {
-		if (this_cpu()->arch.frame)
-			program_fault(regs, addr);
+		if (frame)
+			program_fault(regs, frame, addr);
 		else
 			component_fault(regs, addr);
 		return;
 	}
-	frame = this_cpu()->arch.frame;
 	if (!frame) {
 		if (vector == VECTOR_GP && current_thread()->run_unified &&
 		    process_find_fixup(regs->rip, &regs->rip))
@@ -264,11 +263,14 @@ static void exception_user(struct arch_regs *regs, uint32_t vector, uint64_t add
 void x86_trap_user(struct arch_regs *regs);
 void x86_trap_user(struct arch_regs *regs)
 {
+	struct k_user_frame *frame = this_cpu()->arch.frame;
 	uint32_t vector = regs->vector & 0xff;
 	uint64_t addr = 0;
 
 	if (vector >= 32) {
 		interrupt(vector);
+	} else if (vector == VECTOR_NMI) {
+		x86_nmi(regs);
 	} else {
 		if (vector == VECTOR_PF)
 			addr = x86_read_cr2();
@@ -276,13 +278,9 @@ void x86_trap_user(struct arch_regs *regs)
 			addr = x86_read_dr6();
 			x86_write_dr6(0);
 		}
-		if (vector == VECTOR_NMI)
-			x86_nmi(regs);
-		else {
-			arch_irq_enable();
-			exception_user(regs, vector, addr);
-			arch_irq_disable();
-		}
+		arch_irq_enable();
+		exception_user(regs, frame, vector, addr);
+		arch_irq_disable();
 	}
 	exit_to_user(regs);
 }
