@@ -14,6 +14,7 @@
 #include "link/blk.h"
 #include "link/link.h"
 #include "block/block.h"
+#include "fs/pseudo/pseudo.h"
 #include "lx/char.h"
 #include "lx/cred.h"
 #include "lx/lock_rank.h"
@@ -92,6 +93,12 @@ static void must(int err, const char *what)
 		init_panic("cannot start %s: error %d", what, err);
 }
 
+static int show_cmdline(struct pseudo_buf *b, void *arg)
+{
+	pseudo_printf(b, "%s\n", lx_system.command_line);
+	return 0;
+}
+
 static void start_subsystems(void)
 {
 	lx_xstate_init(&lx_system.info);
@@ -99,6 +106,7 @@ static void start_subsystems(void)
 	must(lx_timer_start(), "timers");
 	lx_vdso_init();
 	must(lx_vfs_init(), "file systems");
+	must(pseudo_file(lx_proc_tree, "cmdline", 0444, show_cmdline, NULL, NULL), "/proc/cmdline");
 	must(lx_char_init(), "character devices");
 	must(lx_tty_init(), "terminals");
 	lx_console_setup(lx_system.command_line);
