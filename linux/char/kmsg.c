@@ -97,7 +97,7 @@ static void watch_start(void)
 		return;
 	if (k_log_watch(lx_system.log, bell, 1) != K_OK ||
 	    !lx_kthread_create("klog", watch, (void *)(uintptr_t)bell))
-		(void)k_handle_close(bell);
+		(void)!k_handle_close(bell);
 }
 
 /* -- /dev/kmsg --------------------------------------------------------------------------------------- */
@@ -181,7 +181,7 @@ static int64_t kmsg_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos
 		else
 			level = DEFAULT_LEVEL;
 	}
-	(void)k_log_write((uint32_t)(level & 7), text + at, n - at);
+	(void)!k_log_write((uint32_t)(level & 7), text + at, n - at);
 	return (int64_t)want;
 }
 

@@ -98,6 +98,8 @@ int lx_char_init(void)
 		if (!err)
 			err = lx_devtmpfs_create(d->name, S_IFCHR | d->mode,
 						 LX_MKDEV(MEM_MAJOR, d->minor));
+		if (!err)
+			err = lx_class_device("mem", d->name, LX_MKDEV(MEM_MAJOR, d->minor));
 		if (err)
 			return err;
 	}

@@ -8,6 +8,8 @@
 #include <linux/stat.h>
 
 #include "tty_priv.h"
+#include "fs/pseudo/pseudo.h"
+#include "lx/char.h"
 
 #define TTYAUX_MAJOR	5u
 #define SERIAL_MAJOR	4u
@@ -51,8 +53,22 @@ void tty_node_create(struct lx_tty *tty, lx_mode_t mode)
 {
 	int err = lx_devtmpfs_create(tty->name, S_IFCHR | mode, tty->dev);
 
+	if (!err)
+		err = lx_class_device("tty", tty->name, tty->dev);
 	if (err)
 		rt_log(RT_LOG_WARNING, "%s: no device node: error %d", tty->name, -err);
+}
+
+/* Consoles, /dev/console last. */
+static int show_active(struct pseudo_buf *b, void *arg)
+{
+	struct lx_tty *tty = console_current();
+
+	if (tty) {
+		pseudo_printf(b, "%s\n", tty->name);
+		tty_put(tty);
+	}
+	return 0;
 }
 
 int lx_tty_init(void)
@@ -73,5 +89,14 @@ int lx_tty_init(void)
 		err = lx_devtmpfs_create("tty", S_IFCHR | 0666, LX_MKDEV(TTYAUX_MAJOR, 0));
 	if (!err)
 		err = lx_devtmpfs_create("console", S_IFCHR | 0600, LX_MKDEV(TTYAUX_MAJOR, 1));
+	if (!err)
+		err = lx_class_device("tty", "tty", LX_MKDEV(TTYAUX_MAJOR, 0));
+	if (!err)
+		err = lx_class_device("tty", "console", LX_MKDEV(TTYAUX_MAJOR, 1));
+	if (!err)
+		err = lx_class_device("tty", "ptmx", LX_MKDEV(TTYAUX_MAJOR, 2));
+	if (!err)
+		err = pseudo_file(lx_sysfs_tree, "devices/virtual/tty/console/active", 0444,
+				  show_active, NULL, NULL);
 	return err;
 }

@@ -18,7 +18,9 @@
 
 #include "tty_priv.h"
 #include "base/format.h"
+#include "fs/pseudo/pseudo.h"
 #include "link/console.h"
+#include "lx/char.h"
 #include "lx/iter.h"
 
 #define VPORT_MAJOR	248u
@@ -33,6 +35,7 @@ struct vport {
 
 	struct lx_waitq wait;
 	_Atomic(bool) open;		/* somebody has it open */
+	bool named;			/* only the link's thread: its name was published */
 };
 
 static struct rt_mutex vports_lock = RT_MUTEX_INIT(LX_LOCK_LEAF);
@@ -199,6 +202,33 @@ static bool vport_number(struct vport *v, uint32_t *minor)
 	return ok;
 }
 
+static int show_name(struct pseudo_buf *b, void *arg)
+{
+	const struct vport *v = arg;
+
+	pseudo_printf(b, "%s\n", v->port->name);
+	return 0;
+}
+
+/* The name is known: sysfs shows it, and it is a link in /dev/virtio-ports as udev makes it. */
+static void publish_name(struct vport *v)
+{
+	char path[96], target[24];
+
+	if (v->named || !v->port->name[0])
+		return;
+	v->named = true;
+	scnprintf(path, sizeof(path), "devices/virtual/virtio-ports/%s/name", v->name);
+	if (pseudo_file(lx_sysfs_tree, path, 0444, show_name, NULL, v))
+		rt_log(RT_LOG_WARNING, "%s: not in sysfs", v->name);
+	if (strchr(v->port->name, '/'))
+		return;
+	scnprintf(path, sizeof(path), "virtio-ports/%s", v->port->name);
+	scnprintf(target, sizeof(target), "../%s", v->name);
+	if (lx_devtmpfs_symlink(path, target))
+		rt_log(RT_LOG_WARNING, "%s: no link for its name", v->name);
+}
+
 void vport_added(struct console_port *p)
 {
 	struct vport *v = rt_zalloc(sizeof(*v));
@@ -212,8 +242,10 @@ void vport_added(struct console_port *p)
 	if (!vport_number(v, &minor))
 		goto fail;
 	p->user = v;
-	if (lx_devtmpfs_create(v->name, S_IFCHR | 0600, LX_MKDEV(VPORT_MAJOR, minor)))
+	if (lx_devtmpfs_create(v->name, S_IFCHR | 0600, LX_MKDEV(VPORT_MAJOR, minor)) ||
+	    lx_class_device("virtio-ports", v->name, LX_MKDEV(VPORT_MAJOR, minor)))
 		rt_log(RT_LOG_WARNING, "%s: no device node", v->name);
+	publish_name(v);
 	return;
 fail:
 	rt_free(v);
@@ -225,6 +257,8 @@ void vport_event(struct console_port *p, uint32_t events)
 	struct vport *v = p->user;
 	uint32_t mask = 0;
 
+	if (events & CONSOLE_NAMED)
+		publish_name(v);
 	if (events & CONSOLE_READABLE)
 		mask |= POLLIN | POLLRDNORM;
 	if (events & CONSOLE_WRITABLE)
