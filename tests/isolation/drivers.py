@@ -191,3 +191,43 @@ def live_handles_are_those_of_the_description(lab):
             handles.remove(handle)
         if handles != wanted:
             raise Failed(f"{name} holds {handles}, its block gives {wanted}")
+
+
+# -- with a Linux on top ---------------------------------------------------------------------------
+
+DISK_USER = """#!/bin/sh
+b=/bin/busybox
+$b dd if=/dev/vda of=/dev/null bs=64k count=4 2>/dev/null; echo "before: $?"
+while $b dd if=/dev/vda of=/tmp/part bs=64k count=1 skip=8 iflag=direct 2>/dev/null &&
+	$b dd if=/dev/zero of=/dev/vda bs=64k count=1 conv=fsync 2>/dev/null; do
+	$b sleep 0.1
+done
+$b dd if=/dev/vda of=/dev/null bs=64k count=1 skip=12 2>&1 | $b grep -o "Input/output error"
+echo "alive: $((6 * 7))"
+$b poweroff -f
+"""
+
+
+@isolation(when=lambda c: not c.kernel)
+def a_killed_disk_driver_gives_programs_EIO(lab):
+    disk = lab.file("disk", bytes(1 << 20))
+    machine = lab.machine(["panic=-1", "concord.kill=virtio-blk.0@700"], memory=128,
+                          initrd=lab.initramfs(DISK_USER), drives=[qemu.Drive(disk, False)])
+    lab.expect_boot(machine, "before: 0", "virtio-blk.0 was killed", "Input/output error",
+                    "alive: 42", status=0)
+
+
+CONSOLE_USER = """#!/bin/sh
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+	echo "line $i of a program that does not know"
+	/bin/busybox sleep 0.1
+done
+/bin/busybox poweroff -f
+"""
+
+
+@isolation(when=lambda c: not c.kernel and c.cpus == 2)
+def a_killed_console_driver_leaves_the_system_running(lab):
+    machine = lab.machine(["panic=-1", "concord.kill=uart.0@500"], memory=128,
+                          initrd=lab.initramfs(CONSOLE_USER))
+    lab.expect_boot(machine, "line 1 of", "uart.0 was killed", status=0)

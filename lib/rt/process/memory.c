@@ -40,22 +40,53 @@ k_status_t rt_memory_resize(struct rt_memory *m, uint64_t size)
 	return k_memory_resize(m->handle, size);
 }
 
+/*
+ * The kernel copies with its locks held, so it does not settle faults of our buffer: a
+ * page of the heap that was never touched stops it.  Touch the page where it stopped,
+ * and go on; false: it had stopped there before.
+ */
+static bool touch(volatile uint8_t *p, bool write, uint64_t at, uint64_t *stopped)
+{
+	uint8_t byte;
+
+	if (*stopped == at)
+		return false;
+	*stopped = at;
+	byte = p[at];
+	if (write)
+		p[at] = byte;
+	return true;
+}
+
 k_status_t rt_memory_read(struct rt_memory *m, uint64_t offset, void *dst, size_t n, size_t *done)
 {
-	uint64_t got = 0;
-	k_status_t st = k_memory_read(m->handle, offset, dst, n, &got);
+	uint64_t stopped = UINT64_MAX;
+	k_status_t st;
 
-	*done = got;
+	*done = 0;
+	do {
+		uint64_t got = 0;
+
+		st = k_memory_read(m->handle, offset + *done, (char *)dst + *done, n - *done, &got);
+		*done += got;
+	} while (st == K_ERR_BAD_ADDRESS && touch(dst, true, *done, &stopped));
 	return st;
 }
 
 k_status_t rt_memory_write(struct rt_memory *m, uint64_t offset, const void *src, size_t n,
 			   size_t *done)
 {
-	uint64_t put = 0;
-	k_status_t st = k_memory_write(m->handle, offset, src, n, &put);
+	uint64_t stopped = UINT64_MAX;
+	k_status_t st;
 
-	*done = put;
+	*done = 0;
+	do {
+		uint64_t put = 0;
+
+		st = k_memory_write(m->handle, offset + *done, (const char *)src + *done, n - *done,
+				    &put);
+		*done += put;
+	} while (st == K_ERR_BAD_ADDRESS && touch((uint8_t *)(uintptr_t)src, false, *done, &stopped));
 	return st;
 }
 
@@ -66,10 +97,9 @@ k_status_t rt_memory_read_user(struct rt_memory *m, uint64_t offset, uaddr_t dst
 	k_status_t st = K_OK;
 
 	for (*done = 0; n && st == K_OK;) {
-		uint64_t got = 0;
-		size_t left;
+		size_t got, left;
 
-		st = k_memory_read(m->handle, offset, bounce, MIN(n, sizeof(bounce)), &got);
+		st = rt_memory_read(m, offset, bounce, MIN(n, sizeof(bounce)), &got);
 		left = rt_copy_to_user(dst, bounce, got);
 		*done += got - left;
 		if (left)
@@ -92,10 +122,10 @@ k_status_t rt_memory_write_user(struct rt_memory *m, uint64_t offset, uaddr_t sr
 	for (*done = 0; n && st == K_OK;) {
 		size_t piece = MIN(n, sizeof(bounce));
 		size_t left = rt_copy_from_user(bounce, src, piece);
-		uint64_t put = 0;
+		size_t put = 0;
 
 		if (left < piece)
-			st = k_memory_write(m->handle, offset, bounce, piece - left, &put);
+			st = rt_memory_write(m, offset, bounce, piece - left, &put);
 		*done += put;
 		if (st == K_OK && left)
 			return K_ERR_BAD_ADDRESS;

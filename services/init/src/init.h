@@ -7,7 +7,7 @@
  *	0 .. INSTANCES-1		the process of that instance ended
  *	BELL_LINUX + n			the process of the n-th personality ended
  *	BELL_DEVICES			a message of the component "devices"
- *	BELL_DUMP			time for concord.dump=
+ *	BELL_DUMP, BELL_KILL		time for concord.dump= and concord.kill=
  *
  * What outlives a component is owned here: its device, its DMA memory, its link's
  * memory and bells (struct instance).
@@ -23,7 +23,8 @@
 #include "base/util.h"
 #include "conf.h"
 
-enum { INSTANCES = 40, BELL_LINUX = 48, BELL_DEVICES = 56, BELL_DUMP = 57 };
+enum { INSTANCES = 40, BELL_LINUX = 48, BELL_DEVICES = 56, BELL_DUMP = 57,
+       BELL_KILL = 58 };
 
 enum instance_state { INSTANCE_EMPTY, INSTANCE_RUNNING, INSTANCE_DEAD };
 

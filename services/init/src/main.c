@@ -6,6 +6,7 @@
  * which does without devices until they come; everything else as it is found.
  */
 #include "base/format.h"
+#include "base/parse.h"
 #include "base/string.h"
 #include "init.h"
 #include "rt/log.h"
@@ -115,21 +116,53 @@ static void device_found(const struct component_device *d)
 		       d->vendor, d->device);
 }
 
-/* A while after all components were started, so that they have taken what they were sent. */
-static void dump_later(void)
+static void ring_later(uint64_t delay_ms, unsigned int bit)
 {
-	const uint64_t delay = 300000000;
 	uint64_t now = 0;
-	char what[16];
 	k_handle_t timer;
 
-	if (!option_value(init.boot.command_line, "concord.dump", what, sizeof(what)) ||
-	    strcmp(what, "handles") != 0)
-		return;
 	if (k_clock_read(K_CLOCK_MONOTONIC, &now) != K_OK ||
-	    k_timer_create(init.bell, BIT(BELL_DUMP), &timer) != K_OK ||
-	    k_timer_set(timer, now + delay, 0) != K_OK)
-		rt_log(RT_LOG_ERR, "init: no timer for concord.dump");
+	    k_timer_create(init.bell, BIT(bit), &timer) != K_OK ||
+	    k_timer_set(timer, now + delay_ms * 1000000, 0) != K_OK)
+		rt_log(RT_LOG_ERR, "init: no timer for the command line's wishes");
+}
+
+/*
+ * What the command line wants for tests, a while after all components were started:
+ * concord.dump=handles, concord.kill=INSTANCE@MILLISECONDS.
+ */
+static void wishes_schedule(void)
+{
+	char what[48];
+	const char *at;
+	uint64_t ms;
+
+	if (option_value(init.boot.command_line, "concord.dump", what, sizeof(what)) &&
+	    strcmp(what, "handles") == 0)
+		ring_later(300, BELL_DUMP);
+	if (!option_value(init.boot.command_line, "concord.kill", what, sizeof(what)))
+		return;
+	at = strchr(what, '@');
+	if (at && parse_u64_all(at + 1, &ms) && ms < 1000000)
+		ring_later(ms, BELL_KILL);
+	else
+		rt_log(RT_LOG_WARNING, "init: concord.kill wants INSTANCE@MILLISECONDS");
+}
+
+static void wished_kill(void)
+{
+	char what[48];
+
+	option_value(init.boot.command_line, "concord.kill", what, sizeof(what));
+	what[strcspn(what, "@")] = '\0';
+	for (size_t i = 0; i < INSTANCES; i++) {
+		struct instance *in = &init.instances[i];
+
+		if (in->state == INSTANCE_RUNNING && strcmp(in->name, what) == 0 &&
+		    k_process_kill(in->process, K_EXIT_KILLED) == K_OK)
+			return;
+	}
+	rt_log(RT_LOG_WARNING, "init: concord.kill: there is no %s", what);
 }
 
 /* Also when "devices" ends before it said so, or is not in the description. */
@@ -142,7 +175,7 @@ static void all_found(void)
 	said = true;
 	for (uint32_t l = 0; l < init.conf.linux_count; l++)
 		personality_settled(&init.personalities[l]);
-	dump_later();
+	wishes_schedule();
 }
 
 static void devices_message(void)
@@ -182,6 +215,8 @@ static void dispatch(uint64_t bits)
 		devices_message();
 	if (bits & BIT(BELL_DUMP))
 		dump_handles();
+	if (bits & BIT(BELL_KILL))
+		wished_kill();
 	for (size_t i = 0; i < INSTANCES; i++)
 		if (bits & BIT(i))
 			ended(&init.instances[i]);
