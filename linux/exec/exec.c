@@ -414,7 +414,7 @@ static long exec_at(struct lx_task *self, int dfd, uaddr_t uname, uaddr_t argv, 
 		    unsigned int flags)
 {
 	struct exec *e;
-	struct lx_file *f = NULL;
+	struct lx_file *f = NULL, *opened;
 	char *name, *path = NULL;
 	bool lost = false;
 	int err;
@@ -426,8 +426,11 @@ static long exec_at(struct lx_task *self, int dfd, uaddr_t uname, uaddr_t argv, 
 		return err;
 	e = rt_zalloc(sizeof(*e));
 	err = e ? 0 : -ENOMEM;
-	if (!err)
-		err = lx_open_exec(self, dfd, name, flags, &f);
+	if (!err) {
+		err = lx_open_exec(self, dfd, name, flags, &opened);
+		if (!err)
+			f = opened;
+	}
 	if (!err && dfd != AT_FDCWD && name[0] != '/') {
 		path = fd_path(dfd, name);
 		lost = fd_is_cloexec(self, dfd);

@@ -120,6 +120,7 @@ static int stop(struct lx_task *self, int code, const struct lx_siginfo *info, u
 	rt_mutex_lock(&g->lock);
 	sig = pt->resume_signal;
 	pt->has_info = false;
+	lx_signal_recalc_locked(self);
 	rt_mutex_unlock(&g->lock);
 	return sig;
 }

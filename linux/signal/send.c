@@ -187,6 +187,9 @@ static void continue_group(struct lx_group *g)
 		atomic_fetch_and(&t->attention, ~LX_ATTN_STOP);
 		if (g->flags & (LX_GROUP_CLD_CONTINUED | LX_GROUP_CLD_STOPPED))
 			atomic_fetch_or(&t->attention, LX_ATTN_WORK);
+		if (atomic_load(&t->state) == LX_STOPPED)
+			atomic_store(&t->state, LX_RUNNING);	/* it may take signals now */
+		lx_signal_recalc_locked(t);
 		lx_task_wake(t);
 	}
 }
@@ -231,7 +234,8 @@ static bool wants(const struct lx_task *t, int sig)
 		return false;
 	if (sig == SIGKILL)
 		return true;
-	if (atomic_load(&t->state) == LX_TRACED)
+	/* Whoever is stopped looks when it goes on. */
+	if (atomic_load(&t->state) == LX_TRACED || atomic_load(&t->state) == LX_STOPPED)
 		return false;
 	return t == lx_self() || !(atomic_load(&t->attention) & LX_ATTN_SIGNAL);
 }
