@@ -41,7 +41,6 @@ struct blk {
 	uint32_t max_discard;		/* sectors */
 	uint32_t pages;			/* of data memory */
 	uint32_t request_count;
-	uint32_t index;
 
 	struct rt_mutex lock;
 	struct vq_driver queue;		/* lock */
@@ -50,8 +49,6 @@ struct blk {
 	uint64_t *page_map;		/* lock: set: in use */
 	_Atomic(uint64_t) sectors;	/* capacity; the device may change it */
 };
-
-static _Atomic(uint32_t) next_index;
 
 /* -- opening ------------------------------------------------------------------------------------- */
 
@@ -115,7 +112,6 @@ k_status_t blk_open(struct link *l, uint64_t deadline_ns, struct blk **out)
 		b->requests[i].next = b->free;
 		b->free = &b->requests[i];
 	}
-	b->index = atomic_fetch_add_explicit(&next_index, 1, memory_order_relaxed);
 	*out = b;
 	return K_OK;
 }
@@ -153,7 +149,7 @@ const char *blk_name(const struct blk *b)
 
 uint32_t blk_index(const struct blk *b)
 {
-	return b->index;
+	return link_geometry(b->link)->index;
 }
 
 /* -- requests -------------------------------------------------------------------------------------- */

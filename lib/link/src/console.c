@@ -54,7 +54,6 @@ struct console {
 	struct link *link;
 	const struct console_ops *ops;
 	void *user;
-	uint32_t index;
 	k_handle_t thread;
 
 	struct rt_mutex lock;
@@ -63,8 +62,6 @@ struct console {
 	struct console_port ports[CONSOLE_PORTS_MAX];
 	struct console_queue *queues[LINK_QUEUES_MAX];	/* lock; made when needed */
 };
-
-static _Atomic(uint32_t) next_index;
 
 /* -- queues ------------------------------------------------------------------------------------ */
 
@@ -495,7 +492,6 @@ k_status_t console_open(struct link *l, const struct console_ops *ops, void *use
 	c->link = l;
 	c->ops = ops;
 	c->user = user;
-	c->index = atomic_fetch_add_explicit(&next_index, 1, memory_order_relaxed);
 	rt_mutex_init(&c->lock, l->rank);
 	for (uint32_t i = 0; i < CONSOLE_PORTS_MAX; i++) {
 		c->ports[i].console = c;
@@ -517,7 +513,7 @@ void console_close(struct console *c)
 
 uint32_t console_index(const struct console *c)
 {
-	return c->index;
+	return link_geometry(c->link)->instance;
 }
 
 const char *console_name(const struct console *c)

@@ -12,6 +12,7 @@
 #include "base/format.h"
 #include "base/parse.h"
 #include "base/string.h"
+#include "base/util.h"
 #include "devices.h"
 #include "rt/log.h"
 #include "rt/memory.h"
@@ -87,7 +88,8 @@ void virtio_mmio_scan(k_handle_t window)
 		rt_log(RT_LOG_ERR, "devices: cannot look at virtio-mmio: status %d", st);
 		return;
 	}
-	for (uint32_t slot = 0; slot < length / STRIDE && slot < DEVICES_MMIO_MAX; slot++)
+	/* QEMU gives its first device the last slot: downwards is the order of its command line. */
+	for (uint32_t slot = (uint32_t)MIN(length / STRIDE, (uint64_t)DEVICES_MMIO_MAX); slot-- > 0;)
 		slot_scan(registers, slot);
 	rt_unmap(registers, length);
 	/* Only now: the drivers' devices are parts of the window, which has to be free. */

@@ -60,6 +60,7 @@ static k_status_t make_link(struct instance *in)
 	in->link = (struct link_geometry){
 		.version = LINK_VERSION, .class_id = c->serves, .queue_count = c->queues,
 		.queue_size = c->queue_size, .data_length = c->data_size,
+		.instance = in->number,
 	};
 	strlcpy(in->link.name, in->name, sizeof(in->link.name));
 	if (!link_layout_make(&in->link, &layout))

@@ -91,6 +91,7 @@ void personality_give_link(struct personality *p, struct instance *in)
 	k_status_t st;
 
 	m.index = p->links[in->link.class_id % ARRAY_SIZE(p->links)]++;
+	m.geometry.index = m.index;
 	grant(&g, LINUX_LINK_CONTROL, in->control, shared);
 	grant(&g, LINUX_LINK_DATA, in->data, shared);
 	grant(&g, LINUX_LINK_CLIENT_BELL, in->client_bell, K_RIGHT_WAIT);

@@ -62,6 +62,6 @@ enum linux_link_handle {
 
 struct linux_link {
 	uint32_t kind;			/* LINUX_LINK */
-	uint32_t index;			/* n-th link of its class in this personality */
+	uint32_t index;			/* as in geometry */
 	struct link_geometry geometry;
 };

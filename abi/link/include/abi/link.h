@@ -116,5 +116,7 @@ struct link_geometry {
 	uint32_t class_id;
 	uint32_t queue_count, queue_size;
 	uint64_t data_length;		/* multiple of the page size */
+	uint32_t index;			/* to the client: n-th link of its class that it has (vda is 0) */
+	uint32_t instance;		/* number of the component's instance: 0 of "uart.0" */
 	char name[32];			/* component and instance, "virtio-blk.0" */
 };

@@ -58,12 +58,12 @@ struct console_ops {
  * Take the console on @l and start its thread.  Does not wait for the driver: a
  * port that can be written appears at once if the description says that the
  * device is a plain console (queue count 2), so that early output is kept in the
- * ring.  @index: N of vportNpM and of the first hvc.  The link belongs to it.
+ * ring.  The link belongs to it.
  */
 k_status_t console_open(struct link *l, const struct console_ops *ops, void *user,
 			struct console **out);
 void console_close(struct console *c);
-uint32_t console_index(const struct console *c);
+uint32_t console_index(const struct console *c);	/* number of its driver's instance: N of vportNpM */
 const char *console_name(const struct console *c);	/* "uart.0" */
 
 /* Take at most @n received bytes; 0: none there. */
