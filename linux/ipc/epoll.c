@@ -117,7 +117,7 @@ static struct epoll *epoll_of(struct lx_file *f)
 uint32_t lx_file_poll(struct lx_file *f, struct lx_poll *p)
 {
 	if (!f->ops->poll)
-		return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+		return LX_POLL_ALWAYS;
 	return f->ops->poll(f, p);
 }
 

@@ -147,16 +147,19 @@ static long poll_loop(struct poll_table *t, uint64_t deadline, long (*scan)(stru
 }
 
 /* Ask one file.  Once anything was found there is nothing to queue for. */
-static uint32_t poll_file(struct poll_table *t, int fd, uint32_t events, uint32_t bad)
+static inline __attribute__((always_inline)) uint32_t
+poll_file(struct poll_table *t, int fd, uint32_t events, uint32_t bad)
 {
-	struct lx_file *f = lx_fd_get(t->self, fd);
+	bool counted;
+	struct lx_file *f = lx_fd_use(t->self, fd, &counted);
 	uint32_t got;
 
-	if (!f)
+	if (unlikely(!f))
 		return bad;
 	t->poll.events = events;
-	got = lx_file_poll(f, &t->poll) & events;
-	lx_file_put(f);
+	got = f->ops->poll ? f->ops->poll(f, &t->poll) : LX_POLL_ALWAYS;
+	got &= events;
+	lx_fd_unuse(f, counted);
 	if (got)
 		t->poll.queue = NULL;
 	return got;
@@ -312,35 +315,58 @@ struct select_args {
 	uint64_t *out[3];
 };
 
-static const uint32_t select_events[3] = { SELECT_IN, SELECT_OUT, SELECT_EX };
+/* Only one set has files in this word: ask for its events.  How many are ready, or -EBADF. */
+static int64_t select_one(struct poll_table *t, uint64_t all, unsigned int first, uint32_t events,
+			  uint64_t *ready)
+{
+	uint64_t got = 0;
+
+	while (all) {
+		uint64_t bit = all & -all;
+		uint32_t mask = poll_file(t, (int)(first + log2_u64(bit)), events, POLLNVAL);
+
+		all ^= bit;
+		if (mask & POLLNVAL)
+			return -EBADF;
+		if (mask)
+			got |= bit;
+	}
+	*ready = got;
+	return popcount_u64(got);
+}
 
 /* Ask the files of one word of the sets. */
 static long select_word(struct poll_table *t, struct select_args *a, unsigned int w)
 {
-	uint64_t all = a->in[0][w] | a->in[1][w] | a->in[2][w];
-	long found = 0;
+	uint64_t in = a->in[0][w], out = a->in[1][w], ex = a->in[2][w], all = in | out | ex;
+	uint64_t got_in = 0, got_out = 0, got_ex = 0;
 
+	if (all == in) {
+		a->out[1][w] = a->out[2][w] = 0;
+		return select_one(t, in, w * 64, SELECT_IN, &a->out[0][w]);
+	}
 	while (all) {
-		unsigned int bit = (unsigned int)__builtin_ctzll(all);
+		uint64_t bit = all & -all;
 		uint32_t events = 0, got;
 
-		all &= all - 1;
-		for (int i = 0; i < 3; i++)
-			if (a->in[i][w] >> bit & 1)
-				events |= select_events[i];
-		got = poll_file(t, (int)(w * 64 + bit), events, POLLNVAL);
-		if (got & POLLNVAL)
+		all ^= bit;
+		events |= in & bit ? SELECT_IN : 0;
+		events |= out & bit ? SELECT_OUT : 0;
+		events |= ex & bit ? SELECT_EX : 0;
+		got = poll_file(t, (int)(w * 64 + log2_u64(bit)), events, POLLNVAL);
+		if (!got)
+			continue;
+		if (unlikely(got & POLLNVAL))
 			return -EBADF;
-		for (int i = 0; got && i < 3; i++) {
-			if (a->in[i][w] >> bit & 1 && got & select_events[i]) {
-				a->out[i][w] |= BIT(bit);
-				found++;
-			}
-		}
-		if (found)
-			t->poll.queue = NULL;
+		got_in |= got & SELECT_IN ? in & bit : 0;
+		got_out |= got & SELECT_OUT ? out & bit : 0;
+		got_ex |= got & SELECT_EX ? ex & bit : 0;
 	}
-	return found;
+	a->out[0][w] = got_in;
+	a->out[1][w] = got_out;
+	a->out[2][w] = got_ex;
+	return popcount_u64(got_in) + popcount_u64(got_out) +
+	       popcount_u64(got_ex);
 }
 
 static long select_scan(struct poll_table *t, void *arg)
@@ -348,7 +374,6 @@ static long select_scan(struct poll_table *t, void *arg)
 	struct select_args *a = arg;
 	long found = 0;
 
-	memset(a->out[0], 0, 3 * a->words * sizeof(uint64_t));
 	for (unsigned int w = 0; w < a->words; w++) {
 		long n = select_word(t, a, w);
 

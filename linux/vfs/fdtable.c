@@ -247,6 +247,19 @@ struct lx_file *lx_fd_get(struct lx_task *self, int fd)
 	return f;
 }
 
+struct lx_file *lx_fd_use(struct lx_task *self, int fd, bool *counted)
+{
+	struct lx_files *t = self->files;
+	struct lx_file *f;
+
+	*counted = atomic_load_explicit(&t->refs, memory_order_acquire) != 1;
+	if (unlikely(*counted))
+		return lx_fd_get(self, fd);
+	/* The table is ours alone: the file stays in it while we look. */
+	f = likely((unsigned int)fd < t->size) ? t->files[fd] : NULL;
+	return likely(f && !(f->mode & LX_FMODE_PATH)) ? f : NULL;
+}
+
 static int reserve_locked(struct lx_task *self, struct lx_files *t, int min, bool cloexec)
 {
 	unsigned long limit = lx_rlimit(self, RLIMIT_NOFILE);

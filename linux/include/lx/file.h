@@ -106,6 +106,17 @@ void lx_files_close_on_exec(struct lx_files *t);
 /* A reference to the file of @fd, or NULL (EBADF).  _raw also gives O_PATH files. */
 struct lx_file *lx_fd_get(struct lx_task *self, int fd);
 struct lx_file *lx_fd_get_raw(struct lx_task *self, int fd);
+/*
+ * For looking at many files: as lx_fd_get(), but a reference is taken only if
+ * somebody else could close the number meanwhile.  lx_fd_unuse() afterwards, in the
+ * same call of the same task.
+ */
+struct lx_file *lx_fd_use(struct lx_task *self, int fd, bool *counted);
+static inline void lx_fd_unuse(struct lx_file *f, bool counted)
+{
+	if (counted)
+		lx_file_put(f);
+}
 /* Give @f (one reference moves in) the lowest free number >= @min; -EMFILE, -ENOMEM (reference kept by the caller then). */
 int lx_fd_install(struct lx_task *self, struct lx_file *f, int min, bool cloexec);
 int lx_fd_close(struct lx_task *self, int fd);
@@ -137,5 +148,6 @@ static inline void lx_poll_wait(struct lx_poll *p, struct lx_file *f, struct lx_
 		p->queue(p, f, wq);
 }
 uint32_t lx_file_poll(struct lx_file *f, struct lx_poll *p);
+#define LX_POLL_ALWAYS	0x145u		/* POLLIN, OUT, RDNORM, WRNORM: of files without poll */
 /* The file goes away: leave every epoll set (from lx_file_put). */
 void lx_epoll_release(struct lx_file *f);
