@@ -171,7 +171,8 @@ struct region *space_find(struct space *space, uint64_t addr);	/* that holds add
 /* Make region boundaries at @start and @end; LIMIT, NO_MEMORY. */
 k_status_t space_cut(struct space *space, uint64_t start, uint64_t end) MUST_CHECK;
 
-/* Whether programs or components may map [addr, addr + *length); *length is rounded up. */
+/* Whether [addr, addr + *length) is a range of the space, mapped or not; *length is rounded up.
+ * (What lies below K_PROGRAM_MIN never is mapped.) */
 k_status_t space_range(const struct space *space, uint64_t addr, uint64_t *length) MUST_CHECK;
 /* A place for @length bytes: at *@addr if that is free, else in [min, max). */
 bool space_place(struct space *space, uint64_t length, uint64_t min, uint64_t max, bool top_down,

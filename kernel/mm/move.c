@@ -52,6 +52,7 @@ static k_status_t check_move(const struct space *space, struct k_move *m)
 	if (!(m->flags & K_MOVE_FIXED))
 		return K_OK;
 	if (space_range(space, m->new_addr, &m->new_length) != K_OK ||
+	    m->new_addr < K_PROGRAM_MIN ||
 	    (m->new_addr < m->old_addr + m->old_length &&
 	     m->old_addr < m->new_addr + m->new_length))
 		return K_ERR_BAD_ARGUMENT;

@@ -227,7 +227,7 @@ k_status_t space_range(const struct space *space, uint64_t addr, uint64_t *lengt
 	if (!IS_ALIGNED(addr, K_PAGE_SIZE) || !*length || n < *length)
 		return K_ERR_BAD_ARGUMENT;
 	*length = n;
-	if (addr >= K_PROGRAM_MIN && range_within(addr, n, K_PROGRAM_MAX))
+	if (range_within(addr, n, K_PROGRAM_MAX))
 		return K_OK;
 	if (!(space->flags & K_SPACE_PROGRAM) && addr >= K_PERSONALITY_BASE &&
 	    range_within(addr - K_PERSONALITY_BASE, n, K_PERSONALITY_SIZE))
@@ -293,7 +293,8 @@ static k_status_t check_map(const struct space *space, struct k_map *map,
 	if (map->prot & ~map->max_prot)
 		return K_ERR_ACCESS;
 	if (map->flags & K_MAP_FIXED)
-		return space_range(space, map->addr, &map->length);
+		return map->addr < K_PROGRAM_MIN ? K_ERR_BAD_ARGUMENT :
+		       space_range(space, map->addr, &map->length);
 	return K_OK;
 }
 
