@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bytes of memory objects (rt/memory.h), by kernel calls: each copies between
- * the object and a buffer of ours.  Copies from and to the program go through a
- * buffer on the stack, so that a fault in the program's memory stops them at an
- * exact count.
+ * The bytes of memory objects (rt/memory.h), by kernel calls, which reach our own
+ * memory and, below K_PROGRAM_MAX, the program's.
  */
 #include "abi/calls.h"
 #include "base/util.h"
 #include "rt/memory.h"
 #include "rt/process.h"
 #include "thread_priv.h"
-
-enum { BOUNCE = 4096 };
 
 k_status_t rt_memory_create(struct rt_memory *m, k_handle_t group, uint64_t size, uint32_t flags)
 {
@@ -90,51 +86,58 @@ k_status_t rt_memory_write(struct rt_memory *m, uint64_t offset, const void *src
 	return st;
 }
 
+/* The same for the program's memory: false also if the program may not access it there. */
+static bool touch_user(uaddr_t p, bool write, uint64_t at, uint64_t *stopped)
+{
+	uaddr_t addr = uaddr_add(p, at);
+	uint32_t seen;
+	size_t done;
+	char byte;
+
+	if (*stopped == at)
+		return false;
+	*stopped = at;
+	/* Exchanging zero for zero is a write that changes nothing. */
+	if (write)
+		return rt_cmpxchg_user_u32(uaddr(addr.v & ~3ull), 0, 0, &seen);
+	return rt_strncpy_from_user(&byte, addr, 1, &done) >= 0;
+}
+
 k_status_t rt_memory_read_user(struct rt_memory *m, uint64_t offset, uaddr_t dst, size_t n,
 			       size_t *done)
 {
-	uint8_t bounce[BOUNCE];
-	k_status_t st = K_OK;
+	uint64_t stopped = UINT64_MAX;
+	k_status_t st;
 
-	for (*done = 0; n && st == K_OK;) {
-		size_t got, left;
+	*done = 0;
+	if (!range_within(dst.v, n, K_PROGRAM_MAX))
+		return K_ERR_BAD_ADDRESS;
+	do {
+		uint64_t got = 0;
 
-		st = rt_memory_read(m, offset, bounce, MIN(n, sizeof(bounce)), &got);
-		left = rt_copy_to_user(dst, bounce, got);
-		*done += got - left;
-		if (left)
-			return K_ERR_BAD_ADDRESS;
-		if (!got)
-			break;
-		offset += got;
-		dst = uaddr_add(dst, got);
-		n -= got;
-	}
+		st = k_memory_read(m->handle, offset + *done, (void *)(dst.v + *done), n - *done,
+				   &got);
+		*done += got;
+	} while (st == K_ERR_BAD_ADDRESS && touch_user(dst, true, *done, &stopped));
 	return st;
 }
 
 k_status_t rt_memory_write_user(struct rt_memory *m, uint64_t offset, uaddr_t src, size_t n,
 				size_t *done)
 {
-	uint8_t bounce[BOUNCE];
-	k_status_t st = K_OK;
+	uint64_t stopped = UINT64_MAX;
+	k_status_t st;
 
-	for (*done = 0; n && st == K_OK;) {
-		size_t piece = MIN(n, sizeof(bounce));
-		size_t left = rt_copy_from_user(bounce, src, piece);
-		size_t put = 0;
+	*done = 0;
+	if (!range_within(src.v, n, K_PROGRAM_MAX))
+		return K_ERR_BAD_ADDRESS;
+	do {
+		uint64_t put = 0;
 
-		if (left < piece)
-			st = rt_memory_write(m, offset, bounce, piece - left, &put);
+		st = k_memory_write(m->handle, offset + *done, (const void *)(src.v + *done),
+				    n - *done, &put);
 		*done += put;
-		if (st == K_OK && left)
-			return K_ERR_BAD_ADDRESS;
-		if (!put)
-			break;
-		offset += put;
-		src = uaddr_add(src, put);
-		n -= put;
-	}
+	} while (st == K_ERR_BAD_ADDRESS && touch_user(src, false, *done, &stopped));
 	return st;
 }
 
