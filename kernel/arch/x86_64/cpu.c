@@ -7,6 +7,7 @@
 #include "arch/cpu.h"
 #include "base/string.h"
 #include "kernel/lock.h"
+#include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/time.h"
 
@@ -172,6 +173,28 @@ void x86_cpu_setup(struct cpu *cpu)
 	setup_control_registers();
 	setup_syscall();
 	x86_fpu_setup_cpu();
+}
+
+/* -- flaws ------------------------------------------------------------------------ */
+
+#define MSR_ARCH_CAPABILITIES	0x10a
+#define CAPABILITY_RDCL_NO	(1u << 0)	/* no Meltdown */
+#define CAPABILITY_MDS_NO	(1u << 5)
+
+/* Say what this processor leaks and nothing here prevents. */
+void x86_cpu_report_flaws(void)
+{
+	struct x86_cpuid r = x86_cpuid(0, 0);
+	uint64_t capabilities = 0;
+
+	if (memcmp(&r.ebx, "Genu", 4))
+		return;		/* only Intel's have these */
+	if (x86_features.max_leaf >= 7 && (x86_cpuid(7, 0).edx >> 29 & 1))
+		capabilities = x86_rdmsr(MSR_ARCH_CAPABILITIES);
+	if (!(capabilities & CAPABILITY_RDCL_NO))
+		log_line(LOG_WARNING, "speculation: programs can read kernel memory (Meltdown)");
+	if (!(capabilities & CAPABILITY_MDS_NO))
+		log_line(LOG_WARNING, "speculation: programs can sample others' data (MDS)");
 }
 
 /* -- information ------------------------------------------------------------------ */

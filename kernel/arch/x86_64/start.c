@@ -81,6 +81,7 @@ void x86_start(enum boot_protocol protocol, uint64_t info)
 	x86_clock_init();
 	boot_info.has_uart = arch_console_ports();
 	x86_probe_buses(&boot_info);
+	x86_cpu_report_flaws();
 	sched_init_thread(&boot_thread);
 	sched_init_cpu(&x86_boot_cpu);
 	kernel_main(&boot_info);

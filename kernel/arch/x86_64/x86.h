@@ -136,6 +136,7 @@ extern struct x86_features x86_features;
 
 /* cpu.c */
 void x86_cpu_detect(void);
+void x86_cpu_report_flaws(void);
 void x86_cpu_setup(struct cpu *cpu);	/* this CPU's registers, tables, per-CPU base */
 void x86_patch_smap(void);		/* while the text is still writable */
 
