@@ -26,6 +26,7 @@ static int copy_data(uaddr_t user, char **out)
 {
 	size_t done = 0;
 	char *s;
+	long n;
 
 	*out = NULL;
 	if (!user.v)
@@ -33,17 +34,14 @@ static int copy_data(uaddr_t user, char **out)
 	s = rt_alloc(K_PAGE_SIZE);
 	if (!s)
 		return -ENOMEM;
-	if (rt_strncpy_from_user(s, user, K_PAGE_SIZE - 1, &done) < 0) {
-		if (!done && lx_copy_from_user(s, user, 1)) {
-			rt_free(s);
-			return -EFAULT;
-		}
-		if (rt_strncpy_from_user(s, user, K_PAGE_SIZE - 1, &done) < 0 && !done) {
-			rt_free(s);
-			return -EFAULT;
-		}
+	n = rt_strncpy_from_user(s, user, K_PAGE_SIZE - 1, &done);
+	while (n < 0 && !lx_fault_in(lx_self(), uaddr_add(user, done), 1, false))
+		n = rt_strncpy_from_user(s, user, K_PAGE_SIZE - 1, &done);
+	if (n < 0 && !done) {
+		rt_free(s);
+		return -EFAULT;
 	}
-	s[MIN(done, (size_t)K_PAGE_SIZE - 1)] = '\0';
+	s[n < 0 ? done : (size_t)n] = '\0';
 	*out = s;
 	return 0;
 }

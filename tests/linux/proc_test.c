@@ -148,6 +148,7 @@ static void run_and_look(void)
 	char *envp[] = { "A=1", "B=2", NULL };
 	int p[2], q[2];
 	char buf[256], path[64];
+	ssize_t n = 0;
 	pid_t pid;
 	int fd;
 
@@ -169,8 +170,15 @@ static void run_and_look(void)
 	close(q[1]);
 	CHECK_EQ(read(q[0], buf, 1), 0);	/* closed by exec */
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	CHECK_OK(fd = open(path, O_RDONLY));
-	CHECK_EQ(read(fd, buf, sizeof(buf)), 15 + 3 + 10);
+	/* exec closes descriptors before the arguments are in their place */
+	for (int i = 0; i < 200; i++, usleep(1000)) {
+		CHECK_OK(fd = open(path, O_RDONLY));
+		n = read(fd, buf, sizeof(buf));
+		if (n > 0 && !memcmp(buf, "/proc/self/exe\0-l", 17))
+			break;
+		close(fd);
+	}
+	CHECK_EQ(n, 15 + 3 + 10);
 	CHECK(!memcmp(buf, "/proc/self/exe\0-l\0two words", 28));
 	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
 	CHECK_OK(fd = open(path, O_RDONLY));
