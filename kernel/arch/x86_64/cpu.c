@@ -32,7 +32,9 @@ static void detect_xsave(void)
 {
 	struct x86_cpuid r;
 
-	x86_features.xsave_size = 512;
+	/* With FXSAVE alone: its 512 bytes, and the header. */
+	x86_features.xsave_size = 576;
+	x86_features.xcr0 = 3;
 	if (!x86_features.xsave)
 		return;
 	r = x86_cpuid(0xd, 0);

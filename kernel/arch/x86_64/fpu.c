@@ -2,7 +2,8 @@
 /*
  * The registers that the kernel itself never uses: x87, SSE, AVX, AVX-512.
  *
- * Each thread that enters ring 3 has a memory image in the standard XSAVE form.
+ * Each thread that enters ring 3 has a memory image in the standard XSAVE form, with
+ * a header also where the processor has only FXSAVE.
  * On one CPU:
  *
  *	fpu_owner == t	the FPU holds t's state and t may be changing it
@@ -57,17 +58,33 @@ static void image_reset(uint8_t *image)
 	image[1] = 0x03;
 	image[MXCSR_OFFSET] = 0x80;	/* MXCSR 0x1f80 */
 	image[MXCSR_OFFSET + 1] = 0x1f;
-	if (x86_features.xsave)
-		image[XSAVE_HEADER] = 3;
+	image[XSAVE_HEADER] = 3;
+}
+
+/* FXRSTOR knows no header: what it says to be in its initial state is made so. */
+static void apply_header(uint8_t *image)
+{
+	if (!(image[XSAVE_HEADER] & 1)) {
+		memset(image, 0, MXCSR_OFFSET);
+		memset(image + 32, 0, 128);
+		image[0] = 0x7f;
+		image[1] = 0x03;
+	}
+	if (!(image[XSAVE_HEADER] & 2))
+		memset(image + 160, 0, 256);
+	image[XSAVE_HEADER] = 3;
 }
 
 void x86_fpu_setup_cpu(void)
 {
-	if (!x86_features.xsave)
+	if (x86_features.xsave)
+		asm volatile("xsetbv" : : "c"(0), "a"((uint32_t)x86_features.xcr0),
+			     "d"((uint32_t)(x86_features.xcr0 >> 32)));
+	if (this_cpu()->id != 0)
 		return;
-	asm volatile("xsetbv" : : "c"(0), "a"((uint32_t)x86_features.xcr0),
-		     "d"((uint32_t)(x86_features.xcr0 >> 32)));
-	x86_features.xsave_size = x86_cpuid(0xd, 0).ebx;
+	/* How much that takes is known only now. */
+	if (x86_features.xsave)
+		x86_features.xsave_size = x86_cpuid(0xd, 0).ebx;
 	xsave_cache.size = ALIGN_UP(x86_features.xsave_size, 64u);
 }
 
@@ -87,8 +104,6 @@ static void sync_image(struct thread *t)
 
 k_status_t x86_fpu_alloc(struct thread *t, const struct thread *inherit)
 {
-	if (!xsave_cache.size)
-		xsave_cache.size = 512;
 	t->arch.xsave = kmem_alloc(&xsave_cache);
 	if (!t->arch.xsave)
 		return K_ERR_NO_MEMORY;
@@ -164,8 +179,6 @@ static bool image_valid(const uint8_t *image)
 	memcpy(&mxcsr, image + MXCSR_OFFSET, sizeof(mxcsr));
 	if (mxcsr & ~mxcsr_mask)
 		return false;
-	if (!x86_features.xsave)
-		return true;
 	memcpy(header, image + XSAVE_HEADER, sizeof(header));
 	if (header[0] & ~x86_features.xcr0)
 		return false;
@@ -184,6 +197,8 @@ k_status_t arch_thread_xsave_write(struct thread *t, const void *src, uint64_t l
 		return K_ERR_BAD_ARGUMENT;
 	sync_image(t);
 	memcpy(t->arch.xsave, src, length);
+	if (!x86_features.xsave)
+		apply_header(t->arch.xsave);
 	t->arch.fpu_cpu = NOWHERE;
 	return K_OK;
 }

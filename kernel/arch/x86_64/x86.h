@@ -110,7 +110,7 @@ struct x86_features {
 	bool x2apic, tsc_deadline, xsave, smep, smap, umip, pge, pdpe1gb, rdrand, nx;
 	bool hypervisor, tcg;
 	uint64_t xcr0;
-	uint32_t xsave_size;		/* of the standard form; at least 512 */
+	uint32_t xsave_size;		/* of the standard form; at least 576 */
 	uint32_t max_leaf, hypervisor_leaf;
 };
 
