@@ -282,7 +282,9 @@ k_status_t fault_handle(struct space *space, uint64_t addr, uint32_t access, str
 
 bool fault_handle_kernel(uint64_t addr, uint32_t access)
 {
-	struct space *space = current_thread()->run_space;
+	/* A personality process is in its slot, whatever program's space is loaded below. */
+	struct space *space = addr < K_PROGRAM_MAX ? current_thread()->run_space :
+						     current_thread()->own_space;
 
 	return space && fault_handle(space, addr, access, NULL) == K_OK;
 }

@@ -21,8 +21,8 @@ struct space;
 k_status_t fault_handle(struct space *space, uint64_t addr, uint32_t access, struct k_fault *out);
 
 /*
- * A fault of kernel code on a program's address, in the current thread's bound
- * space (user copies): true if it was settled.  False: the copy stops there.
+ * A fault of kernel code on a program's or component's address, in the space that is
+ * loaded, or in the slot (user copies): true if it was settled.  False: the copy stops there.
  * Called by the arch's fault handler with interrupts on when the interrupted code
  * had them on.
  */
