@@ -13,13 +13,13 @@
 
 size_t rt_uc_copy(void *dst, const void *src, size_t n);
 size_t rt_uc_clear(void *dst, int zero, size_t n);
-long rt_uc_load_u8(const void *src, char *dst);
+size_t rt_uc_string(char *dst, const void *src, size_t n);
 long rt_uc_cmpxchg_u32(void *addr, uint32_t expected, uint32_t desired, uint32_t *seen);
 
 /* Hidden: reached without a table of addresses. */
 #pragma GCC visibility push(hidden)
 extern const char rt_uc_copy_words[], rt_uc_copy_bytes[], rt_uc_clear_words[],
-	rt_uc_clear_bytes[], rt_uc_single[], rt_uc_end[], rt_uc_short[], rt_uc_fail[];
+	rt_uc_clear_bytes[], rt_uc_string_bytes[], rt_uc_single[], rt_uc_end[], rt_uc_short[], rt_uc_fail[];
 #pragma GCC visibility pop
 
 static uint64_t at(const char *label)
@@ -33,7 +33,8 @@ void rt_user_start(void)
 		{ at(rt_uc_copy_words), at(rt_uc_copy_bytes), at(rt_uc_copy_bytes) },
 		{ at(rt_uc_copy_bytes), at(rt_uc_clear_words), at(rt_uc_short) },
 		{ at(rt_uc_clear_words), at(rt_uc_clear_bytes), at(rt_uc_clear_bytes) },
-		{ at(rt_uc_clear_bytes), at(rt_uc_single), at(rt_uc_short) },
+		{ at(rt_uc_clear_bytes), at(rt_uc_string_bytes), at(rt_uc_short) },
+		{ at(rt_uc_string_bytes), at(rt_uc_single), at(rt_uc_short) },
 		{ at(rt_uc_single), at(rt_uc_end), at(rt_uc_fail) },
 	};
 
@@ -70,16 +71,15 @@ size_t rt_clear_user(uaddr_t dst, size_t n)
 
 long rt_strncpy_from_user(char *dst, uaddr_t src, size_t n, size_t *done)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (!within(uaddr_add(src, i), 1) ||
-		    rt_uc_load_u8((const void *)(src.v + i), &dst[i]) < 0) {
-			*done = i;
-			return -1;
-		}
-		if (!dst[i])
-			return (long)i;
+	size_t ok = within(src, n);
+	size_t copied = ok - rt_uc_string(dst, (const void *)src.v, ok);
+
+	*done = copied;
+	if (copied && !dst[copied - 1]) {
+		*done = copied - 1;
+		return (long)*done;
 	}
-	return (long)n;
+	return copied == n ? (long)n : -1;
 }
 
 bool rt_cmpxchg_user_u32(uaddr_t addr, uint32_t expected, uint32_t desired, uint32_t *seen)

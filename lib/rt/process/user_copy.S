@@ -7,7 +7,7 @@
  *
  *   in the words part (rt_uc_words .. rt_uc_bytes) of copy and clear at the bytes part,
  *	which goes on one by one to the exact byte,
- *   in the bytes part at rt_uc_short, which returns rcx,
+ *   in the bytes part, and in string, at rt_uc_short, which returns rcx,
  *   in the single accesses (rt_uc_single ..) at rt_uc_fail, which returns -1.
  *
  * copy: rdi to, rsi from, rdx count.  clear: rdi to, rsi 0, rdx count.
@@ -22,9 +22,9 @@
 	.section .text.rt_user, "ax", @progbits
 
 	.globl	rt_uc_copy_words, rt_uc_copy_bytes, rt_uc_clear_words, rt_uc_clear_bytes
-	.globl	rt_uc_single, rt_uc_end, rt_uc_short, rt_uc_fail
+	.globl	rt_uc_string_bytes, rt_uc_single, rt_uc_end, rt_uc_short, rt_uc_fail
 	.hidden	rt_uc_copy_words, rt_uc_copy_bytes, rt_uc_clear_words, rt_uc_clear_bytes
-	.hidden	rt_uc_single, rt_uc_end, rt_uc_short, rt_uc_fail
+	.hidden	rt_uc_string_bytes, rt_uc_single, rt_uc_end, rt_uc_short, rt_uc_fail
 
 function rt_uc_copy
 	movq	%rdx, %rcx
@@ -88,14 +88,51 @@ rt_uc_clear_bytes:
 	jnz	1b
 	jmp	rt_uc_short
 
+/*
+ * String of at most rdx bytes, from rsi to rdi, up to and with its NUL.  An aligned
+ * word lies in one page, so where its load faults, its first byte would too.
+ */
+function rt_uc_string
+	movq	%rdx, %rcx
+rt_uc_string_bytes:
+	testq	%rcx, %rcx
+	jz	rt_uc_short
+	testb	$7, %sil
+	jnz	2f
+	cmpq	$8, %rcx
+	jb	2f
+	movabsq	$0x0101010101010101, %r8
+	movabsq	$0x8080808080808080, %r9
+1:	movq	(%rsi), %rax
+	movq	%rax, %rdx
+	movq	%rax, %r10
+	subq	%r8, %rdx
+	notq	%r10
+	andq	%r10, %rdx
+	testq	%r9, %rdx		/* some byte is zero */
+	jnz	2f
+	movq	%rax, (%rdi)
+	addq	$8, %rsi
+	addq	$8, %rdi
+	subq	$8, %rcx
+	cmpq	$8, %rcx
+	jae	1b
+	jmp	rt_uc_string_bytes
+2:	movb	(%rsi), %al
+	movb	%al, (%rdi)
+	decq	%rcx
+	testb	%al, %al
+	jz	rt_uc_short
+	incq	%rsi
+	incq	%rdi
+	testb	$7, %sil
+	jz	rt_uc_string_bytes
+	testq	%rcx, %rcx
+	jnz	2b
+	jmp	rt_uc_short
+
 /* Single accesses: 0, or -1 after a fault. */
 rt_uc_single:
-/* rdi: program address, rsi: where to put the byte */
-function rt_uc_load_u8
-	movb	(%rdi), %al
-	movb	%al, (%rsi)
-	xorl	%eax, %eax
-	ret
 /* rdi: program address, esi expected, edx desired, rcx: where to put what was there */
 function rt_uc_cmpxchg_u32
 	movl	%esi, %eax

@@ -39,7 +39,7 @@ size_t rt_clear_user(uaddr_t dst, size_t n);
 /*
  * Copy a string of at most @n bytes with its NUL.  Returns its length without
  * the NUL; @n if there was no NUL in @n bytes; -1 if memory was inaccessible
- * before a NUL (then *@done bytes had been copied).
+ * before a NUL.  *@done: bytes copied, the NUL not counted, in each case.
  */
 long rt_strncpy_from_user(char *dst, uaddr_t src, size_t n, size_t *done);
 
