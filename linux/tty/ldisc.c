@@ -49,6 +49,12 @@ static bool is_cc(const struct lx_tty *tty, uint8_t c, int index)
 	return tty->termios.c_cc[index] == c && c != 0 /* _POSIX_VDISABLE */;
 }
 
+/* Line by line?  (EXTPROC: the other end of the connection edits.) */
+static bool canonical(const struct lx_tty *tty)
+{
+	return TTY_FLAG(tty, c_lflag, ICANON) && !TTY_FLAG(tty, c_lflag, EXTPROC);
+}
+
 /* -- output --------------------------------------------------------------------- */
 
 size_t ldisc_write_room(struct lx_tty *tty)
@@ -548,7 +554,7 @@ size_t ldisc_receive(struct lx_tty *tty, const uint8_t *buf, size_t n, struct tt
 	for (i = 0; i < n && !sig->signo; i++) {
 		if (!ldisc_input_room(tty)) {
 			/* Only a line that never ends may lose characters. */
-			if (!TTY_FLAG(tty, c_lflag, ICANON) || tty->canon_head != tty->tail)
+			if (!canonical(tty) || tty->canon_head != tty->tail)
 				break;
 			tty->head--;
 		}
@@ -579,11 +585,6 @@ void ldisc_break(struct lx_tty *tty, struct tty_signal *sig)
 }
 
 /* -- reading ------------------------------------------------------------------------ */
-
-static bool canonical(const struct lx_tty *tty)
-{
-	return TTY_FLAG(tty, c_lflag, ICANON) && !TTY_FLAG(tty, c_lflag, EXTPROC);
-}
 
 bool ldisc_readable(const struct lx_tty *tty, bool poll)
 {
@@ -618,6 +619,9 @@ size_t ldisc_read(struct lx_tty *tty, uint8_t *buf, size_t n, bool *line)
 		bitmap_clear(tty->line_end, at);
 		tty->tail++;
 	}
+	/* Without lines there is none being edited either. */
+	if (!canonical(tty))
+		tty->canon_head = tty->tail;
 	return done;
 }
 
