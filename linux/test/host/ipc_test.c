@@ -227,12 +227,12 @@ TEST(stream_sockets_move_all_bytes_between_threads)
 
 /* -- epoll ----------------------------------------------------------------------------------------------------- */
 
-struct churn { int ep, fd[8]; _Atomic(bool) stop; _Atomic(unsigned int) seen; };
+struct churn { int ep; _Atomic(int) fd[8]; uaddr_t mem[3]; _Atomic(bool) stop; _Atomic(unsigned int) seen; };
 
 static void churn_set(void *arg)
 {
 	struct churn *c = arg;
-	uaddr_t u = rig_user(16);
+	uaddr_t u = c->mem[2];
 	struct epoll_event *e = rig_ptr(u);
 
 	for (unsigned int i = 0; i < 3000; i++) {
@@ -252,17 +252,17 @@ static void churn_set(void *arg)
 static void churn_signal(void *arg)
 {
 	struct churn *c = arg;
-	uaddr_t u = rig_user(8);
+	uaddr_t u = c->mem[1];
 
 	*(uint64_t *)rig_ptr(u) = 1;
 	for (unsigned int i = 0; !atomic_load(&c->stop); i++)
-		lx_sys_write(self, __atomic_load_n(&c->fd[i % 8], __ATOMIC_RELAXED), u, 8);
+		lx_sys_write(self, c->fd[i % 8], u, 8);
 }
 
 static void churn_wait(void *arg)
 {
 	struct churn *c = arg;
-	uaddr_t u = rig_user(128);
+	uaddr_t u = c->mem[0];
 
 	while (!atomic_load(&c->stop)) {
 		long n = lx_sys_epoll_wait(self, c->ep, u, 4, 1);
@@ -280,6 +280,8 @@ TEST(epoll_survives_threads_that_change_it)
 
 	for (int i = 0; i < 8; i++)
 		c.fd[i] = (int)lx_sys_eventfd2(self, 0, O_NONBLOCK);
+	for (int i = 0; i < 3; i++)
+		c.mem[i] = rig_user(128);
 	t[0] = start(&s[0], churn_wait, &c);
 	t[1] = start(&s[1], churn_signal, &c);
 	t[2] = start(&s[2], churn_set, &c);
