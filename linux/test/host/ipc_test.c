@@ -235,7 +235,7 @@ static void churn_set(void *arg)
 	uaddr_t u = c->mem[2];
 	struct epoll_event *e = rig_ptr(u);
 
-	for (unsigned int i = 0; i < 3000; i++) {
+	for (unsigned int i = 0; i < 3000 || (!atomic_load(&c->seen) && i < 1000000); i++) {
 		int fd = c->fd[i * 5 % 8];
 
 		*e = (struct epoll_event){ EPOLLIN | (i & 1 ? EPOLLET : 0) | (i & 2 ? EPOLLONESHOT : 0), i };
