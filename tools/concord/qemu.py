@@ -89,6 +89,22 @@ def _machine_option(machine):
     return ",".join([name, *(f"{key}={value}" for key, value in properties.items())])
 
 
+def _words(machine):
+    """The kernel's command line, with what only this emulator is the reason for."""
+    if not machine.kernel.linux:
+        # Concord writes to the isa-debug-exit device only when it is told that there is one.
+        return ["concord.debugexit", *machine.words]
+    if machine.machine.startswith("q35"):
+        return machine.words
+    # microvm has nothing but the PIT to measure the time stamp counter by, and on a busy host
+    # that fails, which Linux does not survive.  An emulated counter is the host's, or counts
+    # instructions.
+    with open("/proc/cpuinfo") as file:
+        mhz = re.search(r"^cpu MHz\s*: ([0-9.]+)", file.read(), re.MULTILINE)
+    khz = 1000000 if machine.icount else int(float(mhz.group(1)) * 1000) if mhz else None
+    return [f"tsc_early_khz={khz}", *machine.words] if khz else machine.words
+
+
 def arguments(machine, serial, runner_fd=None):
     """QEMU's command line.  `serial` is the value of -serial."""
     pci = machine.machine.startswith("q35")
@@ -109,9 +125,7 @@ def arguments(machine, serial, runner_fd=None):
     argv += ["-kernel", str(machine.kernel.path)]
     if machine.initrd:
         argv += ["-initrd", str(machine.initrd)]
-    # Concord writes to the isa-debug-exit device below only when it is told that there is one.
-    words = machine.words if machine.kernel.linux else ["concord.debugexit", *machine.words]
-    argv += ["-append", " ".join(words), "-serial", serial]
+    argv += ["-append", " ".join(_words(machine)), "-serial", serial]
     if not pci:
         argv += ["-global", "virtio-mmio.force-legacy=false"]
     for number, drive in enumerate(machine.drives):
