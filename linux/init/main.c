@@ -14,6 +14,7 @@
 #include "link/blk.h"
 #include "link/link.h"
 #include "block/block.h"
+#include "fs/proc/proc.h"
 #include "fs/pseudo/pseudo.h"
 #include "lx/char.h"
 #include "lx/cred.h"
@@ -107,6 +108,7 @@ static void start_subsystems(void)
 	lx_vdso_init();
 	must(lx_vfs_init(), "file systems");
 	must(pseudo_file(lx_proc_tree, "cmdline", 0444, show_cmdline, NULL, NULL), "/proc/cmdline");
+	must(lx_proc_system_init(), "/proc");
 	must(lx_char_init(), "character devices");
 	must(lx_tty_init(), "terminals");
 	lx_console_setup(lx_system.command_line);
