@@ -85,7 +85,7 @@ static void account_current(struct runq *rq, struct thread *t, uint64_t now)
 		runq_charge(rq, &t->se, ran);
 }
 
-/* Ask @rq's CPU to reschedule. */
+/* Ask @rq's CPU to reschedule: another one is interrupted once @rq is released. */
 static void resched_cpu(struct runq *rq)
 {
 	uint32_t cpu = (uint32_t)(rq - runqs);
@@ -93,7 +93,7 @@ static void resched_cpu(struct runq *rq)
 	if (cpu == cpu_id())
 		set_need_resched();
 	else
-		arch_ipi_send(cpu, IPI_RESCHEDULE);
+		rq->ipi_wanted = true;
 }
 
 /*
@@ -105,21 +105,29 @@ static void slice_timer_want(struct runq *rq)
 {
 	if (rq->slice_armed)
 		return;
-	rq->slice_armed = rq->slice_wanted = rq == this_runq();
-	if (!rq->slice_wanted)
-		arch_ipi_send((uint32_t)(rq - runqs), IPI_RESCHEDULE);
+	if (rq == this_runq())
+		rq->slice_armed = rq->slice_wanted = true;
+	else
+		rq->ipi_wanted = true;
 }
 
-/* Release @rq; interrupts are disabled and stay so. */
+/*
+ * Release @rq and do what was put off until now; interrupts are disabled and stay
+ * so.  (Sending an interrupt can take long under a hypervisor.)
+ */
 static void runq_release(struct runq *rq)
 {
 	bool set = rq->slice_wanted && rq == this_runq();
+	bool ipi = rq->ipi_wanted;
 
 	if (set)
 		rq->slice_wanted = false;
+	rq->ipi_wanted = false;
 	spin_unlock_irqoff(&rq->lock);
 	if (unlikely(set))
 		ktimer_set(&rq->slice_timer, time_now_ns() + SLICE_NS, SLICE_NS);
+	if (unlikely(ipi))
+		arch_ipi_send((uint32_t)(rq - runqs), IPI_RESCHEDULE);
 }
 
 static void runq_unlock(struct runq *rq, arch_irqflags_t flags)
@@ -230,7 +238,7 @@ static void interrupt_thread(struct thread *t, uint32_t bits, uint32_t allowed)
 		return;
 	rq = thread_lock_runq(t, &flags);
 	if (runq_cpu(rq)->current == t && rq != this_runq())
-		arch_ipi_send((uint32_t)(rq - runqs), IPI_RESCHEDULE);
+		rq->ipi_wanted = true;
 	runq_unlock(rq, flags);
 }
 

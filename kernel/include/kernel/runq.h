@@ -32,6 +32,7 @@ struct runq {
 	struct thread *push;		/* being switched out, may not run here any more */
 	struct ktimer slice_timer;
 	bool slice_armed;
+	bool ipi_wanted;		/* its CPU is to be interrupted once it is released */
 	bool slice_wanted;		/* armed, but its timer is yet to be set by this CPU */
 };
 
