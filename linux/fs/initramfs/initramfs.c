@@ -13,6 +13,7 @@
  */
 #include <linux/fcntl.h>
 
+#include "abi/calls.h"
 #include "base/parse.h"
 #include "inflate/inflate.h"
 #include "rt/memory.h"
@@ -427,9 +428,8 @@ static int unpack_image(struct unpack *u)
 /* The image's bytes as plain memory: mapped if the object allows it, else copied. */
 static int open_image(k_handle_t memory, uint64_t length, uint8_t **data, bool *mapped)
 {
-	struct rt_memory m;
+	uint64_t done;
 	void *p;
-	size_t done;
 
 	*mapped = rt_map(memory, 0, ALIGN_UP(length, (uint64_t)K_PAGE_SIZE), K_PROT_READ, &p) == K_OK;
 	if (*mapped) {
@@ -439,16 +439,11 @@ static int open_image(k_handle_t memory, uint64_t length, uint8_t **data, bool *
 	p = rt_alloc(length);
 	if (!p)
 		return -ENOMEM;
-	if (rt_memory_open(&m, memory) != K_OK) {
+	/* the object stays the caller's: read it by a call */
+	if (k_memory_read(memory, 0, p, length, &done) != K_OK || done != length) {
 		rt_free(p);
 		return -EIO;
 	}
-	if (rt_memory_read(&m, 0, p, length, &done) != K_OK || done != length) {
-		rt_free(p);
-		rt_memory_close(&m);
-		return -EIO;
-	}
-	rt_memory_close(&m);
 	*data = p;
 	return 0;
 }

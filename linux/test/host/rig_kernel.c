@@ -585,6 +585,16 @@ k_status_t rt_memory_write_user(struct rt_memory *m, uint64_t off, uaddr_t src, 
 	return access_object(m, off, rig_ptr(src), n, done, true, true);
 }
 
+k_status_t k_memory_read(k_handle_t h, uint64_t off, void *data, uint64_t n, uint64_t *done)
+{
+	struct rt_memory m = { .handle = h };
+	size_t did;
+	k_status_t st = rt_memory_read(&m, off, data, n, &did);
+
+	*done = did;
+	return st;
+}
+
 k_status_t rt_map(k_handle_t memory, uint64_t off, uint64_t n, uint32_t prot, void **addr)
 {
 	return K_ERR_NOT_SUPPORTED;
