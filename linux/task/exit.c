@@ -384,12 +384,15 @@ void lx_group_exit(struct lx_task *self, int code)
 	struct lx_group *g = self->group;
 
 	rt_mutex_lock(&g->lock);
-	if (g->flags & LX_GROUP_EXITING)
+	if (g->flags & LX_GROUP_EXITING) {
 		code = g->exit_code;
-	else if (g->exec_task && g->exec_task != self)
+	} else if (g->exec_task && g->exec_task != self) {
 		code = self->exit_code;		/* another thread's exec ends us */
-	else
+	} else {
 		lx_group_kill_locked(g, code);
+		/* For the others: we go by ourselves, and stop for a tracer on the way. */
+		atomic_fetch_and(&self->attention, ~LX_ATTN_EXIT);
+	}
 	rt_mutex_unlock(&g->lock);
 	lx_task_exit(self, code);
 }
