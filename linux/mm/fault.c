@@ -8,6 +8,7 @@
 #include <asm/siginfo.h>
 #include <asm/signal.h>
 
+#include "base/util.h"
 #include "abi/calls.h"
 #include "lx/file.h"
 #include "lx/lock_rank.h"
@@ -55,7 +56,7 @@ static int settle(struct lx_task *self, const struct k_fault *fault, int *signo,
 				return 0;
 			break;
 		}
-		/* fall through */
+		FALLTHROUGH;
 	case K_ERR_BEYOND_END:
 		*signo = SIGBUS;
 		*code = BUS_ADRERR;

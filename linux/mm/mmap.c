@@ -9,6 +9,7 @@
 #include <linux/mman.h>
 #include <linux/resource.h>
 
+#include "base/util.h"
 #include "abi/calls.h"
 #include "lx/file.h"
 #include "lx/lock_rank.h"
@@ -136,7 +137,7 @@ static int check_file(struct lx_file *f, uint32_t prot, uint32_t flags, uint32_t
 	case MAP_SHARED_VALIDATE:
 		if (flags & ~(uint32_t)(LEGACY_FLAGS | MAP_SHARED_VALIDATE))
 			return -EOPNOTSUPP;
-		/* fall through */
+		FALLTHROUGH;
 	case MAP_SHARED:
 		if (!(fmode & LX_FMODE_WRITE)) {
 			if (prot & PROT_WRITE)
@@ -145,7 +146,7 @@ static int check_file(struct lx_file *f, uint32_t prot, uint32_t flags, uint32_t
 		}
 		if ((prot & PROT_WRITE) && (f->inode->iflags & LX_INODE_APPEND))
 			return -EACCES;
-		/* fall through */
+		FALLTHROUGH;
 	case MAP_PRIVATE:
 		if (!(fmode & (LX_FMODE_READ | LX_FMODE_EXEC)))
 			return -EACCES;

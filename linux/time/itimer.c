@@ -20,6 +20,7 @@
 #include <linux/resource.h>
 #include <linux/time.h>
 
+#include "base/util.h"
 #include "lx/lock_rank.h"
 #include "lx/mm.h"
 #include "lx/pid.h"
@@ -521,7 +522,7 @@ static int check_event(struct lx_task *self, const struct sigevent *ev)
 			lx_task_put(t);
 		if (err)
 			return err;
-		/* fall through */
+		FALLTHROUGH;
 	case SIGEV_SIGNAL:
 	case SIGEV_THREAD:
 		return ev->sigev_signo < 1 || ev->sigev_signo > LX_NSIG ? -EINVAL : 0;

@@ -141,7 +141,7 @@ TEST(vectors)
 	CHECK_EQ(preadv(fd, r, 2, 0), 6);
 	CHECK(!memcmp(a, "abc", 3) && !memcmp(b, "def", 3));
 	CHECK_EQ(pwritev(fd, w, 1, 10), 2);
-	CHECK_ERRNO(readv(fd, r, -1), EINVAL);
+	CHECK_ERRNO(syscall(SYS_readv, fd, r, -1), EINVAL);
 	CHECK_ERRNO(syscall(SYS_readv, fd, big, 1025), EINVAL);
 	r[1].iov_len = (size_t)-1;
 	CHECK_ERRNO(readv(fd, r, 2), EINVAL);

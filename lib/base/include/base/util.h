@@ -16,18 +16,23 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#define MIN(a, b)                                                                                  \
+/* Each use names its variables anew, so that they can be nested. */
+#define MIN(a, b) MIN_NAMED(a, b, PASTE(min_a_, __COUNTER__), PASTE(min_b_, __COUNTER__))
+#define MAX(a, b) MAX_NAMED(a, b, PASTE(max_a_, __COUNTER__), PASTE(max_b_, __COUNTER__))
+#define MIN_NAMED(a, b, x, y)                                                                      \
 	({                                                                                         \
-		__typeof__(a) min_a_ = (a);                                                        \
-		__typeof__(b) min_b_ = (b);                                                        \
-		min_a_ < min_b_ ? min_a_ : min_b_;                                                 \
+		__typeof__(a) x = (a);                                                             \
+		__typeof__(b) y = (b);                                                             \
+		x < y ? x : y;                                                                     \
 	})
-#define MAX(a, b)                                                                                  \
+#define MAX_NAMED(a, b, x, y)                                                                      \
 	({                                                                                         \
-		__typeof__(a) max_a_ = (a);                                                        \
-		__typeof__(b) max_b_ = (b);                                                        \
-		max_a_ > max_b_ ? max_a_ : max_b_;                                                 \
+		__typeof__(a) x = (a);                                                             \
+		__typeof__(b) y = (b);                                                             \
+		x > y ? x : y;                                                                     \
 	})
+#define PASTE(a, b)	PASTE_EXPANDED(a, b)
+#define PASTE_EXPANDED(a, b) a##b
 #define CLAMP(v, lo, hi) MIN(MAX(v, lo), hi)
 
 /* @align is a power of two; it is evaluated twice, and takes the type of @v. */
@@ -42,6 +47,7 @@
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 #define UNUSED		__attribute__((unused))
+#define FALLTHROUGH	__attribute__((fallthrough))
 #define PACKED		__attribute__((packed))
 #define NORETURN	__attribute__((noreturn))
 #define MUST_CHECK	__attribute__((warn_unused_result))
