@@ -196,6 +196,10 @@ k_status_t kcall_thread_state_read(struct thread *self, struct thread *thread, u
 	}
 	if (kind != K_STATE_XSAVE)
 		return K_ERR_BAD_ARGUMENT;
+	if (!state->user) {		/* no need for a copy that cannot fault */
+		*length = state->length;
+		return arch_thread_xsave_read(thread, (void *)(uintptr_t)state->addr, length);
+	}
 	copy = kzalloc(STATE_MAX);
 	if (!copy)
 		return K_ERR_NO_MEMORY;
@@ -232,6 +236,9 @@ k_status_t kcall_thread_state_write(struct thread *self, struct thread *thread, 
 	}
 	if (state->length > STATE_MAX)
 		return K_ERR_TOO_BIG;
+	if (!state->user)
+		return arch_thread_xsave_write(thread, (void *)(uintptr_t)state->addr,
+					       state->length);
 	copy = kmalloc(state->length);
 	if (!copy)
 		return K_ERR_NO_MEMORY;

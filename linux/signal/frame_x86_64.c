@@ -112,6 +112,7 @@ static void xstate_reset(uint8_t *buf)
 
 int lx_xstate_clear(void)
 {
+	/* Nothing to write: the initial state. */
 	return lx_errno(k_thread_state_write(K_HANDLE_NONE, K_STATE_XSAVE, NULL, 0));
 }
 

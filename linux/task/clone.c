@@ -196,6 +196,7 @@ static void link_group(struct lx_task *self, struct lx_task *t, const struct lx_
 		g->parent = from;
 		g->exit_signal = a->exit_signal;
 	}
+	atomic_store(&g->ppid, g->parent->pid);
 	list_add_last(&g->parent->children, &g->children_link);
 	g->has_child_subreaper = from->has_child_subreaper || from->is_child_subreaper;
 	lx_group_join_pgrp_locked(g, from->pgrp);

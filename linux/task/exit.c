@@ -231,6 +231,7 @@ static void reparent_children_locked(struct lx_group *g, struct list *dead)
 	list_for_each_entry_safe(c, tmp, &g->children, children_link) {
 		list_remove(&c->children_link);
 		c->parent = reaper == c ? NULL : reaper;
+		atomic_store(&c->ppid, c->parent ? c->parent->pid : 0);
 		if (!reaper)
 			continue;
 		list_add_last(&reaper->children, &c->children_link);

@@ -123,12 +123,7 @@ struct lx_task *lx_group_leader(struct lx_group *g)
 
 lx_pid_t lx_group_ppid(struct lx_group *g)
 {
-	lx_pid_t nr;
-
-	rt_mutex_lock(&lx_init_pidns.lock);
-	nr = g->parent ? g->parent->pid : 0;
-	rt_mutex_unlock(&lx_init_pidns.lock);
-	return nr;
+	return atomic_load_explicit(&g->ppid, memory_order_relaxed);
 }
 
 struct lx_task *lx_group_next_task(struct lx_group *g, lx_pid_t tid)

@@ -122,6 +122,7 @@ struct lx_group {
 	/* Protected by LX_LOCK_TASKS. */
 	struct lx_task *leader;		/* a reference until reaped; exec by another thread changes it */
 	struct lx_group *parent;	/* real parent; ptrace changes only who waits */
+	_Atomic(lx_pid_t) ppid;		/* its number, for who only wants that: read without the lock */
 	struct list children_link;	/* in parent's children */
 	struct list children;		/* of children_link */
 	lx_pid_t pgid, sid;
