@@ -760,7 +760,7 @@ static int may_open(struct lx_task *self, const struct lx_path *p, const struct 
 	case S_IFCHR:
 		if (mflags & LX_MNT_NODEV)
 			return -EACCES;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case S_IFIFO:
 	case S_IFSOCK:
 		if (how->exec)
