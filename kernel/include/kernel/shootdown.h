@@ -65,7 +65,7 @@ void tlb_finish(struct tlb_batch *batch);
 void tlb_interrupt(void);
 
 /*
- * Make @next (NULL: none, kernel only) the space of this CPU; K1's context
+ * Make @next (NULL: none, kernel only) the space of this CPU; the context
  * switch calls it with interrupts off.  A NULL keeps the present root loaded
  * (lazy); the same space again costs nothing.  @unified chooses the root in which
  * a personality process appears.
