@@ -163,7 +163,7 @@ class Guest:
             raise GuestDied(f"the image's runner speaks version {version}, not {VERSION}")
 
     def command(self, argv, stdin=None, on_stdout=None, on_stderr=None, deadline=None,
-                environment=None, directory="/root"):
+                environment=None, directory=""):
         """Run a program.  `stdin` is a descriptor, bytes, or None for nothing.
 
         Output goes to on_stdout and on_stderr as it comes, or into the Result."""

@@ -63,7 +63,10 @@ enum runner_type {
 	RUNNER_ERROR,		/* text: why the runner gives up */
 };
 
-/* START: this, then argc + envc + 1 strings, each ended by a zero byte: argv, environment, directory. */
+/*
+ * START: this, then argc + envc + 1 strings, each ended by a zero byte: argv, environment, directory
+ * (empty: /root, or / where there is none).
+ */
 struct runner_start {
 	uint32_t argc;
 	uint32_t envc;

@@ -172,7 +172,8 @@ static void __attribute__((noreturn)) command_exec(int fd[3], char **argv, char 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	if (chdir(dir) < 0) {
+	/* An image that is only an initramfs may have no home for root. */
+	if (*dir ? chdir(dir) < 0 : chdir("/root") < 0 && chdir("/") < 0) {
 		dprintf(STDERR_FILENO, "%s: %s\n", dir, strerror(errno));
 		_exit(126);
 	}

@@ -32,7 +32,8 @@ static const struct {
 	{ "devpts",   "/dev/pts", "gid=5,mode=0620,ptmxmode=0666",  MS_NOSUID | MS_NOEXEC, 0755 },
 	{ "tmpfs",    "/dev/shm", "mode=1777",                      MS_NOSUID | MS_NODEV, 0755 },
 	{ "tmpfs",    "/run",     "mode=0755",                      MS_NOSUID | MS_NODEV, 0755 },
-	{ "tmpfs",    "/tmp",     "mode=1777",                      MS_NOSUID | MS_NODEV, 0755 },
+	/* A plain folder on an installed Debian 12: set-user-ID programs and device nodes work there. */
+	{ "tmpfs",    "/tmp",     "mode=1777",                      0, 0755 },
 };
 
 static const struct {
