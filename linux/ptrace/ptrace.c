@@ -194,9 +194,19 @@ bool lx_ptrace_group_stop(struct lx_task *self)
 	struct lx_group *g = self->group;
 	struct lx_ptrace *pt = self->ptrace;
 	struct lx_siginfo info;
-	int code = g->stop_sig ? g->stop_sig : SIGSTOP;
+	bool stopped;
+	int code;
 
 	lx_signal_group_stop_leave(self);
+	rt_mutex_lock(&g->lock);
+	/* SIGCONT may have come since; the tracer that seized learns of that by a trap. */
+	stopped = g->flags & (LX_GROUP_STOPPED | LX_GROUP_STOPPING);
+	code = !stopped ? SIGTRAP : g->stop_sig ? g->stop_sig : SIGSTOP;
+	if (!stopped)
+		pt->interrupt = false;
+	rt_mutex_unlock(&g->lock);
+	if (!stopped && !pt->seized)
+		return true;
 	if (pt->seized) {
 		code |= PTRACE_EVENT_STOP << 8;
 		info = trap_info(self, code);
@@ -548,29 +558,36 @@ static long detach(struct lx_task *t, uint64_t sig)
 	return 0;
 }
 
+/* A seized tracee is to make a PTRACE_EVENT_STOP: now, or when its present stop ends. */
+static void trap_soon_locked(struct lx_task *t)
+{
+	struct lx_ptrace *pt = t->ptrace;
+
+	pt->interrupt = true;
+	if (pt->stopped) {
+		atomic_fetch_or(&t->attention, LX_ATTN_WORK);
+		if (pt->listening)	/* ends the listening stop with a new one */
+			resume_locked(t, 0);
+	} else {
+		lx_task_notify(t, LX_ATTN_WORK);
+	}
+}
+
+void lx_ptrace_continued_locked(struct lx_task *t)
+{
+	if (lx_ptrace_is_traced(t) && t->ptrace->seized)
+		trap_soon_locked(t);
+}
+
 static long interrupt(struct lx_task *t)
 {
 	struct lx_ptrace *pt = t->ptrace;
 
 	rt_mutex_lock(&t->group->lock);
-	if (!pt->seized) {
-		rt_mutex_unlock(&t->group->lock);
-		return -EIO;
-	}
-	if (pt->listening) {
-		/* Ends the listening stop with a new one. */
-		pt->interrupt = true;
-		atomic_fetch_or(&t->attention, LX_ATTN_WORK);
-		resume_locked(t, 0);
-	} else if (!pt->stopped) {
-		pt->interrupt = true;
-		lx_task_notify(t, LX_ATTN_WORK);
-	} else {
-		pt->interrupt = true;
-		atomic_fetch_or(&t->attention, LX_ATTN_WORK);
-	}
+	if (pt->seized)
+		trap_soon_locked(t);
 	rt_mutex_unlock(&t->group->lock);
-	return 0;
+	return pt->seized ? 0 : -EIO;
 }
 
 static long listen(struct lx_task *t)
@@ -582,6 +599,9 @@ static long listen(struct lx_task *t)
 	if (pt->seized && pt->code >> 8 == PTRACE_EVENT_STOP) {
 		pt->listening = true;
 		err = 0;
+		/* What came before the tracer was ready to listen. */
+		if (pt->interrupt)
+			trap_soon_locked(t);
 	}
 	rt_mutex_unlock(&t->group->lock);
 	return err;

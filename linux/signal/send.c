@@ -19,6 +19,7 @@
 #include "lx/lock_rank.h"
 #include "lx/mm.h"
 #include "lx/pid.h"
+#include "lx/ptrace.h"
 #include "lx/signal.h"
 #include "lx/task.h"
 #include "lx/user.h"
@@ -189,6 +190,7 @@ static void continue_group(struct lx_group *g)
 			atomic_fetch_or(&t->attention, LX_ATTN_WORK);
 		if (atomic_load(&t->state) == LX_STOPPED)
 			atomic_store(&t->state, LX_RUNNING);	/* it may take signals now */
+		lx_ptrace_continued_locked(t);
 		lx_signal_recalc_locked(t);
 		lx_task_wake(t);
 	}

@@ -437,3 +437,20 @@ TEST(a_text_is_read_consistently_in_pieces)
 	CHECK_EQ(read(fd, &c, 1), 1);
 	CHECK_EQ(c, 'N');
 }
+
+TEST(meminfo_has_a_number_in_every_line)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	char name[64], number[64], line[256];
+	int lines = 0;
+
+	CHECK(f != NULL);
+	while (fgets(line, sizeof(line), f)) {
+		CHECK(sscanf(line, "%63s %63s", name, number) == 2);
+		CHECK(name[strlen(name) - 1] == ':');
+		CHECK(number[strspn(number, "0123456789")] == '\0');
+		lines++;
+	}
+	CHECK(lines > 20);
+	fclose(f);
+}

@@ -503,3 +503,30 @@ TEST(options_are_checked)
 	CHECK_ERRNO(ptrace(12345, child, 0, 0), EIO);
 	finish(child);
 }
+
+/* What strace does with the program that it starts. */
+TEST(seized_while_stopped_it_goes_on_after_sigcont)
+{
+	for (int i = 0; i < 50; i++) {
+		pid_t child = fork();
+		int status;
+
+		if (child == 0) {
+			raise(SIGSTOP);
+			_exit(7);
+		}
+		CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
+		CHECK(WIFSTOPPED(status));
+		CHECK_OK(ptrace(PTRACE_SEIZE, child, 0, 0));
+		CHECK_OK(kill(child, SIGCONT));
+		while (waitpid(child, &status, __WALL) == child && WIFSTOPPED(status)) {
+			int event = status >> 16, sig = WSTOPSIG(status);
+
+			if (event == PTRACE_EVENT_STOP && sig == SIGSTOP)
+				CHECK_OK(ptrace(PTRACE_LISTEN, child, 0, 0));
+			else
+				CHECK_OK(ptrace(PTRACE_CONT, child, 0, event ? 0 : sig));
+		}
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	}
+}

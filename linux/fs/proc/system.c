@@ -67,7 +67,8 @@ static int show_meminfo(struct pseudo_buf *b, void *arg)
 			v = c.stack_pages * PAGE;
 		else if (str_equal(n, "PageTables"))
 			v = c.table_pages * PAGE;
-		pseudo_printf(b, "%s:%*llu kB\n", n, (int)(23 - strlen(n)), (unsigned long long)(v / 1024));
+		pseudo_printf(b, "%s:%*s%8llu kB\n", n, (int)(15 - strlen(n)), "",
+			      (unsigned long long)(v / 1024));
 	}
 	pseudo_puts(b, "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\n"
 		       "HugePages_Surp:        0\nHugepagesize:       2048 kB\n");

@@ -32,6 +32,8 @@ void lx_ptrace_exec(struct lx_task *self, lx_pid_t old_tid);
 void lx_ptrace_exit_tracer_locked(struct lx_task *self, struct list *dead);
 /* The group stop of a traced task: stop as a tracee does. */
 bool lx_ptrace_group_stop(struct lx_task *self);
+/* SIGCONT was sent: a seized tracee reports that its group goes on.  With group->lock. */
+void lx_ptrace_continued_locked(struct lx_task *t);
 /* A handler's frame was set up: single-stepping stops there. */
 void lx_ptrace_handler_entered(struct lx_task *self);
 static inline bool lx_ptrace_is_traced(const struct lx_task *t)
