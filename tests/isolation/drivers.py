@@ -197,6 +197,8 @@ def live_handles_are_those_of_the_description(lab):
 
 DISK_USER = """#!/bin/sh
 b=/bin/busybox
+# As initramfs scripts do: disks appear when their drivers have found them.
+until [ -b /dev/vda ]; do $b sleep 0.02; done
 $b dd if=/dev/vda of=/dev/null bs=64k count=4 2>/dev/null; echo "before: $?"
 while $b dd if=/dev/vda of=/tmp/part bs=64k count=1 skip=8 iflag=direct 2>/dev/null &&
 	$b dd if=/dev/zero of=/dev/vda bs=64k count=1 conv=fsync 2>/dev/null; do
