@@ -130,7 +130,7 @@ int lx_wait_block(struct lx_task *task, uint64_t deadline_ns, unsigned int flags
 	k_status_t st;
 
 	if (interrupted(task, flags))
-		return -LX_ERESTARTSYS;
+		return atomic_load(&task->wake_word) ? 0 : -LX_ERESTARTSYS;
 	atomic_store_explicit(&task->state,
 			      kicks && !(flags & LX_WAIT_KILLABLE) ? LX_SLEEPING : LX_DISK_SLEEP,
 			      memory_order_relaxed);
@@ -138,6 +138,8 @@ int lx_wait_block(struct lx_task *task, uint64_t deadline_ns, unsigned int flags
 	atomic_store_explicit(&task->state, LX_RUNNING, memory_order_relaxed);
 	if (st == K_ERR_TIMED_OUT)
 		return atomic_load(&task->wake_word) ? 0 : -ETIMEDOUT;
+	if (atomic_load(&task->wake_word))
+		return 0;
 	/*
 	 * A kick is not an answer by itself: it may have been for a signal that is
 	 * blocked or was taken meanwhile.  Say 0 then: the caller looks again.
@@ -145,4 +147,11 @@ int lx_wait_block(struct lx_task *task, uint64_t deadline_ns, unsigned int flags
 	if (st == K_ERR_KICKED && interrupted(task, flags))
 		return -LX_ERESTARTSYS;
 	return 0;
+}
+
+int lx_wait_finish(struct lx_waitq *wq, struct lx_wait_entry *entry, int err)
+{
+	/* Wakers set the word under the queue's lock: after this it changes no more. */
+	lx_waitq_remove(wq, entry);
+	return atomic_load(&entry->task->wake_word) ? 0 : err;
 }

@@ -158,7 +158,7 @@ int pipe_sleep(struct lx_pipe *p, struct lx_waitq *wq)
 	lx_waitq_add(wq, &entry);
 	rt_mutex_unlock(&p->lock);
 	err = lx_wait_block(self, K_DEADLINE_NEVER, LX_WAIT_INTERRUPTIBLE);
-	lx_waitq_remove(wq, &entry);
+	err = lx_wait_finish(wq, &entry, err);
 	rt_mutex_lock(&p->lock);
 	return err;
 }

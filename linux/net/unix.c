@@ -104,7 +104,7 @@ int unix_sleep(struct unix_sock *u, struct lx_waitq *wq, uint64_t deadline, bool
 	lx_waitq_add(wq, &entry);
 	rt_mutex_unlock(&u->lock);
 	err = lx_wait_block(self, deadline, LX_WAIT_INTERRUPTIBLE);
-	lx_waitq_remove(wq, &entry);
+	err = lx_wait_finish(wq, &entry, err);
 	rt_mutex_lock(&u->lock);
 	return socket_wait_errno(err, deadline);
 }

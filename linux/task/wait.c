@@ -232,17 +232,21 @@ static int do_wait(struct lx_task *self, struct wait *w)
 		rt_mutex_lock(&lx_init_pidns.lock);
 		done = look(self, w);
 		rt_mutex_unlock(&lx_init_pidns.lock);
-		if (done)
+		if (done) {
+			err = 0;
 			break;
+		}
 		if (!w->eligible) {
 			err = -ECHILD;
 			break;
 		}
-		if (w->options & WNOHANG)
+		if (err || (w->options & WNOHANG))
 			break;
+		/*
+		 * An exit and its SIGCHLD are one event under lx_pidns.lock: a signal is
+		 * an answer only after a look that found nothing.
+		 */
 		err = lx_wait_block(self, K_DEADLINE_NEVER, LX_WAIT_INTERRUPTIBLE);
-		if (err)
-			break;
 	}
 	lx_waitq_remove(&self->group->child_wait, &entry);
 	if (w->put)

@@ -227,7 +227,7 @@ int tty_sleep(struct lx_tty *tty, struct lx_waitq *wq, uint64_t deadline)
 	lx_waitq_add(wq, &entry);
 	rt_mutex_unlock(&tty->lock);
 	err = lx_wait_block(self, deadline, LX_WAIT_INTERRUPTIBLE);
-	lx_waitq_remove(wq, &entry);
+	err = lx_wait_finish(wq, &entry, err);
 	rt_mutex_lock(&tty->lock);
 	return err;
 }

@@ -7,6 +7,8 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 #define F_SETPIPE_SZ_ 1031
 #define F_GETPIPE_SZ_ 1032
@@ -357,6 +359,66 @@ static void *ping(void *arg)
 			return arg;
 	}
 	return NULL;
+}
+
+static _Atomic(int) taken;
+
+static void ignore(int sig)
+{
+	(void)sig;
+}
+
+static void *take_bytes(void *arg)
+{
+	char c;
+
+	while (read(*(int *)arg, &c, 1) == 1)
+		atomic_fetch_add(&taken, 1);
+	return NULL;
+}
+
+/* Reads unless interrupted: then it leaves the byte of that round to the other reader. */
+static void *take_bytes_or_signals(void *arg)
+{
+	char c;
+
+	for (;;) {
+		int before = atomic_load(&taken);
+		ssize_t n = read(*(int *)arg, &c, 1);
+
+		if (n == 1)
+			atomic_fetch_add(&taken, 1);
+		else if (n == 0)
+			return NULL;
+		else
+			while (atomic_load(&taken) == before)
+				sched_yield();
+	}
+}
+
+/* One byte wakes one reader.  If a signal reaches that one too, the byte must not lie there. */
+TEST_SECONDS(pipe_wakeup_is_not_lost_to_a_signal, 60)
+{
+	struct sigaction act = { .sa_handler = ignore };
+	pthread_t interrupted, other;
+	int fds[2];
+
+	CHECK_OK(sigaction(SIGUSR1, &act, NULL));
+	CHECK_OK(pipe(fds));
+	CHECK_EQ(pthread_create(&interrupted, NULL, take_bytes_or_signals, &fds[0]), 0);
+	CHECK_EQ(pthread_create(&other, NULL, take_bytes, &fds[0]), 0);
+	for (int i = 0; i < 1000; i++) {
+		if (i & 1)
+			pthread_kill(interrupted, SIGUSR1);
+		CHECK_EQ(write(fds[1], "x", 1), 1);
+		if (!(i & 1))
+			pthread_kill(interrupted, SIGUSR1);
+		while (atomic_load(&taken) == i)
+			sched_yield();
+	}
+	close(fds[1]);
+	pthread_join(interrupted, NULL);
+	pthread_join(other, NULL);
 }
 
 TEST(pipe_ping_pong_between_threads)

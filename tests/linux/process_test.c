@@ -72,3 +72,32 @@ TEST(orphan_gets_another_parent)
 	CHECK_EQ(read(ends[0], &seen, sizeof(seen)), sizeof(seen));
 	CHECK(seen > 0 && seen != getpid());
 }
+
+static volatile sig_atomic_t children_heard_of;
+
+static void hear(int sig)
+{
+	(void)sig;
+	children_heard_of++;
+}
+
+/* The exit and its SIGCHLD are one event: a wait for it does not end with EINTR. */
+TEST(wait_is_not_interrupted_by_the_exit_it_waits_for)
+{
+	struct sigaction act = { .sa_handler = hear };
+	int status;
+
+	CHECK_OK(sigaction(SIGCHLD, &act, NULL));
+	for (int i = 0; i < 300; i++) {
+		pid_t child = fork();
+
+		if (!child) {
+			if (i % 3)
+				usleep((useconds_t)(i % 7) * 50);
+			_exit(i & 0x7f);
+		}
+		CHECK_EQ(waitpid(child, &status, 0), child);
+		CHECK_EQ(WEXITSTATUS(status), i & 0x7f);
+		CHECK_EQ(children_heard_of, i + 1);
+	}
+}

@@ -13,7 +13,7 @@
  *		if (err) break;			// -ERESTARTSYS, -ETIMEDOUT
  *		lx_wait_prepare(task);		// before looking at the condition again
  *	}
- *	lx_waitq_remove(wq, &entry);
+ *	err = lx_wait_finish(wq, &entry, err);
  *
  * wrapped by lx_wait_event().  No wake-up is lost: a waker changes the condition
  * first, then wakes; the sleeper clears the word first, then looks.
@@ -61,12 +61,24 @@ void lx_wait_prepare(struct lx_task *task);
 
 #define LX_WAIT_INTERRUPTIBLE	1u	/* any unblocked signal ends it: -LX_ERESTARTSYS */
 #define LX_WAIT_KILLABLE	2u	/* only a fatal signal does */
-/* Sleep until woken (0), the deadline (-ETIMEDOUT) or a signal.  May return 0 early. */
+/*
+ * Sleep until woken (0), the deadline (-ETIMEDOUT) or a signal.  May return 0 early.
+ *
+ * A wake-up since lx_wait_prepare() goes before a signal and the deadline: it may be
+ * the only one that the event causes (exclusive waiters), so the caller has to look.
+ * It looks, prepares and sleeps again if there is nothing, and then hears of the signal.
+ */
 int lx_wait_block(struct lx_task *task, uint64_t deadline_ns, unsigned int flags);
 
 /*
- * Sleep on @wq until @cond, which is evaluated without locks.  Evaluates to 0,
- * -LX_ERESTARTSYS or -ETIMEDOUT.
+ * Leave @wq after lx_wait_block() gave @err.  Returns @err, or 0 if the task was woken
+ * after all before it had left: an exclusive wake-up must not be lost with it.
+ */
+int lx_wait_finish(struct lx_waitq *wq, struct lx_wait_entry *entry, int err);
+
+/*
+ * Sleep on @wq until @cond, which is evaluated without locks, also once more after a
+ * signal or the deadline.  Evaluates to 0, -LX_ERESTARTSYS or -ETIMEDOUT.
  */
 #define lx_wait_event(self, wq, cond, deadline_ns, flags) \
 ({ \
@@ -75,10 +87,14 @@ int lx_wait_block(struct lx_task *task, uint64_t deadline_ns, unsigned int flags
 	lx_wait_entry_init(&entry_, (self)); \
 	lx_wait_prepare(self); \
 	lx_waitq_add((wq), &entry_); \
-	while (!(cond)) { \
-		err_ = lx_wait_block((self), (deadline_ns), (flags)); \
+	for (;;) { \
+		if (cond) { \
+			err_ = 0; \
+			break; \
+		} \
 		if (err_) \
 			break; \
+		err_ = lx_wait_block((self), (deadline_ns), (flags)); \
 		lx_wait_prepare(self); \
 	} \
 	lx_waitq_remove((wq), &entry_); \
