@@ -105,6 +105,16 @@ void lx_signal_group_stop_leave(struct lx_task *self)
 		tell_parent(self, CLD_STOPPED);
 }
 
+/* Whether the caller has to stay stopped; its state says so from here on.  With group->lock. */
+static bool enter_stopped_locked(struct lx_task *self)
+{
+	bool stopped = (self->group->flags & (LX_GROUP_STOPPED | LX_GROUP_STOPPING)) &&
+		       !lx_ptrace_is_traced(self);
+
+	atomic_store(&self->state, stopped ? LX_STOPPED : LX_RUNNING);
+	return stopped;
+}
+
 static void sleep_while_stopped(struct lx_task *self)
 {
 	struct lx_group *g = self->group;
@@ -114,9 +124,7 @@ static void sleep_while_stopped(struct lx_task *self)
 
 		lx_wait_prepare(self);
 		rt_mutex_lock(&g->lock);
-		stopped = (g->flags & (LX_GROUP_STOPPED | LX_GROUP_STOPPING)) &&
-			  !lx_ptrace_is_traced(self);
-		atomic_store(&self->state, stopped ? LX_STOPPED : LX_RUNNING);
+		stopped = enter_stopped_locked(self);
 		rt_mutex_unlock(&g->lock);
 		if (!stopped)
 			return;
@@ -133,6 +141,11 @@ static void stop_with_group(struct lx_task *self)
 		return;
 	rt_mutex_lock(&g->lock);
 	last = take_part(self);
+	/*
+	 * In the same step as the group: whoever has heard of the stop and sends a
+	 * fatal signal then finds nobody who would take it before SIGCONT.
+	 */
+	(void)enter_stopped_locked(self);
 	rt_mutex_unlock(&g->lock);
 	if (last)
 		tell_parent(self, CLD_STOPPED);

@@ -686,7 +686,9 @@ TEST(parent_hears_of_stop_and_continue)
 	CHECK(WIFCONTINUED(status));
 	CHECK_EQ(waitpid(child, &status, WCONTINUED | WNOHANG), 0);
 	kill(child, SIGKILL);
-	CHECK_OK(waitid(P_PID, child, &info, WEXITED));
+	/* That it continued is said by the child itself, and may come only now. */
+	while (waitid(P_PID, child, &info, WEXITED) < 0)
+		CHECK_EQ(errno, EINTR);
 	CHECK_EQ(info.si_code, CLD_KILLED);
 	CHECK_EQ(info.si_status, SIGKILL);
 }
@@ -726,6 +728,28 @@ TEST(sigkill_ends_a_stopped_process)
 	kill(child, SIGKILL);
 	CHECK_EQ(waitpid(child, &status, 0), child);
 	CHECK_EQ(WTERMSIG(status), SIGKILL);
+}
+
+/* From the moment on that the parent can know of the stop. */
+TEST(stopped_process_takes_no_other_signal)
+{
+	int status;
+
+	for (int i = 0; i < 100; i++) {
+		pid_t child = fork();
+
+		if (!child)
+			for (;;)
+				pause();
+		kill(child, SIGSTOP);
+		CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
+		kill(child, SIGTERM);
+		usleep(500);
+		CHECK_EQ(waitpid(child, &status, WNOHANG), 0);
+		kill(child, SIGCONT);
+		CHECK_EQ(waitpid(child, &status, 0), child);
+		CHECK_EQ(WTERMSIG(status), SIGTERM);
+	}
 }
 
 TEST(continue_discards_pending_stops)
