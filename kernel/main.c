@@ -80,9 +80,9 @@ static void boot_thread(uint64_t arg)
 {
 	const struct boot_info *boot = (const struct boot_info *)(uintptr_t)arg;
 
+	object_layer_start(boot);	/* alone: see kernel/device/pci_size.c */
 	arch_smp_start(max_cpus(boot->command_line));
 	log_line(LOG_INFO, "%u CPUs", cpu_count);
-	object_layer_start(boot);
 	if (command_line_has(boot->command_line, "selftest"))
 		selftest_run(boot->command_line);
 	init_start(boot);

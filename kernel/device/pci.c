@@ -6,9 +6,8 @@
  * one megabyte per bus, mapped when the bus is first asked about; without it through
  * the ports 0xcf8 and 0xcfc, which reach 256 bytes of each function.
  *
- * Where BARs lie is the firmware's decision; the kernel sizes them once, when the
- * device object is made.  The layout of MSI-X is in the PCI Local Bus specification
- * 3.0, section 6.8.2.
+ * Where BARs lie is the firmware's decision; how large they are is found in pci_size.c.
+ * The layout of MSI-X is in the PCI Local Bus specification 3.0, section 6.8.2.
  */
 
 #include "arch/io.h"
@@ -26,7 +25,6 @@
 #define   STATUS_CAPABILITIES	(1u << 4)
 #define PCI_CACHE_LINE		0x0c
 #define PCI_LATENCY		0x0d
-#define PCI_HEADER_TYPE		0x0e
 #define PCI_BAR			0x10
 #define PCI_CAPABILITIES	0x34
 #define PCI_LINE		0x3c
@@ -102,7 +100,7 @@ static void select_port(uint32_t function, uint32_t offset)
 	arch_port_write32(0xcf8, 1u << 31 | (function & 0xffff) << 8 | (offset & 0xfc));
 }
 
-static uint32_t config_read(uint32_t function, uint32_t offset, uint32_t width)
+uint32_t pci_read(uint32_t function, uint32_t offset, uint32_t width)
 {
 	volatile uint8_t *ecam = ecam_of(function);
 	uint16_t port = (uint16_t)(0xcfc + (offset & 3));
@@ -118,7 +116,7 @@ static uint32_t config_read(uint32_t function, uint32_t offset, uint32_t width)
 	return value;
 }
 
-static void config_write(uint32_t function, uint32_t offset, uint32_t width, uint32_t value)
+void pci_write(uint32_t function, uint32_t offset, uint32_t width, uint32_t value)
 {
 	volatile uint8_t *ecam = ecam_of(function);
 	uint16_t port = (uint16_t)(0xcfc + (offset & 3));
@@ -164,7 +162,7 @@ k_status_t pci_config_read(uint32_t function, uint32_t offset, uint32_t width, u
 	k_status_t st = check_register(function, offset, width);
 
 	if (st == K_OK)
-		*value = config_read(function, offset, width);
+		*value = pci_read(function, offset, width);
 	return st;
 }
 
@@ -188,9 +186,9 @@ k_status_t pci_config_write_filtered(uint32_t function, uint32_t offset, uint32_
 	for (unsigned int i = 0; i < ARRAY_SIZE(writable); i++) {
 		if (writable[i].offset != offset || writable[i].width != width)
 			continue;
-		keep = offset == PCI_STATUS ? 0 : config_read(function, offset, width);
+		keep = offset == PCI_STATUS ? 0 : pci_read(function, offset, width);
 		value = (keep & ~(uint32_t)writable[i].bits) | (value & writable[i].bits);
-		config_write(function, offset, width, value);
+		pci_write(function, offset, width, value);
 		return K_OK;
 	}
 	return K_ERR_ACCESS;
@@ -204,6 +202,8 @@ void pci_start(void)
 			 boot_info.ecam_last_bus);
 	else if (boot_info.has_pci)
 		log_line(LOG_INFO, "pci: configuration space through ports");
+	if (boot_info.ecam_base || boot_info.has_pci)
+		pci_measure_all();
 }
 
 /* -- probing -------------------------------------------------------------------------------------- */
@@ -213,11 +213,11 @@ static uint8_t find_capability(uint32_t function, uint8_t id)
 {
 	uint8_t at;
 
-	if (!(config_read(function, PCI_STATUS, 2) & STATUS_CAPABILITIES))
+	if (!(pci_read(function, PCI_STATUS, 2) & STATUS_CAPABILITIES))
 		return 0;
-	at = config_read(function, PCI_CAPABILITIES, 1) & 0xfc;
+	at = pci_read(function, PCI_CAPABILITIES, 1) & 0xfc;
 	for (unsigned int i = 0; at >= 0x40 && i < 48; i++) {
-		uint32_t head = config_read(function, at, 2);
+		uint32_t head = pci_read(function, at, 2);
 
 		if ((head & 0xff) == id)
 			return at;
@@ -226,27 +226,17 @@ static uint8_t find_capability(uint32_t function, uint8_t id)
 	return 0;
 }
 
-/* What a BAR answers to being written ones: the bits that it decodes. */
-static uint32_t bar_mask(uint32_t function, uint32_t offset)
-{
-	uint32_t value = config_read(function, offset, 4), mask;
-
-	config_write(function, offset, 4, UINT32_MAX);
-	mask = config_read(function, offset, 4);
-	config_write(function, offset, 4, value);
-	return mask;
-}
-
-/* Size BAR @i; returns how many slots it takes.  Decoding is off meanwhile. */
-static unsigned int probe_bar(struct device *device, unsigned int i, unsigned int count)
+/* The window of BAR @i, which decodes the bits of @masks; returns how many slots it takes. */
+static unsigned int probe_bar(struct device *device, const struct pci_bar_masks *masks,
+			      unsigned int i, unsigned int count)
 {
 	uint32_t function = device->desc.function, offset = PCI_BAR + 4 * i;
-	uint32_t low = config_read(function, offset, 4);
+	uint32_t low = pci_read(function, offset, 4);
 	struct device_window *w = &device->window[i];
 	uint64_t base, mask;
 	bool wide = !(low & 1) && (low & 6) == 4 && i + 1 < count;
 
-	mask = bar_mask(function, offset);
+	mask = masks->bar[i];
 	if (low & 1) {
 		base = low & 0xfffc;
 		mask = (mask & 0xfffc) | ~0xffffull;
@@ -255,8 +245,8 @@ static unsigned int probe_bar(struct device *device, unsigned int i, unsigned in
 		mask = (mask & 0xfffffff0) | ~0xffffffffull;
 	}
 	if (wide) {
-		base |= (uint64_t)config_read(function, offset + 4, 4) << 32;
-		mask = (mask & 0xffffffff) | (uint64_t)bar_mask(function, offset + 4) << 32;
+		base |= (uint64_t)pci_read(function, offset + 4, 4) << 32;
+		mask = (mask & 0xffffffff) | (uint64_t)masks->bar[i + 1] << 32;
 	}
 	/* Not implemented, or the firmware gave it no address: no window. */
 	if (base && (mask & (low & 1 ? 0xfffc : ~0ull)) && ~mask + 1 && base % (~mask + 1) == 0)
@@ -267,23 +257,20 @@ static unsigned int probe_bar(struct device *device, unsigned int i, unsigned in
 
 static void probe_bars(struct device *device)
 {
-	uint32_t function = device->desc.function;
-	uint32_t command = config_read(function, PCI_COMMAND, 2);
-	uint32_t type = config_read(function, PCI_HEADER_TYPE, 1) & 0x7f;
-	unsigned int count = type == 0 ? 6 : type == 1 ? 2 : 0;
+	unsigned int count = pci_bar_count(device->desc.function);
+	struct pci_bar_masks masks;
 
-	config_write(function, PCI_COMMAND, 2, command & ~(COMMAND_IO | COMMAND_MEMORY));
+	pci_bar_masks_take(device->desc.function, &masks);
 	for (unsigned int i = 0; i < count;)
-		i += probe_bar(device, i, count);
-	config_write(function, PCI_COMMAND, 2, command);
+		i += probe_bar(device, &masks, i, count);
 }
 
 static void probe_msix(struct device *device)
 {
 	uint32_t function = device->desc.function;
 	struct device_pci *pci = &device->pci;
-	uint32_t size = (config_read(function, pci->msix + 2u, 2) & MSIX_SIZE) + 1;
-	uint32_t where = config_read(function, pci->msix + 4u, 4);
+	uint32_t size = (pci_read(function, pci->msix + 2u, 2) & MSIX_SIZE) + 1;
+	uint32_t where = pci_read(function, pci->msix + 4u, 4);
 	struct device_window *w;
 	uint64_t page;
 
@@ -307,15 +294,15 @@ k_status_t pci_probe(struct device *device)
 	uint32_t line;
 
 	kassert_checks(kmutex_is_held(&devices_mutex));
-	if ((config_read(function, 0, 4) & 0xffff) == 0xffff)
+	if ((pci_read(function, 0, 4) & 0xffff) == 0xffff)
 		return K_ERR_NOT_FOUND;
 	probe_bars(device);
 	pci->msix = find_capability(function, CAPABILITY_MSIX);
 	pci->msi = find_capability(function, CAPABILITY_MSI);
 	if (pci->msix)
 		probe_msix(device);
-	line = config_read(function, PCI_LINE, 1);
-	pci->line = config_read(function, PCI_PIN, 1) && line && line < 16 ? (uint8_t)line : 0xff;
+	line = pci_read(function, PCI_LINE, 1);
+	pci->line = pci_read(function, PCI_PIN, 1) && line && line < 16 ? (uint8_t)line : 0xff;
 	if (!pci->msix)
 		device->irq_count = pci->msi || pci->line != 0xff;
 	pci_quiesce(device);
@@ -325,16 +312,16 @@ k_status_t pci_probe(struct device *device)
 void pci_quiesce(struct device *device)
 {
 	uint32_t function = device->desc.function;
-	uint32_t command = config_read(function, PCI_COMMAND, 2);
+	uint32_t command = pci_read(function, PCI_COMMAND, 2);
 	struct device_pci *pci = &device->pci;
 
-	config_write(function, PCI_COMMAND, 2, (command & ~COMMAND_MASTER) | COMMAND_INTX_OFF);
+	pci_write(function, PCI_COMMAND, 2, (command & ~COMMAND_MASTER) | COMMAND_INTX_OFF);
 	if (pci->msix)
-		config_write(function, pci->msix + 2u, 2,
-			     config_read(function, pci->msix + 2u, 2) & ~MSIX_ENABLE);
+		pci_write(function, pci->msix + 2u, 2,
+			     pci_read(function, pci->msix + 2u, 2) & ~MSIX_ENABLE);
 	if (pci->msi)
-		config_write(function, pci->msi + 2u, 2,
-			     config_read(function, pci->msi + 2u, 2) & ~MSI_ENABLE);
+		pci_write(function, pci->msi + 2u, 2,
+			     pci_read(function, pci->msi + 2u, 2) & ~MSI_ENABLE);
 }
 
 /* -- messages --------------------------------------------------------------------------------------- */
@@ -361,7 +348,7 @@ static k_status_t start_msix(struct device *device)
 {
 	struct device_pci *pci = &device->pci;
 	uint32_t function = device->desc.function;
-	uint32_t size = (config_read(function, pci->msix + 2u, 2) & MSIX_SIZE) + 1;
+	uint32_t size = (pci_read(function, pci->msix + 2u, 2) & MSIX_SIZE) + 1;
 	uint64_t base = device->window[pci->msix_window].base + pci->msix_offset;
 	uint64_t first = ALIGN_DOWN(base, K_PAGE_SIZE);
 	uint64_t end = ALIGN_UP(base + size * MSIX_ENTRY, K_PAGE_SIZE);
@@ -374,28 +361,28 @@ static k_status_t start_msix(struct device *device)
 		return K_ERR_NO_MEMORY;
 	pci->msix_table = map + (base - first);
 	/* Memory decoding has to be on to reach the table; the driver may not have begun. */
-	config_write(function, PCI_COMMAND, 2,
-		     config_read(function, PCI_COMMAND, 2) | COMMAND_MEMORY | COMMAND_INTX_OFF);
-	config_write(function, pci->msix + 2u, 2, MSIX_ENABLE | MSIX_MASK_ALL);
+	pci_write(function, PCI_COMMAND, 2,
+		     pci_read(function, PCI_COMMAND, 2) | COMMAND_MEMORY | COMMAND_INTX_OFF);
+	pci_write(function, pci->msix + 2u, 2, MSIX_ENABLE | MSIX_MASK_ALL);
 	for (uint32_t i = 0; i < size; i++)
 		write_entry(device, i, 0, 0, MSIX_MASKED);
-	config_write(function, pci->msix + 2u, 2, MSIX_ENABLE);
+	pci_write(function, pci->msix + 2u, 2, MSIX_ENABLE);
 	return K_OK;
 }
 
 static void set_msi(struct device *device, const struct irq_message *message)
 {
 	uint32_t function = device->desc.function, at = device->pci.msi;
-	uint32_t control = config_read(function, at + 2, 2) & ~(MSI_COUNT | MSI_ENABLE);
+	uint32_t control = pci_read(function, at + 2, 2) & ~(MSI_COUNT | MSI_ENABLE);
 
-	config_write(function, at + 2, 2, control);
-	config_write(function, at + 4, 4, (uint32_t)message->address);
+	pci_write(function, at + 2, 2, control);
+	pci_write(function, at + 4, 4, (uint32_t)message->address);
 	if (control & MSI_64BIT)
-		config_write(function, at + 8, 4, (uint32_t)(message->address >> 32));
-	config_write(function, at + (control & MSI_64BIT ? 12 : 8), 2, message->data);
-	config_write(function, PCI_COMMAND, 2,
-		     config_read(function, PCI_COMMAND, 2) | COMMAND_INTX_OFF);
-	config_write(function, at + 2, 2, control | MSI_ENABLE);
+		pci_write(function, at + 8, 4, (uint32_t)(message->address >> 32));
+	pci_write(function, at + (control & MSI_64BIT ? 12 : 8), 2, message->data);
+	pci_write(function, PCI_COMMAND, 2,
+		     pci_read(function, PCI_COMMAND, 2) | COMMAND_INTX_OFF);
+	pci_write(function, at + 2, 2, control | MSI_ENABLE);
 }
 
 k_status_t pci_message_set(struct device *device, uint32_t index, const struct irq_message *message)
@@ -420,16 +407,16 @@ void pci_message_clear(struct device *device, uint32_t index)
 	if (pci->msix && pci->msix_table)
 		write_entry(device, index, 0, 0, MSIX_MASKED);
 	else if (!pci->msix)
-		config_write(function, pci->msi + 2u, 2,
-			     config_read(function, pci->msi + 2u, 2) & ~MSI_ENABLE);
+		pci_write(function, pci->msi + 2u, 2,
+			     pci_read(function, pci->msi + 2u, 2) & ~MSI_ENABLE);
 }
 
 void pci_line_enable(struct device *device)
 {
 	uint32_t function = device->desc.function;
 
-	config_write(function, PCI_COMMAND, 2,
-		     config_read(function, PCI_COMMAND, 2) & ~COMMAND_INTX_OFF);
+	pci_write(function, PCI_COMMAND, 2,
+		     pci_read(function, PCI_COMMAND, 2) & ~COMMAND_INTX_OFF);
 }
 
 void pci_unmap(struct device *device)
