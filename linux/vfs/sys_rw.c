@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * read, write and their relatives, lseek, sync, truncate, fallocate, and copies
- * between files.
+ * read, write and their relatives, lseek, sync, truncate, fallocate.
  */
 #include <linux/fadvise.h>
 #include <linux/falloc.h>
@@ -16,7 +15,7 @@
 
 /* -- one transfer */
 
-static int64_t do_read(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos)
+int64_t lx_file_read(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos)
 {
 	int64_t n;
 
@@ -31,7 +30,7 @@ static int64_t do_read(struct lx_task *self, struct lx_file *f, struct lx_iter *
 	return n;
 }
 
-static int64_t do_write(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos)
+int64_t lx_file_write(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos)
 {
 	int64_t n;
 
@@ -65,7 +64,7 @@ static int64_t transfer(struct lx_task *self, struct lx_file *f, struct lx_iter 
 		pos = atomic_load_explicit(&f->pos, memory_order_relaxed);
 		ppos = &pos;
 	}
-	n = write ? do_write(self, f, it, ppos) : do_read(self, f, it, ppos);
+	n = write ? lx_file_write(self, f, it, ppos) : lx_file_read(self, f, it, ppos);
 	if (ppos && n > 0)
 		atomic_store_explicit(&f->pos, pos, memory_order_relaxed);
 	if (lock)
@@ -73,7 +72,7 @@ static int64_t transfer(struct lx_task *self, struct lx_file *f, struct lx_iter 
 	return n;
 }
 
-static struct lx_file *get_for(struct lx_task *self, int fd, uint32_t mode)
+struct lx_file *lx_fd_get_mode(struct lx_task *self, int fd, uint32_t mode)
 {
 	struct lx_file *f = lx_fd_get(self, fd);
 
@@ -92,7 +91,7 @@ static bool range_ok(uaddr_t buf, uint64_t n)
 
 static long rw(struct lx_task *self, int fd, uaddr_t buf, size_t count, bool write)
 {
-	struct lx_file *f = get_for(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
+	struct lx_file *f = lx_fd_get_mode(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
 	struct lx_iter it;
 	long n;
 
@@ -122,7 +121,7 @@ long lx_sys_write(struct lx_task *self, int fd, uaddr_t buf, size_t count)
 
 static long rwv(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr, bool write)
 {
-	struct lx_file *f = get_for(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
+	struct lx_file *f = lx_fd_get_mode(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
 	struct lx_iter it;
 	long n;
 
@@ -152,7 +151,7 @@ static long at(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_o
 {
 	if (!(f->mode & LX_FMODE_SEEK))
 		return -ESPIPE;
-	return write ? do_write(self, f, it, &pos) : do_read(self, f, it, &pos);
+	return write ? lx_file_write(self, f, it, &pos) : lx_file_read(self, f, it, &pos);
 }
 
 static long prw(struct lx_task *self, int fd, uaddr_t buf, size_t count, lx_off_t pos, bool write)
@@ -163,7 +162,7 @@ static long prw(struct lx_task *self, int fd, uaddr_t buf, size_t count, lx_off_
 
 	if (pos < 0)
 		return -EINVAL;
-	f = get_for(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
+	f = lx_fd_get_mode(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
 	if (!f)
 		return -EBADF;
 	lx_iter_init_user(&it, buf, count);
@@ -192,7 +191,7 @@ static long prwv(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr, lx
 
 	if (pos < 0)
 		return -EINVAL;
-	f = get_for(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
+	f = lx_fd_get_mode(self, fd, write ? LX_FMODE_WRITE : LX_FMODE_READ);
 	if (!f)
 		return -EBADF;
 	n = lx_iter_import(&it, iov, nr);
@@ -246,14 +245,14 @@ long lx_sys_pwritev2(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr
 	if (!(flags & RWF_APPEND))
 		return (lx_off_t)low == -1 ? rwv(self, fd, iov, nr, true)
 					   : prwv(self, fd, iov, nr, (lx_off_t)low, true);
-	f = get_for(self, fd, LX_FMODE_WRITE);
+	f = lx_fd_get_mode(self, fd, LX_FMODE_WRITE);
 	if (!f)
 		return -EBADF;
 	n = lx_iter_import(&it, iov, nr);
 	if (!n) {
 		lx_off_t pos = (lx_off_t)f->inode->size;
 
-		n = do_write(self, f, &it, &pos);
+		n = lx_file_write(self, f, &it, &pos);
 		lx_iter_free(&it);
 	}
 	lx_file_put(f);
@@ -472,7 +471,7 @@ long lx_sys_fallocate(struct lx_task *self, int fd, int mode, int64_t off, int64
 
 long lx_sys_readahead(struct lx_task *self, int fd, int64_t off, size_t count)
 {
-	struct lx_file *f = get_for(self, fd, LX_FMODE_READ);
+	struct lx_file *f = lx_fd_get_mode(self, fd, LX_FMODE_READ);
 	long err = 0;
 
 	if (!f)
@@ -496,158 +495,4 @@ long lx_sys_fadvise64(struct lx_task *self, int fd, int64_t off, size_t len, int
 		err = -EINVAL;
 	lx_file_put(f);
 	return err;
-}
-
-/* -- from file to file */
-
-#define COPY_CHUNK (64u * 1024)
-
-/*
- * Copy at most @count bytes, by way of a buffer of ours.  @in_pos, @out_pos: NULL for
- * files without position.  Returns what arrived, or the first error if nothing did.
- */
-int64_t lx_copy_between(struct lx_task *self, struct lx_file *in, lx_off_t *in_pos,
-			struct lx_file *out, lx_off_t *out_pos, uint64_t count)
-{
-	char *buf = rt_alloc(MIN(count, (uint64_t)COPY_CHUNK) + 1);
-	int64_t total = 0, n = 0;
-
-	if (!buf)
-		return -ENOMEM;
-	while (count) {
-		struct lx_iter it;
-		int64_t wrote;
-
-		lx_iter_init_kernel(&it, buf, MIN(count, (uint64_t)COPY_CHUNK));
-		n = do_read(self, in, &it, in_pos);
-		if (n <= 0)
-			break;
-		lx_iter_init_kernel(&it, buf, (uint64_t)n);
-		wrote = do_write(self, out, &it, out_pos);
-		if (wrote < n && in_pos)
-			*in_pos -= n - MAX(wrote, (int64_t)0);	/* what did not arrive was not read */
-		if (wrote < 0)
-			n = wrote;
-		if (wrote <= 0)
-			break;
-		total += wrote;
-		count -= (uint64_t)wrote;
-		if (wrote < n || lx_signal_pending(self))
-			break;
-	}
-	rt_free(buf);
-	return total ? total : MIN(n, (int64_t)0);
-}
-
-/* The position that the program gave at @user, or the file's own. */
-struct copy_pos {
-	uaddr_t user;
-	lx_off_t value;
-	lx_off_t *use;			/* NULL: the file has none */
-};
-
-static int pos_begin(struct copy_pos *p, struct lx_file *f, uaddr_t user)
-{
-	p->user = user;
-	p->use = NULL;
-	if (user.v) {
-		if (lx_copy_from_user(&p->value, user, sizeof(p->value)))
-			return -EFAULT;
-		if (!(f->mode & LX_FMODE_SEEK))
-			return -ESPIPE;
-		if (p->value < 0)
-			return -EINVAL;
-		p->use = &p->value;
-	} else if (f->mode & LX_FMODE_SEEK) {
-		p->value = atomic_load(&f->pos);
-		p->use = &p->value;
-	}
-	return 0;
-}
-
-static int pos_end(struct copy_pos *p, struct lx_file *f)
-{
-	if (p->user.v)
-		return lx_copy_to_user(p->user, &p->value, sizeof(p->value));
-	if (p->use)
-		atomic_store(&f->pos, p->value);
-	return 0;
-}
-
-long lx_sys_sendfile(struct lx_task *self, int out_fd, int in_fd, uaddr_t offset, size_t count)
-{
-	struct lx_file *in = get_for(self, in_fd, LX_FMODE_READ);
-	struct lx_file *out = get_for(self, out_fd, LX_FMODE_WRITE);
-	struct copy_pos ip, op;
-	long n = -EBADF;
-
-	if (!in || !out)
-		goto put;
-	n = pos_begin(&ip, in, offset);
-	if (!n)
-		n = pos_begin(&op, out, UADDR_NULL);
-	if (!n && (int64_t)count < 0)
-		n = -EINVAL;
-	if (!n && (!(in->mode & LX_FMODE_SEEK) || !in->ops->read ||
-		   (atomic_load(&out->flags) & O_APPEND) || !out->ops->write))
-		n = -EINVAL;		/* sockets and pipes cannot be the source */
-	if (n)
-		goto put;
-	n = lx_copy_between(self, in, ip.use, out, op.use, MIN(count, (size_t)0x7ffff000));
-	if (n >= 0) {
-		pos_end(&op, out);
-		if (pos_end(&ip, in))
-			n = -EFAULT;
-	}
-put:
-	if (in)
-		lx_file_put(in);
-	if (out)
-		lx_file_put(out);
-	return n;
-}
-
-long lx_sys_copy_file_range(struct lx_task *self, int in_fd, uaddr_t in_off, int out_fd,
-			    uaddr_t out_off, size_t count, unsigned int flags)
-{
-	struct lx_file *in = get_for(self, in_fd, LX_FMODE_READ);
-	struct lx_file *out = get_for(self, out_fd, LX_FMODE_WRITE);
-	struct copy_pos ip, op;
-	long n = -EBADF;
-
-	if (!in || !out)
-		goto put;
-	n = pos_begin(&ip, in, in_off);
-	if (!n)
-		n = pos_begin(&op, out, out_off);
-	if (n)
-		goto put;
-	if (flags)
-		n = -EINVAL;
-	else if (lx_is_dir(in->inode) || lx_is_dir(out->inode))
-		n = -EISDIR;
-	else if (!lx_is_reg(in->inode) || !lx_is_reg(out->inode))
-		n = -EINVAL;
-	else if (atomic_load(&out->flags) & O_APPEND)
-		n = -EBADF;
-	else if (ip.value + (int64_t)count < ip.value || op.value + (int64_t)count < op.value)
-		n = -EOVERFLOW;
-	else if (in->inode == out->inode && ip.value < op.value + (int64_t)count &&
-		 op.value < ip.value + (int64_t)MIN((uint64_t)count, in->inode->size))
-		n = -EINVAL;		/* overlapping */
-	if (n || !count)
-		goto put;
-	n = lx_copy_between(self, in, ip.use, out, op.use, MIN(count, (size_t)0x7ffff000));
-	if (n > 0) {
-		int err = pos_end(&op, out);
-
-		if (pos_end(&ip, in) || err)
-			n = -EFAULT;
-	}
-put:
-	if (in)
-		lx_file_put(in);
-	if (out)
-		lx_file_put(out);
-	return n;
 }

@@ -252,10 +252,6 @@ void lx_locks_release_file(struct lx_file *f);
 long lx_fcntl_lock(struct lx_task *self, int fd, struct lx_file *f, unsigned int cmd, uaddr_t arg);
 size_t lx_locks_show(char *buf, size_t size);	/* /proc/locks */
 
-/* -- sys_rw.c */
-int64_t lx_copy_between(struct lx_task *self, struct lx_file *in, lx_off_t *in_pos,
-			struct lx_file *out, lx_off_t *out_pos, uint64_t count);
-
 /* -- inotify.c: tell the watchers; cheap when there are none */
 void lx_notify(struct lx_inode *inode, struct lx_dentry *d, uint32_t mask);
 void lx_notify_move(struct lx_inode *odir, struct lx_inode *ndir, const char *oname,

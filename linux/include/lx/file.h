@@ -78,6 +78,14 @@ struct lx_file_ops {
 	size_t (*fdinfo)(struct lx_file *f, char *buf, size_t size);
 };
 
+/*
+ * One transfer as read(2) and write(2) do it, at *@pos, which moves (NULL: the file has no
+ * position), with what follows from it: accounting, inotify, O_SYNC.  Bytes done or a
+ * negative errno; -EINVAL, -EISDIR if the file has no such operation.
+ */
+int64_t lx_file_read(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos);
+int64_t lx_file_write(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos);
+
 /* -- references; lx_file_put runs release in the caller's context when it was the last */
 struct lx_file *lx_file_get(struct lx_file *f);
 void lx_file_put(struct lx_file *f);
@@ -106,6 +114,8 @@ void lx_files_close_on_exec(struct lx_files *t);
 /* A reference to the file of @fd, or NULL (EBADF).  _raw also gives O_PATH files. */
 struct lx_file *lx_fd_get(struct lx_task *self, int fd);
 struct lx_file *lx_fd_get_raw(struct lx_task *self, int fd);
+/* The same if it was opened for @mode (LX_FMODE_READ, _WRITE), else NULL. */
+struct lx_file *lx_fd_get_mode(struct lx_task *self, int fd, uint32_t mode);
 /*
  * For looking at many files: as lx_fd_get(), but a reference is taken only if
  * somebody else could close the number meanwhile.  lx_fd_unuse() afterwards, in the
