@@ -17,7 +17,7 @@
  * next wakes the next.
  *
  * Invariants, pipe locked:
- *   (1) used = head - tail <= slots, and every used buffer has len > 0 and a page;
+ *   (1) used = head - tail, used + reserved <= slots, and every used buffer has len > 0 and a page;
  *   (2) readers + writers <= 2 * users, users > 0.
  *
  * A FIFO is the same object, found through inode->pipe, which lives while the FIFO
@@ -60,7 +60,13 @@ struct lx_pipe_page *pipe_page_get(struct lx_pipe *p)
 		p->spare = NULL;
 		return page;
 	}
-	page = rt_alloc(sizeof(*page));
+	return pipe_page_new();
+}
+
+struct lx_pipe_page *pipe_page_new(void)
+{
+	struct lx_pipe_page *page = rt_alloc(sizeof(*page));
+
 	if (!page)
 		return NULL;
 	page->data = rt_alloc(PIPE_PAGE);
@@ -179,11 +185,7 @@ void lx_send_sigpipe(void)
 
 /* -- read ---------------------------------------------------------------------- */
 
-/*
- * Copy from the buffer at the tail.  0: go on; 1: the read is complete; -EFAULT:
- * nothing was taken, the iterator stands where the copy has to start again.
- */
-static int read_one(struct lx_pipe *p, struct lx_iter *to, int64_t *done)
+int pipe_read_one(struct lx_pipe *p, struct lx_iter *to, int64_t *done)
 {
 	struct lx_pipe_buf *buf = pipe_buf(p, p->tail);
 	size_t n = MIN((uint64_t)buf->len, to->count);
@@ -213,9 +215,9 @@ static int64_t pipe_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
 		return 0;
 	rt_mutex_lock(&p->lock);
 	for (;;) {
-		if (!pipe_is_empty(p)) {
+		if (!pipe_is_empty(p) && likely(!p->draining)) {
 			bool was_full = pipe_is_full(p);
-			int st = read_one(p, to, &done);
+			int st = pipe_read_one(p, to, &done);
 
 			wake_writers |= was_full && !pipe_is_full(p);
 			if (st == 1)
@@ -229,9 +231,10 @@ static int64_t pipe_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
 			}
 			continue;
 		}
-		if (done || !p->writers)
+		if (done || (!p->writers && !p->draining))
 			break;
-		if (atomic_load_explicit(&f->flags, memory_order_relaxed) & O_NONBLOCK) {
+		if (!p->draining &&
+		    (atomic_load_explicit(&f->flags, memory_order_relaxed) & O_NONBLOCK)) {
 			err = -EAGAIN;
 			break;
 		}
@@ -280,8 +283,7 @@ static int write_merge(struct lx_pipe *p, struct lx_iter *from, int64_t *done)
 	return 0;
 }
 
-/* Fill one more buffer; there is room.  0, -EFAULT or -ENOMEM. */
-static int write_one(struct lx_pipe *p, struct lx_iter *from, bool packet, int64_t *done)
+int pipe_write_one(struct lx_pipe *p, struct lx_iter *from, bool packet, int64_t *done)
 {
 	size_t n = MIN((uint64_t)PIPE_PAGE, from->count);
 	struct lx_pipe_page *page = pipe_page_get(p);
@@ -331,7 +333,7 @@ static int64_t pipe_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos
 				merge = false;	/* only the first bytes */
 		}
 		if (!err && from->count && !pipe_is_full(p))
-			err = write_one(p, from, flags & O_DIRECT, &done);
+			err = pipe_write_one(p, from, flags & O_DIRECT, &done);
 		else if (!err && from->count && done == before) {
 			if (flags & O_NONBLOCK) {
 				err = -EAGAIN;
@@ -395,7 +397,7 @@ static uint32_t pipe_poll(struct lx_file *f, struct lx_poll *poll)
 			mask |= POLLHUP;
 	}
 	if (f->mode & LX_FMODE_WRITE) {
-		if (head - tail < READ_ONCE(p->slots))
+		if (head - tail + READ_ONCE(p->reserved) < READ_ONCE(p->slots))
 			mask |= POLLOUT | POLLWRNORM;
 		if (!READ_ONCE(p->readers))
 			mask |= POLLERR;
@@ -427,7 +429,7 @@ static int pipe_resize(struct lx_pipe *p, uint32_t slots)
 	if (!bufs)
 		return -ENOMEM;
 	rt_mutex_lock(&p->lock);
-	if (pipe_used(p) > slots) {
+	if (pipe_used(p) + p->reserved > slots) {
 		rt_mutex_unlock(&p->lock);
 		rt_free(bufs);
 		return -EBUSY;

@@ -36,6 +36,8 @@ struct lx_pipe {
 	uint32_t slots;
 	uint32_t head, tail;		/* free-running; head - tail buffers are in use */
 	struct lx_pipe_page *spare;	/* the last page that was read empty, or NULL */
+	uint32_t reserved;		/* slots that a splice into the pipe is about to use */
+	bool draining;			/* a splice writes the buffers at the tail to a file: others wait */
 	uint32_t readers, writers;	/* open files that can read, write */
 	uint32_t users;			/* open files (and openers of a FIFO); 0: the pipe is freed */
 	uint32_t reader_count, writer_count;	/* opens so far, for a FIFO's blocking open */
@@ -54,7 +56,7 @@ static inline bool pipe_is_empty(const struct lx_pipe *p)
 
 static inline bool pipe_is_full(const struct lx_pipe *p)
 {
-	return pipe_used(p) >= p->slots;
+	return pipe_used(p) + p->reserved >= p->slots;
 }
 
 static inline struct lx_pipe_buf *pipe_buf(struct lx_pipe *p, uint32_t pos)
@@ -62,6 +64,8 @@ static inline struct lx_pipe_buf *pipe_buf(struct lx_pipe *p, uint32_t pos)
 	return &p->bufs[pos & (p->slots - 1)];
 }
 
+/* A new page with one reference; NULL: no memory. */
+struct lx_pipe_page *pipe_page_new(void);
 /* A page with one reference: the pipe's spare one, or new; NULL: no memory.  Pipe locked. */
 struct lx_pipe_page *pipe_page_get(struct lx_pipe *p);
 /* Drop a reference; the last one makes it the pipe's spare page (or frees it).  Pipe locked. */
@@ -74,6 +78,14 @@ void pipe_drop_tail(struct lx_pipe *p);
  * unlocked meanwhile.  0 or -LX_ERESTARTSYS.
  */
 int pipe_sleep(struct lx_pipe *p, struct lx_waitq *wq);
+
+/*
+ * One buffer's worth, pipe locked: from the buffer at the tail (1: the read is complete),
+ * into a new one at the head, where there is room.  0: go on; -EFAULT: nothing was taken, the
+ * iterator stands where the copy has to start again once its memory is there; -ENOMEM.
+ */
+int pipe_read_one(struct lx_pipe *p, struct lx_iter *to, int64_t *done);
+int pipe_write_one(struct lx_pipe *p, struct lx_iter *from, bool packet, int64_t *done);
 
 void pipe_wake_readers(struct lx_pipe *p);
 void pipe_wake_writers(struct lx_pipe *p);

@@ -96,7 +96,7 @@ static int store_address(const uint8_t *addr, int len, uaddr_t to, uaddr_t ulen)
 
 /* -- files ---------------------------------------------------------------------------------------- */
 
-static int64_t socket_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
+static int64_t read_with_flags(struct lx_file *f, struct lx_iter *to, unsigned int flags)
 {
 	struct lx_socket *s = f->private;
 	struct net_msg m;
@@ -106,7 +106,7 @@ static int64_t socket_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
 		return 0;
 	m.iter = to;
 	m.namelen = 0;
-	m.flags = is_nonblock(f) ? MSG_DONTWAIT : 0;
+	m.flags = flags;
 	m.out_flags = 0;
 	m.scm = (struct scm){ .files = NULL };
 	m.want_name = false;
@@ -114,6 +114,16 @@ static int64_t socket_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
 	/* Files that came with the bytes are lost to a plain read(2). */
 	scm_files_free(m.scm.files);
 	return n;
+}
+
+static int64_t socket_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
+{
+	return read_with_flags(f, to, is_nonblock(f) ? MSG_DONTWAIT : 0);
+}
+
+int64_t lx_socket_read_nonblock(struct lx_file *f, struct lx_iter *to)
+{
+	return read_with_flags(f, to, MSG_DONTWAIT);
 }
 
 static int64_t socket_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos)

@@ -4,12 +4,14 @@
  * pipe: ipc/splice.c.)
  */
 #include "lx/mm.h"
+#include "lx/pipe.h"
 #include "lx/signal.h"
 #include "lx/syscall.h"
 #include "vfs/vfs_priv.h"
 
 #define COPY_CHUNK		(64u * 1024)
 #define MAX_COPY		((size_t)0x7ffff000)	/* no call copies more */
+#define SPLICE_F_NONBLOCK	2u
 
 /*
  * Copy at most @count bytes, by way of a buffer of ours.  @in_pos, @out_pos: NULL for
@@ -103,7 +105,12 @@ long lx_sys_sendfile(struct lx_task *self, int out_fd, int in_fd, uaddr_t offset
 	if (n)
 		goto put;
 	count = MIN(count, MAX_COPY);
-	n = copy_between(self, in, ip.use, out, op.use, count);
+	if (lx_pipe_of(out))
+		/* what there is room for, as splice(2) does it */
+		n = lx_splice_to_pipe(self, in, ip.use, lx_pipe_of(out), count,
+				      atomic_load(&out->flags) & O_NONBLOCK ? SPLICE_F_NONBLOCK : 0);
+	else
+		n = copy_between(self, in, ip.use, out, op.use, count);
 	if (n >= 0) {
 		pos_end(&op, out);
 		if (pos_end(&ip, in))
@@ -138,6 +145,8 @@ long lx_sys_copy_file_range(struct lx_task *self, int in_fd, uaddr_t in_off, int
 		n = -EISDIR;
 	else if (!lx_is_reg(in->inode) || !lx_is_reg(out->inode))
 		n = -EINVAL;
+	else if (in->inode->sb != out->inode->sb)
+		n = -EXDEV;
 	else if (atomic_load(&out->flags) & O_APPEND)
 		n = -EBADF;
 	else if (ip.value + (int64_t)count < ip.value || op.value + (int64_t)count < op.value)

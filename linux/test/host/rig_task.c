@@ -14,6 +14,7 @@
 #include "lx/fs.h"
 #include "lx/mm.h"
 #include "lx/ns.h"
+#include "lx/pipe.h"
 #include "lx/signal.h"
 #include "lx/task.h"
 #include "rt/thread.h"
@@ -278,4 +279,16 @@ __attribute__((weak)) long lx_pipe_fcntl(struct lx_file *f, unsigned int cmd, ui
 __attribute__((weak)) long lx_pipe_fcntl(struct lx_file *f, unsigned int cmd, uint64_t arg)
 {
 	return -EBADF;
+}
+
+__attribute__((weak)) struct lx_pipe *lx_pipe_of(struct lx_file *f)
+{
+	return NULL;
+}
+
+__attribute__((weak)) int64_t lx_splice_to_pipe(struct lx_task *self, struct lx_file *in,
+						lx_off_t *pos, struct lx_pipe *p, uint64_t len,
+						unsigned int flags)
+{
+	return -EINVAL;
 }
