@@ -5,6 +5,7 @@
   build   both compilers, with warnings as errors
   kernel  the kernel's self-tests, which it runs when it boots with the word "selftest"
   linux   tests/linux: each case on this machine's Linux, then on the kernel under test
+  leaks   the same in a guest that counts pages, handles and objects: nothing is left behind
   isolation  tests/isolation: bad drivers, and what components hold; without a Linux in the guest
   apps    tests/apps: programs of the default image
   boot    tests/boot: booting, the command line, hostile images
@@ -28,9 +29,9 @@ import time
 import traceback
 from dataclasses import dataclass
 
-from . import build, image, initrd, kernels, lab, places, qemu, runner, say, scenario
+from . import build, image, initrd, kernels, lab, leaks, places, qemu, runner, say, scenario
 
-SUITES = ("unit", "build", "kernel", "isolation", "linux", "boot", "apps")
+SUITES = ("unit", "build", "kernel", "isolation", "linux", "leaks", "boot", "apps")
 PROGRAM_SECONDS = 120       # for one test program with all its cases
 BOOT_SECONDS = 60
 MOST_DEATHS = 8             # of guests in one suite and configuration, before the rest is given up
@@ -314,7 +315,8 @@ def reference(report, programs, selection):
     for program in programs:
         prefix = f"linux/{program.name.removesuffix('_test')}"
         cases = say.output([program, "-l"], prefix).split()
-        cases = [case for case in cases if selection.has(f"{prefix}.{case}")]
+        cases = [case for case in cases
+                 if selection.has(f"{prefix}.{case}") or selection.has("leaks")]
         if not cases:
             continue
         try:
@@ -398,6 +400,25 @@ class LinuxTests:
                 run_program(report, keeper, program, cases)
                 if keeper.hopeless(report, "linux"):
                     break
+
+    def run_leaks(self, report, configuration):
+        """The programs leave nothing behind: all of them, again and again, in one guest that counts."""
+        report.heading(f"leaks of the linux tests [{configuration}]")
+        machine = machine_for(configuration, image.make(),
+                              ["concord.mount=/dev/vdb:erofs:/tests", leaks.WORD], [self.disk])
+        with GuestKeeper(machine, configuration) as keeper:
+            verdict_of(report, f"leaks/linux_tests [{configuration}]",
+                       functools.partial(self._leave_nothing, keeper), keeper.last_words)
+
+    def _leave_nothing(self, keeper):
+        counts = []
+        for _ in range(3):
+            for program, cases in self.wanted.items():
+                keeper.session().guest.command([f"/tests/{program.name}", *cases],
+                                               deadline=time.monotonic() + PROGRAM_SECONDS)
+            counts.append(leaks.settled(keeper.guest))
+        more = leaks.differences(*counts[-2:])
+        assert not more, "\n".join(["more is there than before", *more])
 
 
 def boots(report, keeper, suite):
@@ -514,11 +535,16 @@ def guest_jobs(report, configurations, selection, depth):
     """(processors, name, job) for everything that runs in guests of the configurations."""
     tests = [test for kind in ("isolation", "boot", "apps") for test in scenario.load(kind)
              if selection.has(test.name) and (depth == "full" or not test.full)]
-    linux = LinuxTests(report, selection, bool(configurations)) if selection.has("linux") else None
+    linux = None
+    if selection.has("linux") or selection.has("leaks"):
+        linux = LinuxTests(report, selection, bool(configurations))
     for configuration in configurations:
-        if linux:
+        if linux and selection.has("linux"):
             yield configuration.cpus, f"linux [{configuration}]", \
                 functools.partial(linux.run, report, configuration)
+        if linux and selection.has("leaks") and configuration.cpus == 2 and not configuration.kernel:
+            yield configuration.cpus, f"leaks [{configuration}]", \
+                functools.partial(linux.run_leaks, report, configuration)
         for kind in ("isolation", "boot", "apps"):
             ours = [test for test in tests if test.kind == kind and test.when(configuration)]
             if not ours:
