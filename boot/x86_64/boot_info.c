@@ -4,7 +4,9 @@
  *
  * Loaders are trusted with the machine but not to be free of mistakes: ranges are
  * sorted, cut at overlaps and at the end of the address space, strings are
- * bounded, and everything that is read lies in the first GiB, which is mapped.
+ * bounded, and everything that is read lies in the first GiB, which is mapped.  An
+ * initrd or a command line that is not in memory is refused: going on without it
+ * would be a different system.
  */
 #include "boot.h"
 #include "protocol.h"
@@ -13,6 +15,7 @@
 
 #define MAPPED_BYTES (1ull << 30)
 #define PHYSICAL_MAX (1ull << 52)
+#define FIRST_MIB (1ull << 20)
 
 /* The bytes at a physical address, or NULL if they are not mapped yet. */
 static const void *physical(const struct boot_memory *m, uint64_t addr, uint64_t length)
@@ -24,6 +27,7 @@ static const void *physical(const struct boot_memory *m, uint64_t addr, uint64_t
 static struct raw_ranges {
 	struct boot_range range[BOOT_RANGES_MAX];
 	uint32_t count;
+	uint64_t line;			/* where the command line is; 0: none */
 } raw;
 
 static void add_range(uint64_t base, uint64_t length, uint32_t type)
@@ -77,11 +81,29 @@ static void set_ranges(struct boot_info *b)
 	}
 }
 
-static void set_command_line(struct boot_info *b, const struct boot_memory *m, uint64_t addr)
+/* Whether all of [base, base + length) is RAM. */
+static bool is_ram(const struct boot_info *b, uint64_t base, uint64_t length)
 {
+	for (uint32_t i = 0; i < b->range_count; i++) {
+		const struct boot_range *r = &b->ranges[i];
+
+		if (r->type == BOOT_RAM && base >= r->base && base - r->base < r->length)
+			return length <= r->length - (base - r->base);
+	}
+	return false;
+}
+
+static const char *set_command_line(struct boot_info *b, const struct boot_memory *m)
+{
+	uint64_t addr = raw.line, until;
 	size_t n = 0;
 	const char *s;
 
+	/* What PCs keep below 1 MiB is on few maps. */
+	if (addr >= FIRST_MIB && !type_at(addr, &until))
+		return "the command line lies outside memory";
+	if (addr >= MAPPED_BYTES)
+		return "the command line lies beyond the first GiB";
 	while (n < BOOT_COMMAND_LINE_MAX - 1) {
 		s = physical(m, addr + n, 1);
 		if (!s || !*s)
@@ -91,6 +113,7 @@ static void set_command_line(struct boot_info *b, const struct boot_memory *m, u
 	b->command_line[n] = '\0';
 	s = physical(m, addr + n, 1);
 	b->command_line_cut = n == BOOT_COMMAND_LINE_MAX - 1 && s && *s;
+	return NULL;
 }
 
 static const char *from_pvh(struct boot_info *b, const struct boot_memory *m, uint64_t addr)
@@ -108,7 +131,7 @@ static const char *from_pvh(struct boot_info *b, const struct boot_memory *m, ui
 		return "PVH memory map out of reach";
 	for (uint32_t i = 0; i < info->memmap_entries; i++)
 		add_range(map[i].addr, map[i].size, map[i].type);
-	set_command_line(b, m, info->cmdline_paddr);
+	raw.line = info->cmdline_paddr;
 	module = info->nr_modules ? physical(m, info->modlist_paddr, sizeof(*module)) : NULL;
 	if (module) {
 		b->initrd_base = module->paddr;
@@ -140,8 +163,7 @@ static const char *from_linux(struct boot_info *b, const struct boot_memory *m, 
 		memcpy(&e, p + LINUX_E820_TABLE + i * sizeof(e), sizeof(e));
 		add_range(e.addr, e.size, e.type);
 	}
-	set_command_line(b, m, word(p, LINUX_CMDLINE) |
-				       (uint64_t)word(p, LINUX_EXT_CMDLINE) << 32);
+	raw.line = word(p, LINUX_CMDLINE) | (uint64_t)word(p, LINUX_EXT_CMDLINE) << 32;
 	b->initrd_base = word(p, LINUX_RAMDISK_IMAGE) |
 			 (uint64_t)word(p, LINUX_EXT_RAMDISK_IMAGE) << 32;
 	b->initrd_length = word(p, LINUX_RAMDISK_SIZE) |
@@ -157,6 +179,7 @@ const char *boot_info_read(struct boot_info *b, const struct boot_memory *m,
 	const char *problem;
 
 	raw.count = 0;
+	raw.line = 0;
 	problem = protocol == BOOT_PROTOCOL_PVH ? from_pvh(b, m, addr) : from_linux(b, m, addr);
 
 	if (problem)
@@ -164,7 +187,12 @@ const char *boot_info_read(struct boot_info *b, const struct boot_memory *m,
 	set_ranges(b);
 	if (!b->range_count)
 		return "no memory map";
-	if (!b->initrd_length || !range_within(b->initrd_base, b->initrd_length, PHYSICAL_MAX))
-		b->initrd_base = b->initrd_length = 0;
+	problem = set_command_line(b, m);
+	if (problem)
+		return problem;
+	if (!b->initrd_length)
+		b->initrd_base = 0;
+	else if (!is_ram(b, b->initrd_base, b->initrd_length))
+		return "the initrd lies outside memory";
 	return NULL;
 }

@@ -8,8 +8,9 @@
  *
  * Both load page tables that map the first GiB three times: where it is, at the
  * direct map, and at the kernel image's address, all writable and executable;
- * arch/x86_64/mmu.c replaces them soon.  Then x86_start(protocol, info) on the
- * boot stack.  This file is linked at its physical address.
+ * arch/x86_64/mmu.c replaces them soon.  Then fits.c looks whether the image is whole,
+ * and x86_start(protocol, info) goes on, on the boot stack.  This file is linked at its
+ * physical address.
  */
 	.section .note.Xen, "a", @note
 	.balign	4
@@ -60,6 +61,12 @@ boot_long:
 	movl	%eax, %ss
 	movl	%eax, %fs
 	movl	%eax, %gs
+	movq	$boot_first_stack_top, %rsp	/* the image's data may not be there */
+	movl	%edi, %ebx
+	movq	%rsi, %rbp
+	call	boot_check_image
+	movl	%ebx, %edi
+	movq	%rbp, %rsi
 	movq	$boot_stack_top, %rsp
 	xorl	%ebp, %ebp
 	pushq	%rbp
@@ -76,6 +83,10 @@ boot_gdt:
 boot_gdt_pointer:
 	.word	. - boot_gdt - 1
 	.quad	boot_gdt
+
+	.balign	16
+	.fill	2048, 1, 0
+boot_first_stack_top:
 
 	.balign	4096
 	.globl	boot_pml4

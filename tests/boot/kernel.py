@@ -155,12 +155,20 @@ def strange_command_lines_do_no_harm(lab):
 @boot(when=once)
 def little_memory_is_said(lab):
     """Either it boots, or it says that the memory does not do; it never hangs."""
-    for memory in (4, 8, 12, 16):
+    for memory in (4, 5, 8, 12, 16):
         ended = lab.boot(hello(lab, memory=memory), seconds=30)
         if ended.status is None and not lab.linux:
             raise Failed(f"with {memory} MiB it hangs\n{lab.last_words()}")
         if not lab.linux and SAYS not in ended.console and "memory" not in ended.console:
             raise Failed(f"with {memory} MiB it does not say why\n{lab.last_words()}")
+
+
+@boot(when=lambda c: once(c) and not c.kernel)
+def image_that_is_not_whole_is_said(lab):
+    """Less memory than the image, and an initrd that QEMU can only put on top of it."""
+    expect_panic(lab, lab.machine(memory=2), "not enough memory for the kernel image")
+    expect_panic(lab, lab.machine(memory=4, initrd=lab.file("initrd", bytes(2 << 20))),
+                 "the loader put the initrd over the kernel image")
 
 
 @boot(when=lambda c: not c.kernel and c.cpus == 2)

@@ -134,3 +134,106 @@ TEST(linux_is_read)
 	CHECK(b.initrd_base == 0x4000000 && b.initrd_length == 1234 && b.rsdp == rsdp);
 	CHECK(!strcmp(b.command_line, "quiet") && !strcmp(b.protocol, "linux64"));
 }
+
+/* -- does the image fit? -------------------------------------------------------------- */
+
+#define IMAGE		0x100000ull
+#define IMAGE_END	0x300000ull
+
+/* PVH data with an initrd, as pvh() makes it, and what is said about an image in it. */
+static const char *fits(uint64_t memory_end, uint64_t initrd, uint64_t initrd_length, uint64_t line)
+{
+	const struct hvm_memmap_entry map[] = {
+		{ .addr = 0, .size = 0x9f000, .type = 1 },
+		{ .addr = 0x100000, .size = 0x80000, .type = 1 },
+		{ .addr = 0x180000, .size = memory_end - 0x180000, .type = 1 },
+	};
+	const struct hvm_modlist_entry module = { .paddr = initrd, .size = initrd_length };
+	struct hvm_start_info info = { .magic = HVM_START_MAGIC, .version = 1, .nr_modules = 1,
+				       .memmap_paddr = 0x2000, .memmap_entries = 3,
+				       .cmdline_paddr = line, .modlist_paddr = 0x4000 };
+	uint64_t found = 0;
+	const char *problem;
+
+	memset(memory, 0, sizeof(memory));
+	place(0x1000, &info, sizeof(info));
+	place(0x2000, map, sizeof(map));
+	place(0x4000, &module, sizeof(module));
+	problem = boot_image_fits(&m, BOOT_PROTOCOL_PVH, 0x1000, IMAGE, IMAGE_END, &found);
+	CHECK(found == line);
+	return problem;
+}
+
+TEST(image_that_fits_is_let_be)
+{
+	CHECK(!fits(0x400000, 0x300000, 0x100000, 0x3000));
+	CHECK(!fits(0x300000, 0, 0, 0x3000));
+	CHECK(!fits(0x400000, 0x50000, 0xb0000, IMAGE_END));	/* ends where the image begins */
+}
+
+TEST(image_outside_memory_is_said)
+{
+	CHECK(fits(0x2ff000, 0, 0, 0));
+	CHECK(fits(0x200000, 0, 0, 0));
+}
+
+TEST(image_under_other_things_is_said)
+{
+	CHECK(fits(0x400000, 0x2ff000, 0x1000, 0));
+	CHECK(fits(0x400000, 0x50000, 0xb0001, 0));
+	CHECK(fits(0x400000, 0x50000, UINT64_MAX, 0));
+	CHECK(fits(0x400000, 0x180000, 1, 0));
+	CHECK(fits(0x400000, 0, 0, IMAGE_END - 1));
+}
+
+TEST(linux_data_are_looked_at_as_well)
+{
+	const struct linux_e820_entry e820[] = { { 0, 0x9f000, 1 }, { 0x100000, GIB, 1 } };
+	const uint32_t magic = LINUX_HEADER_MAGIC;
+	uint32_t ramdisk[] = { 0x4000000, 1234 };
+	uint64_t line;
+
+	memset(memory, 0, sizeof(memory));
+	place(0x1000 + LINUX_MAGIC, &magic, 4);
+	place(0x1000 + LINUX_E820_TABLE, e820, sizeof(e820));
+	memory[0x1000 + LINUX_E820_ENTRIES] = 2;
+	place(0x1000 + LINUX_RAMDISK_IMAGE, ramdisk, sizeof(ramdisk));
+	CHECK(!boot_image_fits(&m, BOOT_PROTOCOL_LINUX, 0x1000, IMAGE, IMAGE_END, &line));
+	ramdisk[0] = 0x200000;
+	place(0x1000 + LINUX_RAMDISK_IMAGE, ramdisk, sizeof(ramdisk));
+	CHECK(boot_image_fits(&m, BOOT_PROTOCOL_LINUX, 0x1000, IMAGE, IMAGE_END, &line));
+}
+
+TEST(what_lies_outside_memory_is_refused)
+{
+	const struct hvm_memmap_entry map[] = { { .addr = 0x100000, .size = 0x300000, .type = 1 },
+						{ .addr = 0x200000, .size = 0x1000, .type = 2 } };
+	struct { uint64_t line, initrd, length; bool good; } tries[] = {
+		{ 0x3000, 0, 0, true },			/* below 1 MiB much is on no map */
+		{ 0, 0x300000, 0x100000, true },
+		{ 0x400000, 0, 0, false },
+		{ 4 * GIB, 0, 0, false },
+		{ UINT64_MAX, 0, 0, false },
+		{ 0, 0x300000, 0x100001, false },
+		{ 0, 0x1ff000, 0x1001, false },		/* into what is reserved */
+		{ 0, 0x100000, UINT64_MAX, false },
+		{ 0, UINT64_MAX, 1, false },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(tries); i++) {
+		struct hvm_modlist_entry module = { .paddr = tries[i].initrd,
+						    .size = tries[i].length };
+		struct hvm_start_info info = {
+			.magic = HVM_START_MAGIC, .version = 1, .memmap_paddr = 0x2000,
+			.memmap_entries = 2, .cmdline_paddr = tries[i].line,
+			.nr_modules = 1, .modlist_paddr = 0x4000,
+		};
+
+		memset(memory, 0, sizeof(memory));
+		memset(&b, 0, sizeof(b));
+		place(0x1000, &info, sizeof(info));
+		place(0x2000, map, sizeof(map));
+		place(0x4000, &module, sizeof(module));
+		CHECK(!boot_info_read(&b, &m, BOOT_PROTOCOL_PVH, 0x1000) == tries[i].good);
+	}
+}
