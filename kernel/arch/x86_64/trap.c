@@ -225,11 +225,16 @@ static void component_fault(struct arch_regs *regs, uint64_t addr)
 	/* A personality in a process sees its program's space in the lower half. */
 	bool in_program = self->run_unified && addr < K_PROGRAM_MAX;
 	struct space *space = in_program ? self->space : self->own_space;
+	k_status_t st = K_ERR_NOT_FOUND;
 
-	if (space && fault_handle(space, addr, fault_access(regs->error), NULL) == K_OK)
+	if (space)
+		st = fault_handle(space, addr, fault_access(regs->error), NULL);
+	if (st == K_OK)
 		return;
 	if (in_program && process_find_fixup(regs->rip, &regs->rip))
 		return;
+	if (st == K_ERR_NO_MEMORY)
+		log_line(LOG_ERR, "%s: no memory for a page that it needs", self->process->name);
 	end_component(regs, VECTOR_PF, addr);
 }
 
