@@ -119,9 +119,11 @@ k_status_t kcall_space_move(struct thread *self, struct space *space, struct k_m
 }
 
 k_status_t kcall_space_query(struct thread *self, struct space *space, uint64_t addr,
-			     struct k_region *region)
+			     uint32_t flags, struct k_region *region)
 {
-	return space ? space_query(space, addr, region) : K_ERR_BAD_ARGUMENT;
+	if (!space || (flags & ~K_QUERY_PAGES))
+		return K_ERR_BAD_ARGUMENT;
+	return space_query(space, addr, flags, region);
 }
 
 k_status_t kcall_space_advise(struct thread *self, struct space *space, uint64_t addr,

@@ -576,7 +576,7 @@ k_status_t space_advise(struct space *space, uint64_t addr, uint64_t length, uin
 
 /* -- looking ---------------------------------------------------------------------------------------------- */
 
-k_status_t space_query(struct space *space, uint64_t addr, struct k_region *out)
+k_status_t space_query(struct space *space, uint64_t addr, uint32_t flags, struct k_region *out)
 {
 	struct region *r;
 
@@ -589,7 +589,8 @@ k_status_t space_query(struct space *space, uint64_t addr, struct k_region *out)
 			.cookie = r->backing ? r->backing->cookie : 0,
 			.memory_koid = r->memory ? r->memory->object.koid : 0,
 		};
-		space_count(space, r, out);
+		if (flags & K_QUERY_PAGES)
+			space_count(space, r, out);
 	}
 	kmutex_unlock(&space->lock);
 	return r ? K_OK : K_ERR_NOT_FOUND;

@@ -55,7 +55,7 @@ static int for_each_region(k_handle_t space, uint64_t start, uint64_t end,
 	int err;
 
 	while (start < end) {
-		if (k_space_query(space, start, &r) != K_OK || r.start >= end) {
+		if (k_space_query(space, start, 0, &r) != K_OK || r.start >= end) {
 			gap = true;
 			break;
 		}

@@ -384,7 +384,7 @@ long lx_sys_mprotect(struct lx_task *self, uint64_t addr, size_t length, uint64_
 	if ((self->personality & 0x0400000) && (prot & PROT_READ))
 		prot |= PROT_EXEC;
 	if (grows) {
-		if (k_space_query(self->mm->space, addr, &r) != K_OK)
+		if (k_space_query(self->mm->space, addr, 0, &r) != K_OK)
 			return -ENOMEM;
 		if (grows == PROT_GROWSUP || !(r.flags & K_MAP_GROWS_DOWN))
 			return -EINVAL;

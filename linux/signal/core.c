@@ -279,7 +279,7 @@ static void note_process(struct core *c, struct lx_task *self, const struct lx_s
 
 static bool next_region(struct lx_mm *mm, uint64_t at, struct k_region *r)
 {
-	return k_space_query(mm->space, at, r) == K_OK;
+	return k_space_query(mm->space, at, K_QUERY_PAGES, r) == K_OK;
 }
 
 static uint64_t dump_size(struct lx_mm *mm, const struct k_region *r)

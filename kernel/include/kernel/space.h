@@ -111,7 +111,7 @@ k_status_t space_map(struct space *space, struct k_map *map, struct memory *memo
 k_status_t space_unmap(struct space *space, uint64_t addr, uint64_t length);
 k_status_t space_protect(struct space *space, uint64_t addr, uint64_t length, uint32_t prot);
 k_status_t space_move(struct space *space, struct k_move *move);
-k_status_t space_query(struct space *space, uint64_t addr, struct k_region *out);
+k_status_t space_query(struct space *space, uint64_t addr, uint32_t flags, struct k_region *out);
 k_status_t space_advise(struct space *space, uint64_t addr, uint64_t length, uint32_t advice);
 void space_info(struct space *space, struct k_space_info *out);
 /* One byte per page to @map (kernel memory): bit 0 resident. */

@@ -217,7 +217,7 @@ static bool one_region(struct model_space *m, uint64_t i, uint64_t n)
 {
 	struct k_region r;
 
-	return space_query(m->space, va_of(i), &r) == K_OK && r.start <= va_of(i) &&
+	return space_query(m->space, va_of(i), 0, &r) == K_OK && r.start <= va_of(i) &&
 	       r.end >= va_of(i + n);
 }
 

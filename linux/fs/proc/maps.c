@@ -138,6 +138,7 @@ static int show(struct pseudo_buf *b, const struct pid_subject *s, enum style st
 	struct lx_mm *mm = lx_task_mm_get(s->task);
 	struct totals all = { 0 };
 	uint64_t addr = 0, first = 0, last = 0;
+	uint32_t what = style == MAPS ? 0 : K_QUERY_PAGES;
 	struct lx_path root;
 	struct k_region r;
 	char *path;
@@ -150,7 +151,7 @@ static int show(struct pseudo_buf *b, const struct pid_subject *s, enum style st
 		return -ENOMEM;
 	}
 	lx_fs_paths(lx_self()->fs, &root, NULL);
-	while (addr < K_PROGRAM_MAX && k_space_query(mm->space, addr, &r) == K_OK) {
+	while (addr < K_PROGRAM_MAX && k_space_query(mm->space, addr, what, &r) == K_OK) {
 		struct totals one = { 0 };
 
 		if (!first)

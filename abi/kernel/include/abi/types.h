@@ -235,8 +235,11 @@ struct k_region {
 	uint64_t cookie;		/* of the backing, or 0 */
 	uint64_t tag;
 	uint64_t memory_koid;		/* or 0 */
-	uint64_t resident_pages, private_pages, dirty_pages;
+	uint64_t resident_pages, private_pages, dirty_pages;	/* with K_QUERY_PAGES; else 0 */
 };
+
+/* space_query */
+#define K_QUERY_PAGES	1u		/* count pages, too: looks at every page-table entry */
 
 /* space_advise */
 enum k_advice {
