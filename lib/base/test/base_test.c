@@ -145,6 +145,8 @@ TEST(byteorder_and_crc)
 	CHECK_EQ(b[1], 0xab);
 	CHECK(crc32(0, "123456789", 9) == 0xcbf43926);
 	CHECK(crc32(crc32(0, "1234", 4), "56789", 5) == 0xcbf43926);
+	CHECK((crc32c(~0u, "123456789", 9) ^ ~0u) == 0xe3069283);
+	CHECK((crc32c(crc32c(~0u, "123", 3), "456789", 6) ^ ~0u) == 0xe3069283);
 	CHECK(hash_bytes("abc", 3, 1) != hash_bytes("abc", 3, 2));
 	CHECK(hash_bytes("abc", 3, 1) != hash_bytes("abc\0", 4, 1));
 }

@@ -29,3 +29,8 @@ uint64_t hash_bytes(const void *data, size_t n, uint64_t seed);
 uint64_t hash_string(const char *s, uint64_t seed);
 /* CRC-32 (the one of gzip and cpio images); @crc is 0 to begin with. */
 uint32_t crc32(uint32_t crc, const void *data, size_t n);
+/*
+ * CRC-32C as file systems and storage protocols use it: a running value, without the
+ * complement at either end; many formats begin with ~0.
+ */
+uint32_t crc32c(uint32_t crc, const void *data, size_t n);
