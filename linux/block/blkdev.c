@@ -11,6 +11,7 @@
 #include <linux/fs.h>
 #include <linux/hdreg.h>
 
+#include "abi/calls.h"
 #include "base/format.h"
 #include "base/parse.h"
 #include "block/block.h"
@@ -28,6 +29,7 @@ struct lx_blkdev {
 	struct lx_inode *inode;		/* the page cache; a reference for good */
 	lx_dev_t dev;
 	char name[8];
+	_Atomic(bool) claimed;		/* by a file system that writes: lx_blkdev_claim() */
 	_Atomic(uint64_t) reads, sectors_read, writes, sectors_written;
 };
 
@@ -72,6 +74,54 @@ int lx_blkdev_read_direct(struct lx_blkdev *b, uint64_t off, void *buf, size_t n
 	atomic_fetch_add(&b->reads, 1);
 	atomic_fetch_add(&b->sectors_read, in / BLK_SECTOR);
 	return 0;
+}
+
+/*
+ * The page cache reads again what was written past it.  A reader of the raw device
+ * that does so at the same moment may still get the old bytes.
+ */
+static void forget_pages(struct lx_blkdev *b, uint64_t off, size_t n)
+{
+	uint64_t first = ALIGN_DOWN(off, (uint64_t)K_PAGE_SIZE);
+
+	if (atomic_load_explicit(&b->inode->has_pages, memory_order_acquire))
+		(void)!k_memory_discard(b->inode->pages.handle, first,
+					ALIGN_UP(off + n, (uint64_t)K_PAGE_SIZE) - first);
+}
+
+int lx_blkdev_write_direct(struct lx_blkdev *b, uint64_t off, const void *buf, size_t n)
+{
+	k_status_t st;
+
+	if (blk_is_read_only(b->blk))
+		return -EROFS;
+	if (!range_within(off, n, lx_blkdev_size(b)))
+		return -EIO;
+	st = blk_write(b->blk, off / BLK_SECTOR, buf, n);
+	forget_pages(b, off, n);
+	atomic_fetch_add(&b->writes, 1);
+	atomic_fetch_add(&b->sectors_written, n / BLK_SECTOR);
+	return st == K_OK ? 0 : -EIO;
+}
+
+int lx_blkdev_flush(struct lx_blkdev *b)
+{
+	return blk_flush(b->blk) == K_OK ? 0 : -EIO;
+}
+
+bool lx_blkdev_is_read_only(const struct lx_blkdev *b)
+{
+	return blk_is_read_only(b->blk);
+}
+
+int lx_blkdev_claim(struct lx_blkdev *b)
+{
+	return atomic_exchange(&b->claimed, true) ? -EBUSY : 0;
+}
+
+void lx_blkdev_release(struct lx_blkdev *b)
+{
+	atomic_store(&b->claimed, false);
 }
 
 int lx_blkdev_read(struct lx_blkdev *b, uint64_t off, void *buf, size_t n)

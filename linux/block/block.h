@@ -26,6 +26,18 @@ lx_dev_t lx_blkdev_number(const struct lx_blkdev *b);
 uint64_t lx_blkdev_size(const struct lx_blkdev *b);	/* bytes */
 /* Straight from the device: offset and length multiples of 512.  0 or -EIO. */
 int lx_blkdev_read_direct(struct lx_blkdev *b, uint64_t off, void *buf, size_t n);
+/*
+ * Straight to the device, which may keep it in a cache of its own until a flush:
+ * offset and length multiples of the device's blocks.  What its page cache has of it
+ * is dropped.  0, -EIO, -EROFS.
+ */
+int lx_blkdev_write_direct(struct lx_blkdev *b, uint64_t off, const void *buf, size_t n);
+/* What was written before is durable.  0 or -EIO. */
+int lx_blkdev_flush(struct lx_blkdev *b);
+bool lx_blkdev_is_read_only(const struct lx_blkdev *b);
+/* One file system at a time works on a device: -EBUSY.  Each claim needs a release. */
+int lx_blkdev_claim(struct lx_blkdev *b);
+void lx_blkdev_release(struct lx_blkdev *b);
 /* Through the device's page cache: any offset and length. */
 int lx_blkdev_read(struct lx_blkdev *b, uint64_t off, void *buf, size_t n);
 /* /proc/partitions, /proc/diskstats. */
