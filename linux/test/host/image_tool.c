@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * erofs_tool IMAGE: mount the image and print every file: path, mode, owner, size, time,
- * a checksum of the contents or the target, attributes.
- * erofs_tool --mutate N SEED IMAGE: the same with N copies of the image in which bytes
+ * image_tool FSTYPE IMAGE: mount a copy of the image and print every file: path, mode, owner,
+ * size, time, a checksum of the contents or the target, attributes.
+ * image_tool FSTYPE --mutate N SEED IMAGE: the same with N copies of the image in which bytes
  * were changed; prints nothing.  The sanitizers say if something is wrong.
  *
- * As a fuzz target (-DFUZZ, clang -fsanitize=fuzzer): the input is the image.
+ * As a fuzz target (-DFUZZ='"ext4"', clang -fsanitize=fuzzer): the input is the image.
  */
 #include <asm/stat.h>
 
@@ -15,6 +15,7 @@
 #define self rig_self()
 
 static bool quiet;
+static const char *fstype;
 static unsigned int budget;		/* files still to look at: an image can be a maze */
 
 static void print_xattrs(const char *path)
@@ -117,12 +118,13 @@ static void show(const char *path, unsigned int depth)
 		show_children(path, depth);
 }
 
-static int show_image(const void *data, size_t n)
+/* @data may be changed: a journal is replayed. */
+static int show_image(void *data, size_t n)
 {
 	int err;
 
-	rig_disk(0, data, n);
-	err = lx_do_mount(self, "/dev/vda", "/mnt", "erofs", 1, NULL);
+	rig_disk_rw(0, data, n);
+	err = lx_do_mount(self, "/dev/vda", "/mnt", fstype, 1, NULL);
 	if (err) {
 		if (!quiet)
 			printf("mount: error %d\n", err);
@@ -149,9 +151,14 @@ static void start(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+	void *copy = malloc(n ? n : 1);
+
+	memcpy(copy, data, n);
 	quiet = true;
+	fstype = FUZZ;
 	start();
-	show_image(data, n);
+	show_image(copy, n);
+	free(copy);
 	return 0;
 }
 #else
@@ -187,8 +194,11 @@ static void mutate(const char *image, size_t n, unsigned int rounds, unsigned in
 			/* metadata is at the beginning of small images */
 			size_t at = (size_t)random() % (random() % 2 ? n : n < 8192 ? n : 8192);
 
+			/* magic numbers and checksums: nothing beyond would be seen */
 			if (at < 1024 + 12 && at >= 1024)
-				continue;	/* magic and checksum: nothing beyond would be seen */
+				continue;
+			if (str_equal(fstype, "ext4") && at >= 1024 && at < 2048 && random() % 8)
+				continue;
 			copy[at] = random() % 3 ? (char)random() : (char)(random() % 2 ? 0xff : 0);
 		}
 		show_image(copy, len);
@@ -202,14 +212,16 @@ int main(int argc, char **argv)
 	void *image;
 	int ret = 0;
 
-	if (argc == 2) {
-		image = load(argv[1], &n);
+	if (argc > 1)
+		fstype = argv[1];
+	if (argc == 3) {
+		image = load(argv[2], &n);
 		start();
 		ret = show_image(image, n) ? 1 : 0;
-	} else if (argc == 5) {
-		image = load(argv[4], &n);
+	} else if (argc == 6) {
+		image = load(argv[5], &n);
 		start();
-		mutate(image, n, (unsigned int)atoi(argv[2]), (unsigned int)atoi(argv[3]));
+		mutate(image, n, (unsigned int)atoi(argv[3]), (unsigned int)atoi(argv[4]));
 	} else {
 		return 2;
 	}

@@ -52,5 +52,13 @@ unsigned int rig_memory_objects(void);
 uint32_t rig_memory_of(const void *data, size_t n);
 /* A disk /dev/vdX (@index: 0 is vda) with these bytes, which stay the caller's; it may be replaced. */
 void rig_disk(unsigned int index, const void *data, size_t n);
+/* The same, and writable. */
+void rig_disk_rw(unsigned int index, void *data, size_t n);
+/*
+ * Tell @fn of each write to a writable disk before it is done, and of each flush
+ * (@data is NULL).  If it returns false the request fails.
+ */
+typedef bool (*rig_disk_hook)(unsigned int index, uint64_t off, const void *data, size_t n);
+void rig_disk_watch(rig_disk_hook fn);
 /* The @n-th allocation from now on fails; 0: none. */
 void rig_fail_alloc(unsigned int n);

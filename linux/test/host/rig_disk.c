@@ -11,21 +11,38 @@
 
 struct blk {
 	const char *data;
+	char *writable;			/* the same, or NULL */
 	size_t size;
 	uint32_t index;
 };
 
 static struct blk disks[4];
+static rig_disk_hook hook;
 
-void rig_disk(unsigned int index, const void *data, size_t n)
+static void set_disk(unsigned int index, const void *data, void *writable, size_t n)
 {
 	bool known = disks[index].data;
 
-	disks[index] = (struct blk){ data, n, index };
+	disks[index] = (struct blk){ data, writable, n, index };
 	if (!known && lx_blkdev_add(&disks[index]))
 		abort();
 	if (known)
 		lx_blkdev_changed(index);
+}
+
+void rig_disk(unsigned int index, const void *data, size_t n)
+{
+	set_disk(index, data, NULL, n);
+}
+
+void rig_disk_rw(unsigned int index, void *data, size_t n)
+{
+	set_disk(index, data, data, n);
+}
+
+void rig_disk_watch(rig_disk_hook fn)
+{
+	hook = fn;
 }
 
 uint64_t blk_sectors(const struct blk *b)
@@ -40,7 +57,7 @@ uint32_t blk_block_size(const struct blk *b)
 
 bool blk_is_read_only(const struct blk *b)
 {
-	return true;
+	return !b->writable;
 }
 
 const char *blk_name(const struct blk *b)
@@ -63,10 +80,17 @@ k_status_t blk_read(struct blk *b, uint64_t sector, void *buf, size_t n)
 
 k_status_t blk_write(struct blk *b, uint64_t sector, const void *buf, size_t n)
 {
-	return K_ERR_ACCESS;
+	if (!b->writable)
+		return K_ERR_ACCESS;
+	if (sector * BLK_SECTOR + n > b->size || n % BLK_SECTOR)
+		return K_ERR_BEYOND_END;
+	if (hook && !hook(b->index, sector * BLK_SECTOR, buf, n))
+		return K_ERR_IO;
+	memcpy(b->writable + sector * BLK_SECTOR, buf, n);
+	return K_OK;
 }
 
 k_status_t blk_flush(struct blk *b)
 {
-	return K_OK;
+	return hook && !hook(b->index, 0, NULL, 0) ? K_ERR_IO : K_OK;
 }
