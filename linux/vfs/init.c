@@ -5,6 +5,7 @@
 #include "abi/calls.h"
 #include "fs/devtmpfs/devtmpfs.h"
 #include "fs/erofs/erofs.h"
+#include "fs/ext4/init.h"
 #include "fs/overlay/ovl_fs.h"
 #include "fs/proc/proc.h"
 #include "fs/sysfs/sysfs.h"
@@ -35,6 +36,7 @@ int lx_vfs_init(void)
 	if (!err)
 		err = lx_sysfs_init();
 	lx_erofs_init();
+	lx_ext4_init();
 	lx_overlay_init();
 	return err;
 }

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inodes from the inode tables.
+ */
+#include "fs/ext4/ext4.h"
+
+int e4_inode_slot(struct e4_super *s, uint32_t ino, struct e4_buf **out, struct e4_disk_inode **di)
+{
+	uint32_t group = (ino - 1) / s->inodes_per_group, index = (ino - 1) % s->inodes_per_group;
+	uint64_t off = (uint64_t)index * s->inode_size;
+	int err = e4_buf_read(&s->cache,
+			      e4_group_inode_table(s, &s->groups[group]) + off / s->block_size, out);
+
+	if (!err)
+		*di = (struct e4_disk_inode *)((*out)->data + off % s->block_size);
+	return err;
+}
+
+/* -- checksums */
+
+static bool has_high_csum(const struct e4_super *s, const struct e4_disk_inode *di)
+{
+	return s->inode_size > E4_INODE_GOOD_OLD && E4_FITS(get_le16(di->extra_isize), checksum_hi);
+}
+
+static uint32_t checksum(const struct e4_super *s, uint32_t seed, const struct e4_disk_inode *di)
+{
+	static const uint8_t zeros[2];
+	const uint8_t *p = (const uint8_t *)di;
+	size_t lo = offsetof(struct e4_disk_inode, checksum_lo);
+	size_t hi = offsetof(struct e4_disk_inode, checksum_hi);
+	uint32_t c = crc32c(seed, p, lo);
+
+	c = crc32c(c, zeros, 2);
+	c = crc32c(c, p + lo + 2, E4_INODE_GOOD_OLD - lo - 2);
+	if (s->inode_size <= E4_INODE_GOOD_OLD)
+		return c;
+	c = crc32c(c, p + E4_INODE_GOOD_OLD, hi - E4_INODE_GOOD_OLD);
+	if (!has_high_csum(s, di))
+		return crc32c(c, p + hi, s->inode_size - hi);
+	c = crc32c(c, zeros, 2);
+	return crc32c(c, p + hi + 2, s->inode_size - hi - 2);
+}
+
+static bool checksum_ok(const struct e4_super *s, uint32_t seed, const struct e4_disk_inode *di)
+{
+	uint32_t want = get_le16(di->checksum_lo), is = checksum(s, seed, di);
+
+	if (has_high_csum(s, di))
+		want |= (uint32_t)get_le16(di->checksum_hi) << 16;
+	else
+		is &= 0xffff;
+	return want == is;
+}
+
+/* -- decoding */
+
+/* Seconds have two more bits, nanoseconds thirty, in the extra field. */
+static struct lx_time decode_time(const uint8_t *sec, const uint8_t *extra)
+{
+	int64_t t = (int32_t)get_le32(sec);
+	uint32_t x = extra ? get_le32(extra) : 0, nsec = x >> 2;
+
+	return (struct lx_time){ t + ((int64_t)(x & 3) << 32), nsec < 1000000000 ? nsec : 0 };
+}
+
+static const uint8_t *extra_if(const struct e4_inode *e, bool fits, const uint8_t *field)
+{
+	return e->extra_isize && fits ? field : NULL;
+}
+
+static void decode_times(struct lx_inode *inode, const struct e4_disk_inode *di)
+{
+	struct e4_inode *e = e4_inode(inode);
+	uint32_t x = e->extra_isize;
+
+	inode->ctime = decode_time(di->ctime, extra_if(e, E4_FITS(x, ctime_extra), di->ctime_extra));
+	inode->mtime = decode_time(di->mtime, extra_if(e, E4_FITS(x, mtime_extra), di->mtime_extra));
+	inode->atime = decode_time(di->atime, extra_if(e, E4_FITS(x, atime_extra), di->atime_extra));
+	inode->btime = (struct lx_time){ 0 };
+	if (x && E4_FITS(x, crtime))
+		inode->btime = decode_time(di->crtime, extra_if(e, E4_FITS(x, crtime_extra),
+								di->crtime_extra));
+}
+
+static uint64_t decode_blocks(const struct e4_super *s, const struct e4_disk_inode *di)
+{
+	uint64_t n = get_le32(di->blocks_lo);
+
+	if (!e4_has_ro(s, E4_RO_HUGE_FILE))
+		return n;
+	n |= (uint64_t)get_le16(di->blocks_hi) << 32;
+	return get_le32(di->flags) & E4_FL_HUGE_FILE ? n << (s->block_bits - 9) : n;
+}
+
+static lx_dev_t decode_dev(const uint8_t *block)
+{
+	uint32_t old = get_le32(block), new = get_le32(block + 4);
+
+	if (old)
+		return LX_MKDEV(old >> 8 & 0xff, old & 0xff);
+	return LX_MKDEV(new >> 8 & 0xfff, (new & 0xff) | (new >> 12 & 0xfff00));
+}
+
+static int decode_type(struct lx_inode *inode)
+{
+	struct e4_super *s = e4_super_of(inode);
+	struct e4_inode *e = e4_inode(inode);
+	uint64_t size = inode->size;
+
+	switch (inode->mode & S_IFMT) {
+	case S_IFREG:
+		inode->ops = &e4_reg_iops;
+		inode->fops = &e4_reg_fops;
+		return 0;
+	case S_IFDIR:
+		inode->ops = &e4_dir_iops;
+		inode->fops = &e4_dir_fops;
+		if (size % s->block_size || !size || size >> s->block_bits > E4_MAX_LBLOCK)
+			return e4_corrupt(s, "directory %u has a size of %llu", e->ino,
+					  (unsigned long long)size);
+		return 0;
+	case S_IFLNK:
+		inode->ops = &e4_link_iops;
+		if (!size || size >= LX_PATH_MAX || size > s->block_size)
+			return e4_corrupt(s, "symlink %u has a size of %llu", e->ino,
+					  (unsigned long long)size);
+		return 0;
+	case S_IFCHR:
+	case S_IFBLK:
+		inode->rdev = decode_dev(e->block);
+		return 0;
+	case S_IFIFO:
+	case S_IFSOCK:
+		return 0;
+	default:
+		return e4_corrupt(s, "inode %u has mode %o", e->ino, inode->mode);
+	}
+}
+
+static void decode_flags(struct lx_inode *inode)
+{
+	uint32_t flags = e4_inode(inode)->flags;
+
+	inode->iflags &= ~(LX_INODE_IMMUTABLE | LX_INODE_APPEND | LX_INODE_NOATIME);
+	if (flags & E4_FL_IMMUTABLE)
+		inode->iflags |= LX_INODE_IMMUTABLE;
+	if (flags & E4_FL_APPEND)
+		inode->iflags |= LX_INODE_APPEND;
+	if (flags & E4_FL_NOATIME)
+		inode->iflags |= LX_INODE_NOATIME;
+}
+
+static int decode(struct lx_inode *inode, const struct e4_disk_inode *di, bool special)
+{
+	struct e4_super *s = e4_super_of(inode);
+	struct e4_inode *e = e4_inode(inode);
+	uint64_t size;
+
+	e->generation = get_le32(di->generation);
+	if (s->inode_size > E4_INODE_GOOD_OLD) {
+		e->extra_isize = get_le16(di->extra_isize);
+		if (e->extra_isize % 4 || E4_INODE_GOOD_OLD + e->extra_isize > s->inode_size)
+			return e4_corrupt(s, "inode %u has an extra size of %u", e->ino, e->extra_isize);
+	}
+	if (s->csum) {
+		e->csum_seed = e4_csum_u32(e4_csum_u32(s->csum_seed, e->ino), e->generation);
+		if (!checksum_ok(s, e->csum_seed, di)) {
+			e4_corrupt(s, "checksum of inode %u is wrong", e->ino);
+			return -EBADMSG;
+		}
+	}
+	e->flags = get_le32(di->flags);
+	inode->mode = get_le16(di->mode);
+	inode->uid = get_le16(di->uid) | (uint32_t)get_le16(di->uid_hi) << 16;
+	inode->gid = get_le16(di->gid) | (uint32_t)get_le16(di->gid_hi) << 16;
+	atomic_store(&inode->nlink, get_le16(di->links));
+	if (!get_le16(di->links) && !special)
+		return -ESTALE;
+	size = get_le32(di->size_lo) | (uint64_t)get_le32(di->size_hi) << 32;
+	if (size > (uint64_t)inode->sb->max_bytes)
+		return e4_corrupt(s, "inode %u has a size of %llu", e->ino, (unsigned long long)size);
+	atomic_store(&inode->size, size);
+	inode->blocks = decode_blocks(s, di);
+	e->file_acl = get_le32(di->file_acl_lo);
+	if (e4_has_incompat(s, E4_INCOMPAT_64BIT))
+		e->file_acl |= (uint64_t)get_le16(di->file_acl_hi) << 32;
+	if (e->file_acl && !e4_blocks_valid(s, e->file_acl, 1))
+		return e4_corrupt(s, "attributes of inode %u lie out of the file system", e->ino);
+	if (e->extra_isize && E4_FITS(e->extra_isize, projid))
+		e->projid = get_le32(di->projid);
+	memcpy(e->block, di->block, sizeof(e->block));
+	decode_times(inode, di);
+	decode_flags(inode);
+	if (e->flags & (E4_FL_INLINE_DATA | E4_FL_ENCRYPT | E4_FL_CASEFOLD | E4_FL_EA_INODE))
+		return e4_corrupt(s, "inode %u has features that the file system lacks", e->ino);
+	return decode_type(inode);
+}
+
+int e4_iget(struct lx_super *sb, uint32_t ino, bool special, struct lx_inode **out)
+{
+	struct e4_super *s = e4_super(sb);
+	struct e4_disk_inode *di;
+	struct lx_inode *inode;
+	struct e4_inode *e;
+	struct e4_buf *b;
+	int err;
+
+	if (!ino || ino > s->inodes || (!special && ino < s->first_ino && ino != E4_ROOT_INO))
+		return e4_corrupt(s, "inode number %u", ino);
+	inode = lx_inode_find(sb, ino);
+	if (inode) {
+		*out = inode;
+		return 0;
+	}
+	err = e4_inode_slot(s, ino, &b, &di);
+	if (err)
+		return err;
+	e = rt_zalloc(sizeof(*e));
+	inode = e ? lx_inode_create(sb, 0) : NULL;
+	if (!inode) {
+		rt_free(e);
+		e4_buf_put(b);
+		return -ENOMEM;
+	}
+	rt_rwlock_init(&e->map_lock, LX_LOCK_EXT4_MAP);
+	e->vfs = inode;
+	e->ino = ino;
+	inode->ino = ino;
+	inode->private = e;
+	inode->ops = &e4_special_iops;
+	err = decode(inode, di, special);
+	e4_buf_put(b);
+	if (err) {
+		lx_inode_put(inode);
+		return err;
+	}
+	*out = lx_inode_hash_unique(inode);
+	return 0;
+}
+
+void e4_evict(struct lx_inode *inode)
+{
+	rt_free(inode->private);
+	inode->private = NULL;
+}

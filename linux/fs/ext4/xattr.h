@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A place for attributes: the end of an inode, or a block.  Entries grow from the
+ * front, values from the end; offsets of values count from @base.
+ */
+#pragma once
+
+#include "fs/ext4/ext4.h"
+
+struct e4_xattr_area {
+	struct e4_buf *buf;		/* a reference */
+	uint8_t *base;			/* values' offsets count from here */
+	uint8_t *first;			/* the first entry */
+	uint8_t *end;			/* behind the last byte */
+};
+
+/* The area in the inode; first is NULL if there is none.  Put area->buf. */
+int e4_xattr_ibody(struct lx_inode *inode, struct e4_xattr_area *a);
+/* The inode's block of attributes; first is NULL if there is none.  Put area->buf.  xattr_lock. */
+int e4_xattr_block(struct lx_inode *inode, struct e4_xattr_area *a);
+/* The entry, or NULL; entries end with four zero bytes. */
+struct e4_xattr_entry *e4_xattr_next(const struct e4_xattr_area *a, struct e4_xattr_entry *e);
+struct e4_xattr_entry *e4_xattr_first(const struct e4_xattr_area *a);
+/* Split "user.x" into its index and "x"; 0: no such name space. */
+unsigned int e4_xattr_index(const char *name, const char **rest);
+/* The entry of that name, or NULL. */
+struct e4_xattr_entry *e4_xattr_find(const struct e4_xattr_area *a, unsigned int index,
+				     const char *rest);
+void e4_xattr_set_csum(struct e4_super *s, struct e4_buf *b);
