@@ -16,6 +16,7 @@
 
 #include "lx/wait.h"
 
+#include "lx/async.h"
 #include "lx/lock_rank.h"
 #include "lx/signal.h"
 #include "lx/task.h"
@@ -129,6 +130,9 @@ int lx_wait_block(struct lx_task *task, uint64_t deadline_ns, unsigned int flags
 	bool kicks = flags & (LX_WAIT_INTERRUPTIBLE | LX_WAIT_KILLABLE);
 	k_status_t st;
 
+	/* Whom we have to signal may be who wakes us. */
+	if (unlikely(atomic_load_explicit(&task->attention, memory_order_relaxed) & LX_ATTN_ASYNC))
+		lx_async_hand_over(task);
 	if (interrupted(task, flags))
 		return atomic_load(&task->wake_word) ? 0 : -LX_ERESTARTSYS;
 	atomic_store_explicit(&task->state,

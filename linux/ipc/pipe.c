@@ -34,6 +34,7 @@
 #include <asm/signal.h>
 
 #include "pipe_priv.h"
+#include "lx/async.h"
 #include "lx/iter.h"
 #include "lx/mm.h"
 #include "lx/syscall.h"
@@ -609,6 +610,7 @@ static const struct lx_file_ops pipe_ops = {
 	.read = pipe_read,
 	.write = pipe_write,
 	.poll = pipe_poll,
+	.async = lx_async_no_owner,
 	.ioctl = pipe_ioctl,
 	.release = pipe_release,
 };
@@ -618,6 +620,7 @@ const struct lx_file_ops lx_fifo_ops = {
 	.read = pipe_read,
 	.write = pipe_write,
 	.poll = pipe_poll,
+	.async = lx_async_no_owner,
 	.ioctl = pipe_ioctl,
 	.release = fifo_release,
 };

@@ -10,6 +10,7 @@
 #include <linux/stat.h>
 
 #include "net_priv.h"
+#include "lx/async.h"
 #include "lx/syscall.h"
 
 #define SOCKET_BUF_DEFAULT	212992
@@ -148,8 +149,9 @@ static uint32_t socket_poll(struct lx_file *f, struct lx_poll *p)
 static long socket_ioctl(struct lx_file *f, unsigned int cmd, uint64_t arg)
 {
 	struct lx_socket *s = f->private;
+	long ret = lx_async_ioctl(lx_self(), f, cmd, uaddr(arg));
 
-	return s->ops->ioctl(s, cmd, arg);
+	return ret == -ENOTTY ? s->ops->ioctl(s, cmd, arg) : ret;
 }
 
 static void socket_release(struct lx_file *f)
@@ -163,6 +165,7 @@ static const struct lx_file_ops socket_file_ops = {
 	.read = socket_read,
 	.write = socket_write,
 	.poll = socket_poll,
+	.async = lx_async_no_owner,
 	.ioctl = socket_ioctl,
 	.release = socket_release,
 };

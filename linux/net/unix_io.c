@@ -54,8 +54,13 @@ void unix_msg_free(struct unix_msg *msg)
 		unix_dispose(msg->files);
 	}
 	atomic_fetch_sub(&sender->wmem, msg->charge);
-	if (!lx_waitq_empty(&sender->wait) && is_writable(sender))
-		lx_wake(&sender->wait, POLLOUT | POLLWRNORM | POLLWRBAND, ~0u);
+	if (!lx_waitq_empty(&sender->wait) && is_writable(sender)) {
+		bool missed = atomic_load(&sender->nospace) &&
+			      atomic_exchange(&sender->nospace, false);
+
+		lx_wake(&sender->wait,
+			POLLOUT | POLLWRNORM | POLLWRBAND | (missed ? LX_WAKE_SPACE : 0), ~0u);
+	}
 	unix_put(sender);
 	rt_free(msg);
 }
@@ -74,8 +79,10 @@ static int wait_for_wmem(struct unix_sock *u, bool nonblock, uint64_t deadline)
 
 	if (atomic_load(&u->wmem) < (uint32_t)atomic_load(&u->base.sndbuf))
 		return 0;
+	/* Room that came before this is seen below; room that comes after it is told. */
+	atomic_store(&u->nospace, true);
 	if (nonblock)
-		return -EAGAIN;
+		return atomic_load(&u->wmem) < (uint32_t)atomic_load(&u->base.sndbuf) ? 0 : -EAGAIN;
 	rt_mutex_lock(&u->lock);
 	while (!err && atomic_load(&u->wmem) >= (uint32_t)atomic_load(&u->base.sndbuf)) {
 		err = socket_take_error(&u->base);
@@ -637,6 +644,8 @@ uint32_t unix_poll(struct lx_socket *s, struct lx_file *f, struct lx_poll *p)
 		mask |= POLLIN | POLLRDNORM;
 	if (unix_is_connection(u) && u->state == UNIX_UNCONNECTED)
 		mask |= POLLHUP;
+	if (u->state != UNIX_LISTENING && !is_writable(u))
+		atomic_store(&u->nospace, true);
 	if (u->state != UNIX_LISTENING && is_writable(u) &&
 	    (!p || p->events & (POLLOUT | POLLWRNORM | POLLWRBAND)) &&
 	    peer_has_room(u, p && p->queue))

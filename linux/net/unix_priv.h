@@ -28,6 +28,7 @@ struct unix_sock {
 	struct lx_waitq wait;		/* readers, writers, acceptors, pollers */
 	struct lx_waitq peer_wait;	/* others wait for room in our queue */
 	_Atomic(uint32_t) wmem;		/* bytes of ours that wait in others' queues */
+	_Atomic(bool) nospace;		/* somebody found no room to send: O_ASYNC tells when there is */
 
 	struct rt_mutex lock;		/* rank LX_LOCK_SOCKET; two: address order */
 	enum unix_state state;

@@ -51,7 +51,7 @@ static enum layout layout_of(const struct lx_siginfo *info)
 	case SIGSYS:
 		return LAYOUT_SYS;
 	}
-	return LAYOUT_RT;
+	return info->code <= POLL_HUP ? LAYOUT_POLL : LAYOUT_RT;
 }
 
 void lx_siginfo_export(const struct lx_siginfo *info, void *to)

@@ -14,6 +14,7 @@
 
 #include "abi/calls.h"
 #include "lx/arch.h"
+#include "lx/async.h"
 #include "lx/lock_rank.h"
 #include "lx/pid.h"
 #include "lx/task.h"
@@ -309,6 +310,10 @@ void lx_task_attention(struct lx_task *self)
 {
 	uint32_t attention = atomic_load(&self->attention);
 
+	if (attention & LX_ATTN_ASYNC) {
+		lx_async_run(self);
+		attention = atomic_load(&self->attention);
+	}
 	if (attention & LX_ATTN_EXIT) {
 		if (self->group->flags & LX_GROUP_CORE_DUMP)
 			lx_core_park(self);

@@ -215,14 +215,18 @@ static bool enqueue(struct lx_group *g, struct lx_sigpending *p, const struct lx
 {
 	struct queued *q;
 	bool explicit = info->code < 0 && info->code != SI_TKILL;
+	/* Of an O_ASYNC file: whoever sends it falls back to SIGIO. */
+	bool of_file = info->code >= POLL_IN && info->code <= POLL_HUP;
 
 	if (info->signo == SIGKILL)
 		return true;
-	if (atomic_load(&user->sigpending) >= g->rlimits[RLIMIT_SIGPENDING].cur)
-		return info->signo < SIGRTMIN || !explicit || info->code == SI_USER;
+	/* A standard signal that the kernel sends, or kill(2), has its one place whatever the limit is. */
+	if (atomic_load(&user->sigpending) >= g->rlimits[RLIMIT_SIGPENDING].cur &&
+	    (info->signo >= SIGRTMIN || info->code < 0))
+		return info->signo < SIGRTMIN || (!explicit && !of_file) || info->code == SI_USER;
 	q = rt_alloc(sizeof(*q));
 	if (!q)
-		return info->signo < SIGRTMIN || !explicit;
+		return info->signo < SIGRTMIN || (!explicit && !of_file);
 	q->info = *info;
 	q->user = lx_user_get(user);
 	atomic_fetch_add(&user->sigpending, 1);
@@ -383,7 +387,7 @@ void lx_task_notify(struct lx_task *t, uint32_t attention)
 
 bool lx_signal_pending(struct lx_task *self)
 {
-	return atomic_load(&self->attention) != 0;
+	return atomic_load(&self->attention) & ~LX_ATTN_ASYNC;
 }
 
 bool lx_fatal_signal_pending(struct lx_task *self)

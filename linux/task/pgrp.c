@@ -120,6 +120,26 @@ void lx_signal_pgrp_locked(struct lx_pid *pgrp, const struct lx_siginfo *info)
 		(void)lx_signal_group(g, info);
 }
 
+void lx_pgrp_for_each(struct lx_pid *pgrp, void (*fn)(struct lx_group *g, void *arg), void *arg)
+{
+	struct lx_group *g;
+
+	rt_mutex_lock(&ns.lock);
+	list_for_each_entry(g, &pgrp->pgrp, pgrp_link)
+		fn(g, arg);
+	rt_mutex_unlock(&ns.lock);
+}
+
+bool lx_pgrp_is_empty(struct lx_pid *pgrp)
+{
+	bool empty;
+
+	rt_mutex_lock(&ns.lock);
+	empty = list_is_empty(&pgrp->pgrp);
+	rt_mutex_unlock(&ns.lock);
+	return empty;
+}
+
 int lx_signal_pgrp(lx_pid_t pgid, const struct lx_siginfo *info)
 {
 	struct lx_pid *pgrp;

@@ -380,10 +380,16 @@ static void master_release(struct lx_file *f)
 	rt_free(tf);
 }
 
+static lx_pid_t master_async(struct lx_file *f)
+{
+	return lx_self()->group->pid;
+}
+
 static const struct lx_file_ops master_ops = {
 	.read = master_read,
 	.write = master_write,
 	.poll = master_poll,
+	.async = master_async,
 	.ioctl = master_ioctl,
 	.release = master_release,
 };

@@ -521,10 +521,23 @@ static void tty_release(struct lx_file *f)
 	rt_free(tf);
 }
 
+/* SIGIO goes to the terminal's foreground group, or to who asked for it. */
+static lx_pid_t tty_async(struct lx_file *f)
+{
+	struct tty_file *tf = f->private;
+	lx_pid_t pgrp;
+
+	rt_mutex_lock(&tf->tty->lock);
+	pgrp = tf->tty->pgrp;
+	rt_mutex_unlock(&tf->tty->lock);
+	return pgrp ? -pgrp : lx_self()->group->pid;
+}
+
 const struct lx_file_ops tty_file_ops = {
 	.read = tty_read,
 	.write = tty_write,
 	.poll = tty_poll,
+	.async = tty_async,
 	.ioctl = tty_ioctl,
 	.release = tty_release,
 };

@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <linux/inotify.h>
 
+#include "lx/async.h"
 #include "lx/mm.h"
 #include "vfs/vfs_priv.h"
 
@@ -136,6 +137,8 @@ static void last_put(struct lx_file *f)
 {
 	if (!list_is_empty(&f->epoll_items))
 		lx_epoll_release(f);
+	if (unlikely(f->async))
+		lx_async_release(f);
 	if (!(f->mode & LX_FMODE_PATH)) {
 		lx_notify(f->inode, f->path.dentry,
 			  f->mode & LX_FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);

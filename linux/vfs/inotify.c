@@ -17,6 +17,7 @@
 #include <asm/ioctls.h>
 #include <asm/poll.h>
 
+#include "lx/async.h"
 #include "lx/mm.h"
 #include "lx/syscall.h"
 #include "vfs/vfs_priv.h"
@@ -298,6 +299,7 @@ static void inotify_release(struct lx_file *f)
 static const struct lx_file_ops inotify_fops = {
 	.read = inotify_read,
 	.poll = inotify_poll,
+	.async = lx_async_no_owner,
 	.ioctl = inotify_ioctl,
 	.release = inotify_release,
 };

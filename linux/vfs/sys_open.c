@@ -7,6 +7,7 @@
 #include <asm/ioctls.h>
 #include <asm/signal.h>
 
+#include "lx/async.h"
 #include "lx/mm.h"
 #include "lx/pipe.h"
 #include "lx/syscall.h"
@@ -203,17 +204,25 @@ long lx_sys_dup3(struct lx_task *self, int fd, int newfd, int flags)
 
 /* -- fcntl */
 
-#define SETFL_MASK (O_APPEND | O_NONBLOCK | FASYNC | O_DIRECT | O_NOATIME)
+#define SETFL_MASK (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
-static long set_flags(struct lx_task *self, struct lx_file *f, int flags)
+static long set_flags(struct lx_task *self, struct lx_file *f, int fd, int flags)
 {
 	uint32_t old = atomic_load(&f->flags), want;
+	int err;
 
 	if ((f->inode->iflags & LX_INODE_APPEND) && (old & O_APPEND) && !(flags & O_APPEND))
 		return -EPERM;
 	if ((flags & O_NOATIME) && !(old & O_NOATIME) &&
 	    !lx_inode_owner_or_capable(self, f->inode))
 		return -EPERM;
+	/* Files that send no signals keep the flag off, and say nothing. */
+	if (((old ^ (uint32_t)flags) & FASYNC) && f->ops->async) {
+		err = lx_async_set(self, f, fd, flags & FASYNC);
+		if (err)
+			return err;
+		old = atomic_load(&f->flags);
+	}
 	do {
 		want = (old & ~(uint32_t)SETFL_MASK) | ((uint32_t)flags & SETFL_MASK);
 	} while (!atomic_compare_exchange_weak(&f->flags, &old, want));
@@ -230,50 +239,6 @@ static long dup_from(struct lx_task *self, struct lx_file *f, unsigned long min,
 	if (n < 0)
 		lx_file_put(f);
 	return n;
-}
-
-static long owner_op(struct lx_file *f, unsigned int cmd, unsigned long arg)
-{
-	struct f_owner_ex ex;
-	long ret = 0;
-
-	if (cmd == F_SETOWN_EX) {
-		if (lx_copy_from_user(&ex, uaddr(arg), sizeof(ex)))
-			return -EFAULT;
-		if (ex.type < F_OWNER_TID || ex.type > F_OWNER_PGRP)
-			return -EINVAL;
-	}
-	rt_mutex_lock(&f->lock);
-	switch (cmd) {
-	case F_SETOWN:
-		f->owner = (lx_pid_t)arg;
-		f->owner_type = (int)arg < 0 ? F_OWNER_PGRP : F_OWNER_PID;
-		break;
-	case F_GETOWN:
-		ret = f->owner_type == F_OWNER_PGRP && f->owner > 0 ? -f->owner : f->owner;
-		break;
-	case F_SETOWN_EX:
-		f->owner_type = ex.type;
-		f->owner = ex.type == F_OWNER_PGRP ? -ex.pid : ex.pid;
-		break;
-	case F_GETOWN_EX:
-		ex.type = f->owner ? f->owner_type : F_OWNER_PID;
-		ex.pid = f->owner < 0 ? -f->owner : f->owner;
-		break;
-	case F_SETSIG:
-		if (arg > 64)
-			ret = -EINVAL;
-		else
-			f->owner_sig = (int)arg;
-		break;
-	case F_GETSIG:
-		ret = f->owner_sig;
-		break;
-	}
-	rt_mutex_unlock(&f->lock);
-	if (cmd == F_GETOWN_EX && lx_copy_to_user(uaddr(arg), &ex, sizeof(ex)))
-		ret = -EFAULT;
-	return ret;
 }
 
 /* Seals of memfds: in ipc, if it is there. */
@@ -316,7 +281,7 @@ long lx_sys_fcntl(struct lx_task *self, int fd, unsigned int cmd, unsigned long 
 		ret = (long)atomic_load(&f->flags);
 		break;
 	case F_SETFL:
-		ret = set_flags(self, f, (int)arg);
+		ret = set_flags(self, f, fd, (int)arg);
 		break;
 	case F_GETLK:
 	case F_SETLK:
@@ -332,7 +297,7 @@ long lx_sys_fcntl(struct lx_task *self, int fd, unsigned int cmd, unsigned long 
 	case F_GETOWN_EX:
 	case F_SETSIG:
 	case F_GETSIG:
-		ret = owner_op(f, cmd, arg);
+		ret = lx_async_fcntl(self, f, cmd, arg);
 		break;
 	case F_SETPIPE_SZ:
 	case F_GETPIPE_SZ:
@@ -368,6 +333,17 @@ static long set_flag_from(struct lx_file *f, uint32_t flag, unsigned long arg)
 	return 0;
 }
 
+static long set_async_from(struct lx_task *self, struct lx_file *f, int fd, unsigned long arg)
+{
+	int on;
+
+	if (lx_copy_from_user(&on, uaddr(arg), sizeof(on)))
+		return -EFAULT;
+	if (!on == !(atomic_load(&f->flags) & FASYNC))
+		return 0;
+	return lx_async_set(self, f, fd, on);
+}
+
 static long regular_ioctl(struct lx_file *f, unsigned int cmd, unsigned long arg)
 {
 	if (cmd == FIONREAD) {
@@ -394,7 +370,7 @@ long lx_sys_ioctl(struct lx_task *self, int fd, unsigned int cmd, unsigned long 
 		ret = set_flag_from(f, O_NONBLOCK, arg);
 		break;
 	case FIOASYNC:
-		ret = set_flag_from(f, FASYNC, arg);
+		ret = set_async_from(self, f, fd, arg);
 		break;
 	case FIOQSIZE:
 		if (lx_is_reg(f->inode) || lx_is_dir(f->inode) || lx_is_lnk(f->inode)) {

@@ -9,6 +9,7 @@
 #include "lx/vfs.h"
 
 struct lx_file_ops;
+struct lx_async;
 
 struct lx_file {
 	/* Constant while open. */
@@ -28,10 +29,7 @@ struct lx_file {
 	struct rt_mutex lock;		/* rank LX_LOCK_FILE */
 	uint64_t ra_next, ra_size;	/* readahead: where a sequential read would go on; lock */
 
-	/* F_SETOWN, F_SETSIG: protected by lock. */
-	lx_pid_t owner;			/* negative: a process group */
-	int owner_type, owner_sig;
-
+	struct lx_async *async;		/* F_SETOWN, O_ASYNC (ipc/async.c), or NULL: set once, lock */
 	struct list epoll_items;	/* LX_LOCK_EPOLL: epoll registrations of this file */
 	struct lx_backing *backing;	/* mm/backing.c: for mmap of this file, or NULL: lock */
 };
@@ -74,6 +72,11 @@ struct lx_file_ops {
 	int (*iterate)(struct lx_file *f, struct lx_dir_emit *ctx);	/* inode locked by the caller */
 	lx_off_t (*llseek)(struct lx_file *f, lx_off_t off, int whence);
 	int (*fallocate)(struct lx_file *f, int mode, lx_off_t off, lx_off_t len);
+	/*
+	 * O_ASYNC works: what wakes pollers also signals the owner.  Returns whose it is when
+	 * nobody was made the owner (F_SETOWN), as that call names it; 0: nobody's.  NULL: no O_ASYNC.
+	 */
+	lx_pid_t (*async)(struct lx_file *f);
 	/* /proc/PID/fdinfo lines after the common ones, into a NUL-terminated buffer. */
 	size_t (*fdinfo)(struct lx_file *f, char *buf, size_t size);
 };

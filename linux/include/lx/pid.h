@@ -65,4 +65,7 @@ struct lx_pid *lx_pid_next(struct lx_pidns *ns, lx_pid_t nr);	/* with the lock: 
 
 /* Is there no member with a parent in another group of the same session? (with lx_pidns.lock not held) */
 bool lx_pgrp_is_orphaned(lx_pid_t pgid);
+/* Call @fn for each process of the group, with lx_pidns.lock held. */
+void lx_pgrp_for_each(struct lx_pid *pgrp, void (*fn)(struct lx_group *g, void *arg), void *arg);
+bool lx_pgrp_is_empty(struct lx_pid *pgrp);
 bool lx_pgrp_in_session(lx_pid_t pgid, lx_pid_t sid);

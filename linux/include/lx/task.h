@@ -95,6 +95,8 @@ struct lx_task {
 #define LX_ATTN_EXIT	4u		/* the group is going down */
 #define LX_ATTN_WORK	8u		/* other work before return (ptrace, reaping) */
 
+#define LX_ATTN_ASYNC	16u		/* it caused signals of O_ASYNC files: send them.  Ends no sleep */
+
 #define LX_WORK_TRACER	1u		/* lx.trace= */
 #define LX_WORK_PTRACE	2u		/* syscall stops */
 #define LX_WORK_SECCOMP	4u

@@ -25,6 +25,12 @@
 struct lx_wait_entry;
 
 /*
+ * Besides the POLL* bits of a wake-up: there is room again that somebody had looked for in vain,
+ * which is what O_ASYNC files tell of.
+ */
+#define LX_WAKE_SPACE	(1u << 16)
+
+/*
  * Called under the queue's lock (rank LX_LOCK_WAITQ); must not block or take a
  * lock of lower rank.  @events: LX POLL* bits, 0 for "anything".  Returns true if
  * this waking counts against an exclusive limit.

@@ -9,6 +9,7 @@
 #undef __GLIBC__
 
 #include "fs/proc/proc.h"
+#include "lx/async.h"
 #include "lx/cred.h"
 #include "lx/file.h"
 #include "lx/fs.h"
@@ -265,6 +266,36 @@ const struct pseudo_hooks proc_pid_hooks = { no_lookup, no_iterate, NULL };
 /* -- what the sockets, pipes and devices of ipc do: only as far as the VFS asks for it */
 
 __attribute__((weak)) const struct lx_file_ops lx_fifo_ops;
+
+__attribute__((weak)) long lx_async_fcntl(struct lx_task *self, struct lx_file *f,
+					 unsigned int cmd, unsigned long arg)
+{
+	return -EINVAL;
+}
+
+__attribute__((weak)) long lx_async_ioctl(struct lx_task *self, struct lx_file *f,
+					 unsigned int cmd, uaddr_t arg)
+{
+	return -ENOTTY;
+}
+
+__attribute__((weak)) int lx_async_set(struct lx_task *self, struct lx_file *f, int fd, bool on)
+{
+	return -ENOTTY;
+}
+
+__attribute__((weak)) void lx_async_release(struct lx_file *f)
+{
+}
+
+__attribute__((weak)) void lx_async_hand_over(struct lx_task *self)
+{
+}
+
+__attribute__((weak)) lx_pid_t lx_async_no_owner(struct lx_file *f)
+{
+	return 0;
+}
 
 __attribute__((weak)) void lx_epoll_release(struct lx_file *f)
 {
