@@ -186,7 +186,8 @@ void lx_send_sigpipe(void)
 
 /* -- read ---------------------------------------------------------------------- */
 
-int pipe_read_one(struct lx_pipe *p, struct lx_iter *to, int64_t *done)
+/* See pipe_priv.h; inline here, where every read goes through it. */
+static inline int read_one(struct lx_pipe *p, struct lx_iter *to, int64_t *done)
 {
 	struct lx_pipe_buf *buf = pipe_buf(p, p->tail);
 	size_t n = MIN((uint64_t)buf->len, to->count);
@@ -205,6 +206,11 @@ int pipe_read_one(struct lx_pipe *p, struct lx_iter *to, int64_t *done)
 	return packet || !to->count;
 }
 
+int pipe_read_one(struct lx_pipe *p, struct lx_iter *to, int64_t *done)
+{
+	return read_one(p, to, done);
+}
+
 static int64_t pipe_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
 {
 	struct lx_pipe *p = f->private;
@@ -218,7 +224,7 @@ static int64_t pipe_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
 	for (;;) {
 		if (!pipe_is_empty(p) && likely(!p->draining)) {
 			bool was_full = pipe_is_full(p);
-			int st = pipe_read_one(p, to, &done);
+			int st = read_one(p, to, &done);
 
 			wake_writers |= was_full && !pipe_is_full(p);
 			if (st == 1)
@@ -284,7 +290,7 @@ static int write_merge(struct lx_pipe *p, struct lx_iter *from, int64_t *done)
 	return 0;
 }
 
-int pipe_write_one(struct lx_pipe *p, struct lx_iter *from, bool packet, int64_t *done)
+static inline int write_one(struct lx_pipe *p, struct lx_iter *from, bool packet, int64_t *done)
 {
 	size_t n = MIN((uint64_t)PIPE_PAGE, from->count);
 	struct lx_pipe_page *page = pipe_page_get(p);
@@ -305,6 +311,11 @@ int pipe_write_one(struct lx_pipe *p, struct lx_iter *from, bool packet, int64_t
 	p->head++;
 	*done += (int64_t)n;
 	return 0;
+}
+
+int pipe_write_one(struct lx_pipe *p, struct lx_iter *from, bool packet, int64_t *done)
+{
+	return write_one(p, from, packet, done);
 }
 
 static int64_t pipe_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos)
@@ -334,7 +345,7 @@ static int64_t pipe_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos
 				merge = false;	/* only the first bytes */
 		}
 		if (!err && from->count && !pipe_is_full(p))
-			err = pipe_write_one(p, from, flags & O_DIRECT, &done);
+			err = write_one(p, from, flags & O_DIRECT, &done);
 		else if (!err && from->count && done == before) {
 			if (flags & O_NONBLOCK) {
 				err = -EAGAIN;

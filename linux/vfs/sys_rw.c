@@ -15,7 +15,8 @@
 
 /* -- one transfer */
 
-int64_t lx_file_read(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos)
+static inline int64_t do_read(struct lx_task *self, struct lx_file *f, struct lx_iter *it,
+			      lx_off_t *pos)
 {
 	int64_t n;
 
@@ -30,7 +31,8 @@ int64_t lx_file_read(struct lx_task *self, struct lx_file *f, struct lx_iter *it
 	return n;
 }
 
-int64_t lx_file_write(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos)
+static inline int64_t do_write(struct lx_task *self, struct lx_file *f, struct lx_iter *it,
+			       lx_off_t *pos)
 {
 	int64_t n;
 
@@ -51,6 +53,16 @@ int64_t lx_file_write(struct lx_task *self, struct lx_file *f, struct lx_iter *i
 	return n;
 }
 
+int64_t lx_file_read(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos)
+{
+	return do_read(self, f, it, pos);
+}
+
+int64_t lx_file_write(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t *pos)
+{
+	return do_write(self, f, it, pos);
+}
+
 /* At the file's own position, which moves. */
 static int64_t transfer(struct lx_task *self, struct lx_file *f, struct lx_iter *it, bool write)
 {
@@ -64,7 +76,7 @@ static int64_t transfer(struct lx_task *self, struct lx_file *f, struct lx_iter 
 		pos = atomic_load_explicit(&f->pos, memory_order_relaxed);
 		ppos = &pos;
 	}
-	n = write ? lx_file_write(self, f, it, ppos) : lx_file_read(self, f, it, ppos);
+	n = write ? do_write(self, f, it, ppos) : do_read(self, f, it, ppos);
 	if (ppos && n > 0)
 		atomic_store_explicit(&f->pos, pos, memory_order_relaxed);
 	if (lock)
@@ -151,7 +163,7 @@ static long at(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_o
 {
 	if (!(f->mode & LX_FMODE_SEEK))
 		return -ESPIPE;
-	return write ? lx_file_write(self, f, it, &pos) : lx_file_read(self, f, it, &pos);
+	return write ? do_write(self, f, it, &pos) : do_read(self, f, it, &pos);
 }
 
 static long prw(struct lx_task *self, int fd, uaddr_t buf, size_t count, lx_off_t pos, bool write)
@@ -252,7 +264,7 @@ long lx_sys_pwritev2(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr
 	if (!n) {
 		lx_off_t pos = (lx_off_t)f->inode->size;
 
-		n = lx_file_write(self, f, &it, &pos);
+		n = do_write(self, f, &it, &pos);
 		lx_iter_free(&it);
 	}
 	lx_file_put(f);
