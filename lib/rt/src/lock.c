@@ -16,11 +16,13 @@
  * it is read before the state is looked at, and unlocking changes it after the
  * state was, so a change in between ends the wait at once.
  *
- * Ranks (CONFIG_CHECKS): each thread's held ranks are a small stack that
- * rt_held() gives (placement's); locks of rank 0 are left out.
+ * Ranks (CONFIG_CHECKS): the locks that a thread holds are a short list, sorted by
+ * rank, that rt_held() gives (placement's), so that a lock to be taken is compared
+ * with the last one only.  Locks of rank 0 are left out.
  */
 #include <stddef.h>
 
+#include "base/util.h"
 #include "rt/lock.h"
 #include "rt/held.h"
 #include "rt/log.h"
@@ -33,48 +35,66 @@ enum { FREE, HELD, CONTENDED };
 
 /* -- rank checks ---------------------------------------------------------------- */
 
-static void check_take(const void *lock, uint32_t rank, bool equal_allowed)
+/* The caller's list, if locks of @rank are checked. */
+static inline struct rt_held *checked(uint32_t rank)
 {
-	struct rt_held *h;
-
-	if (!CONFIG_CHECKS || !rank || !(h = rt_held()))
-		return;
-	for (uint32_t i = 0; i < h->count; i++)
-		if (h->rank[i] > rank || (h->rank[i] == rank && !equal_allowed))
-			rt_panic("lock order: taking rank %u at %p while holding rank %u at %p",
-				 rank, lock, h->rank[i], h->lock[i]);
+	return CONFIG_CHECKS && rank ? rt_held() : NULL;
 }
 
-static void note_taken(const void *lock, uint32_t rank)
+static void __attribute__((cold)) wrong_order(const struct rt_held *h, const void *lock, uint32_t rank)
 {
-	struct rt_held *h;
+	rt_panic("lock order: taking rank %u at %p while holding rank %u at %p", rank, lock,
+		 h->rank[h->count - 1], h->lock[h->count - 1]);
+}
 
-	if (!CONFIG_CHECKS || !rank || !(h = rt_held()))
+static inline void check_take(const struct rt_held *h, const void *lock, uint32_t rank,
+			      bool equal_allowed)
+{
+	uint32_t last;
+
+	if (!h || !h->count)
 		return;
-	if (h->count == RT_HELD_MAX)
+	last = h->rank[h->count - 1];	/* the highest: the list is sorted */
+	if (unlikely(last > rank || (last == rank && !equal_allowed)))
+		wrong_order(h, lock, rank);
+}
+
+static inline void note_taken(struct rt_held *h, const void *lock, uint32_t rank)
+{
+	uint32_t i;
+
+	if (!h)
+		return;
+	i = h->count;
+	if (unlikely(i == RT_HELD_MAX))
 		rt_panic("lock order: more than %u locks held", RT_HELD_MAX);
-	h->rank[h->count] = rank;
-	h->lock[h->count] = lock;
+	/* Only what trylock took can belong elsewhere than at the end. */
+	for (; unlikely(i && h->rank[i - 1] > rank); i--) {
+		h->rank[i] = h->rank[i - 1];
+		h->lock[i] = h->lock[i - 1];
+	}
+	h->rank[i] = rank;
+	h->lock[i] = lock;
 	h->count++;
 }
 
-static void note_released(const void *lock, uint32_t rank)
+static inline void note_released(struct rt_held *h, const void *lock, uint32_t rank)
 {
-	struct rt_held *h;
+	uint32_t i;
 
-	if (!CONFIG_CHECKS || !rank || !(h = rt_held()))
+	if (!h)
 		return;
-	for (uint32_t i = h->count; i-- > 0;) {
-		if (h->lock[i] != lock)
-			continue;
-		h->count--;
-		for (; i < h->count; i++) {
-			h->lock[i] = h->lock[i + 1];
-			h->rank[i] = h->rank[i + 1];
-		}
-		return;
+	i = h->count;
+	do {
+		if (unlikely(!i))
+			rt_panic("lock at %p (rank %u) released by a thread that does not hold it",
+				 lock, rank);
+	} while (h->lock[--i] != lock);
+	h->count--;
+	for (; unlikely(i < h->count); i++) {
+		h->lock[i] = h->lock[i + 1];
+		h->rank[i] = h->rank[i + 1];
 	}
-	rt_panic("lock at %p (rank %u) released by a thread that does not hold it", lock, rank);
 }
 
 /* An uninterruptible sleep: the word says whether to go on, so statuses do not matter. */
@@ -101,63 +121,76 @@ void rt_mutex_init(struct rt_mutex *m, uint32_t rank)
 	m->owner = NULL;
 }
 
-static void took(struct rt_mutex *m)
+/* Who a mutex belongs to while the caller, whose list is @h, holds it. */
+static inline void *owner(struct rt_held *h)
 {
-	note_taken(m, m->rank);
-	if (CONFIG_CHECKS)
-		m->owner = rt_thread_token();
+	return h ? h : rt_thread_token();
 }
 
-static void lock(struct rt_mutex *m)
+static inline void took(struct rt_mutex *m, struct rt_held *h)
 {
-	uint32_t seen = FREE;
+	note_taken(h, m, m->rank);
+	if (CONFIG_CHECKS)
+		m->owner = owner(h);
+}
 
-	if (atomic_compare_exchange_strong_explicit(&m->word, &seen, HELD, memory_order_acquire,
-						    memory_order_relaxed)) {
-		took(m);
-		return;
-	}
-	if (CONFIG_CHECKS && m->owner == rt_thread_token())
+static void lock_contended(struct rt_mutex *m, struct rt_held *h)
+{
+	if (CONFIG_CHECKS && m->owner == owner(h))
 		rt_panic("mutex at %p (rank %u) taken twice by a thread", (void *)m, m->rank);
 	/* acquire: pairs with the release in rt_mutex_unlock() */
 	while (atomic_exchange_explicit(&m->word, CONTENDED, memory_order_acquire) != FREE)
 		sleep_while(&m->word, CONTENDED);
-	took(m);
+}
+
+static inline bool take_free(struct rt_mutex *m)
+{
+	uint32_t seen = FREE;
+
+	return atomic_compare_exchange_strong_explicit(&m->word, &seen, HELD, memory_order_acquire,
+						       memory_order_relaxed);
+}
+
+static inline void lock(struct rt_mutex *m, bool equal_allowed)
+{
+	struct rt_held *h = checked(m->rank);
+
+	check_take(h, m, m->rank, equal_allowed);
+	if (unlikely(!take_free(m)))
+		lock_contended(m, h);
+	took(m, h);
 }
 
 void rt_mutex_lock(struct rt_mutex *m)
 {
-	check_take(m, m->rank, false);
-	lock(m);
+	lock(m, false);
 }
 
 void rt_mutex_lock_nested(struct rt_mutex *m)
 {
-	check_take(m, m->rank, true);
-	lock(m);
+	lock(m, true);
 }
 
 bool rt_mutex_trylock(struct rt_mutex *m)
 {
-	uint32_t seen = FREE;
-
-	if (!atomic_compare_exchange_strong_explicit(&m->word, &seen, HELD, memory_order_acquire,
-						     memory_order_relaxed))
+	if (!take_free(m))
 		return false;
-	took(m);
+	took(m, checked(m->rank));
 	return true;
 }
 
 void rt_mutex_unlock(struct rt_mutex *m)
 {
+	struct rt_held *h = checked(m->rank);
+
 	if (CONFIG_CHECKS) {
-		if (m->owner != rt_thread_token())
+		if (unlikely(m->owner != owner(h)))
 			rt_panic("mutex at %p (rank %u) released by another thread than its holder",
 				 (void *)m, m->rank);
 		m->owner = NULL;
 	}
-	note_released(m, m->rank);
-	if (atomic_exchange_explicit(&m->word, FREE, memory_order_release) == CONTENDED)
+	note_released(h, m, m->rank);
+	if (unlikely(atomic_exchange_explicit(&m->word, FREE, memory_order_release) == CONTENDED))
 		rt_wake(&m->word, 1);
 }
 
@@ -165,7 +198,7 @@ bool rt_mutex_held(const struct rt_mutex *m)
 {
 	if (atomic_load_explicit(&m->word, memory_order_relaxed) == FREE)
 		return false;
-	return !CONFIG_CHECKS || m->owner == rt_thread_token();
+	return !CONFIG_CHECKS || m->owner == owner(checked(m->rank));
 }
 
 /* -- reader-writer lock ------------------------------------------------------------ */
@@ -186,7 +219,9 @@ static void rwlock_changed(struct rt_rwlock *l)
 
 void rt_read_lock(struct rt_rwlock *l)
 {
-	check_take(l, l->rank, false);
+	struct rt_held *h = checked(l->rank);
+
+	check_take(h, l, l->rank, false);
 	for (;;) {
 		uint32_t seq = atomic_load_explicit(&l->seq, memory_order_acquire);
 		uint32_t state = atomic_load_explicit(&l->state, memory_order_relaxed);
@@ -201,14 +236,14 @@ void rt_read_lock(struct rt_rwlock *l)
 							  memory_order_relaxed))
 			break;
 	}
-	note_taken(l, l->rank);
+	note_taken(h, l, l->rank);
 }
 
 void rt_read_unlock(struct rt_rwlock *l)
 {
 	uint32_t old;
 
-	note_released(l, l->rank);
+	note_released(checked(l->rank), l, l->rank);
 	old = atomic_fetch_sub_explicit(&l->state, 1, memory_order_release);
 	if (CONFIG_CHECKS && !(old & ~(WRITER | WANTED)))
 		rt_panic("rwlock at %p (rank %u) has no reader to release", (void *)l, l->rank);
@@ -218,7 +253,9 @@ void rt_read_unlock(struct rt_rwlock *l)
 
 void rt_write_lock(struct rt_rwlock *l)
 {
-	check_take(l, l->rank, false);
+	struct rt_held *h = checked(l->rank);
+
+	check_take(h, l, l->rank, false);
 	for (;;) {
 		uint32_t seq = atomic_load_explicit(&l->seq, memory_order_acquire);
 		uint32_t state = atomic_load_explicit(&l->state, memory_order_relaxed);
@@ -233,14 +270,14 @@ void rt_write_lock(struct rt_rwlock *l)
 							  memory_order_relaxed))
 			break;
 	}
-	note_taken(l, l->rank);
+	note_taken(h, l, l->rank);
 }
 
 void rt_write_unlock(struct rt_rwlock *l)
 {
 	uint32_t old;
 
-	note_released(l, l->rank);
+	note_released(checked(l->rank), l, l->rank);
 	old = atomic_exchange_explicit(&l->state, 0, memory_order_release);
 	if (CONFIG_CHECKS && !(old & WRITER))
 		rt_panic("rwlock at %p (rank %u) is not held for writing", (void *)l, l->rank);

@@ -20,7 +20,7 @@
 struct rt_mutex {
 	_Atomic(uint32_t) word;
 	uint32_t rank;
-	void *owner;			/* rt_self() of the holder, for the checks */
+	void *owner;			/* says which thread holds it, for the checks; NULL: free */
 };
 
 #define RT_MUTEX_INIT(r)	{ .word = 0, .rank = (r), .owner = 0 }
