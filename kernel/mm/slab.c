@@ -27,6 +27,7 @@
 #define SLAB_ORDER_MAX	3u
 #define KMALLOC_SMALL	2048u
 #define POISON_FREE	0x5au
+#define POISON_WORD	(POISON_FREE * 0x0101010101010101ull)
 #define RED_ZONE	0xb6b6b6b6b6b6b6b6ull
 #define RED_BYTES	(CONFIG_CHECKS ? 8u : 0u)
 
@@ -242,15 +243,31 @@ static void cache_flush(struct kmem_cache *cache, struct kmem_magazine *m, uint3
 		page_free(slab, cache->order);
 }
 
+static NORETURN void bad_poison(const struct kmem_cache *cache, const uint8_t *p)
+{
+	uint32_t i = sizeof(void *);
+
+	while (p[i] == POISON_FREE)
+		i++;
+	panic("%s: object %p was written to at +%u while it was free", cache->name, (const void *)p, i);
+}
+
 /* The object was free until now: still poisoned? */
 static void check_taken(const struct kmem_cache *cache, const void *object)
 {
 	const uint8_t *p = object;
+	uint32_t i = sizeof(void *);
 
-	for (uint32_t i = sizeof(void *); i < cache->size; i++)
+	for (; i + sizeof(uint64_t) <= cache->size; i += sizeof(uint64_t)) {
+		uint64_t word;
+
+		memcpy(&word, p + i, sizeof(word));
+		if (unlikely(word != POISON_WORD))
+			bad_poison(cache, p);
+	}
+	for (; i < cache->size; i++)
 		if (unlikely(p[i] != POISON_FREE))
-			panic("%s: object %p was written to at +%u while it was free",
-			      cache->name, object, i);
+			bad_poison(cache, p);
 	if (memcmp(p + cache->size, &(uint64_t){ RED_ZONE }, RED_BYTES))
 		panic("%s: object %p: red zone overwritten", cache->name, object);
 }
