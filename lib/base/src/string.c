@@ -10,6 +10,12 @@
 #include "base/string.h"
 #include "base/util.h"
 
+#if !__STDC_HOSTED__
+#undef memcpy
+#undef memset
+#undef memcmp
+#endif
+
 typedef uint64_t __attribute__((may_alias, aligned(1))) word_t;
 typedef uint32_t __attribute__((may_alias, aligned(1))) half_t;
 

@@ -16,6 +16,16 @@ void *memset(void *dst, int c, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 void *memchr(const void *s, int c, size_t n);
 
+/*
+ * Without a C library the compiler does not take these names for what they are: say so.
+ * Copies of a few bytes, where the size is constant, become moves instead of calls.
+ */
+#if !__STDC_HOSTED__
+#define memcpy(dst, src, n)	__builtin_memcpy(dst, src, n)
+#define memset(dst, c, n)	__builtin_memset(dst, c, n)
+#define memcmp(a, b, n)		__builtin_memcmp(a, b, n)
+#endif
+
 size_t strlen(const char *s);
 size_t strnlen(const char *s, size_t n);
 int strcmp(const char *a, const char *b);
