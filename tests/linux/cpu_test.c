@@ -281,6 +281,16 @@ TEST(handlers_do_not_disturb_floating_point)
 	CHECK_EQ(handler_mxcsr, 0x1f80);	/* the handler's own starts clean */
 }
 
+TEST(denormals_are_zero_survives_a_handler)
+{
+	uint32_t mxcsr = 0x1f80 | 0x8040;	/* as -ffast-math sets it */
+
+	on(SIGUSR1, spoil_fpu);
+	asm volatile("ldmxcsr %0" : : "m"(mxcsr));
+	CHECK_OK(kill(getpid(), SIGUSR1));
+	CHECK_EQ(get_mxcsr(), mxcsr);
+}
+
 static void change_saved_xmm(int signal, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;

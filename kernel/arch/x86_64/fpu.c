@@ -32,7 +32,7 @@
 #define MXCSR_MASK_OFFSET 28u
 
 static struct kmem_cache xsave_cache = KMEM_CACHE_SIZED("xsave", 0, 64);
-static uint32_t mxcsr_mask = 0xffbf;
+static uint32_t mxcsr_mask = 0xffbf;	/* constant after the start; what old processors mean by 0 */
 
 static void xsave(void *area)
 {
@@ -75,6 +75,18 @@ static void apply_header(uint8_t *image)
 	image[XSAVE_HEADER] = 3;
 }
 
+/* Which bits of MXCSR the processor has. */
+static void find_mxcsr_mask(void)
+{
+	static uint8_t area[XSAVE_HEADER] __attribute__((aligned(16)));
+	uint32_t mask;
+
+	asm volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+	memcpy(&mask, area + MXCSR_MASK_OFFSET, sizeof(mask));
+	if (mask)
+		mxcsr_mask = mask;
+}
+
 void x86_fpu_setup_cpu(void)
 {
 	if (x86_features.xsave)
@@ -82,6 +94,7 @@ void x86_fpu_setup_cpu(void)
 			     "d"((uint32_t)(x86_features.xcr0 >> 32)));
 	if (this_cpu()->id != 0)
 		return;
+	find_mxcsr_mask();
 	/* How much that takes is known only now. */
 	if (x86_features.xsave)
 		x86_features.xsave_size = x86_cpuid(0xd, 0).ebx;
