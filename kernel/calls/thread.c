@@ -176,6 +176,15 @@ static k_status_t frame_write(struct thread *self, struct thread *thread,
 			   &done) == K_OK ? K_OK : K_ERR_BAD_STATE;
 }
 
+/* Whether K_STATE_XSAVE_PROGRAM can be asked for: the address is the program's in both placements. */
+static k_status_t check_program_state(struct thread *self, struct thread *thread,
+				      const struct kbytes *state)
+{
+	if (thread != self)
+		return K_ERR_BAD_ARGUMENT;
+	return user_range_ok(state->addr, state->length) ? K_OK : K_ERR_BAD_ADDRESS;
+}
+
 k_status_t kcall_thread_state_read(struct thread *self, struct thread *thread, uint32_t kind,
 				   const struct kbytes *state, uint64_t *length)
 {
@@ -193,6 +202,11 @@ k_status_t kcall_thread_state_read(struct thread *self, struct thread *thread, u
 		if (st == K_OK && !kbytes_write(state, 0, &frame, *length))
 			st = K_ERR_BAD_ADDRESS;
 		return st;
+	}
+	if (kind == K_STATE_XSAVE_PROGRAM) {
+		*length = state->length;
+		st = check_program_state(self, thread, state);
+		return st == K_OK ? arch_xsave_to_user(state->addr, length) : st;
 	}
 	if (kind != K_STATE_XSAVE)
 		return K_ERR_BAD_ARGUMENT;
@@ -227,6 +241,10 @@ k_status_t kcall_thread_state_write(struct thread *self, struct thread *thread, 
 		if (!kbytes_read(state, 0, &frame, sizeof(frame)))
 			return K_ERR_BAD_ADDRESS;
 		return frame_write(self, thread, &frame);
+	}
+	if (kind == K_STATE_XSAVE_PROGRAM) {
+		st = check_program_state(self, thread, state);
+		return st == K_OK ? arch_xsave_from_user(state->addr, state->length) : st;
 	}
 	if (kind != K_STATE_XSAVE)
 		return K_ERR_BAD_ARGUMENT;

@@ -80,23 +80,43 @@ uint64_t lx_signal_frame_size(void)
 	return sizeof(struct rt_sigframe) + xstate_bytes + FP_XSTATE_MAGIC2_SIZE + RED_ZONE + 64 + 16;
 }
 
-static int save_xstate(struct lx_task *self, uint64_t to)
+/* By way of a buffer: a copy can wait for pages. */
+static int save_xstate_slowly(uint64_t to)
 {
-	uint8_t buf[LX_XSTATE_MAX + FP_XSTATE_MAGIC2_SIZE] __attribute__((aligned(64)));
-	struct _fpx_sw_bytes sw = {
+	uint8_t buf[LX_XSTATE_MAX] __attribute__((aligned(64)));
+	uint64_t n;
+
+	if (k_thread_state_read(K_HANDLE_NONE, K_STATE_XSAVE, buf, xstate_bytes, &n) != K_OK)
+		return -EFAULT;
+	buf[FX_SIZE] |= 3;
+	if (lx_copy_to_user(uaddr(to), buf, FX_SW_BYTES))
+		return -EFAULT;
+	return lx_copy_to_user(uaddr(to + FX_SIZE), buf + FX_SIZE, xstate_bytes - FX_SIZE);
+}
+
+/*
+ * What surrounds the image comes first, so that its pages are there and the
+ * processor can store the state itself.  x87 and SSE are always marked as present:
+ * a handler that knows FXSAVE only may change them.
+ */
+static int save_xstate(uint64_t to)
+{
+	const struct _fpx_sw_bytes sw = {
 		.magic1 = FP_XSTATE_MAGIC1,
 		.extended_size = (uint32_t)xstate_bytes + FP_XSTATE_MAGIC2_SIZE,
 		.xfeatures = xstate_mask,
 		.xstate_size = (uint32_t)xstate_bytes,
 	};
-	uint32_t magic2 = FP_XSTATE_MAGIC2;
+	const uint32_t magic2 = FP_XSTATE_MAGIC2;
 	uint64_t n;
 
-	if (k_thread_state_read(K_HANDLE_NONE, K_STATE_XSAVE, buf, xstate_bytes, &n) != K_OK)
+	if (lx_copy_to_user(uaddr(to + FX_SW_BYTES), &sw, sizeof(sw)) ||
+	    lx_copy_to_user(uaddr(to + xstate_bytes), &magic2, sizeof(magic2)))
 		return -EFAULT;
-	memcpy(buf + FX_SW_BYTES, &sw, sizeof(sw));
-	memcpy(buf + xstate_bytes, &magic2, sizeof(magic2));
-	return lx_copy_to_user(uaddr(to), buf, xstate_bytes + sizeof(magic2));
+	if (k_thread_state_read(K_HANDLE_NONE, K_STATE_XSAVE_PROGRAM, (void *)(uintptr_t)to,
+				xstate_bytes, &n) == K_OK)
+		return 0;
+	return save_xstate_slowly(to);
 }
 
 /* The processor's state after FNINIT and with all vector registers zero. */
@@ -134,35 +154,57 @@ bool lx_xstate_valid(const uint8_t *buf)
 	return true;
 }
 
+/*
+ * Find out what lies at @from: *@size bytes of XSAVE image, or 0: only the FXSAVE
+ * area can be relied upon.
+ */
+static int xstate_form(uint64_t from, struct _fpx_sw_bytes *sw, uint64_t *size)
+{
+	uint32_t magic2;
+
+	*size = 0;
+	if (lx_copy_from_user(sw, uaddr(from + FX_SW_BYTES), sizeof(*sw)))
+		return -EFAULT;
+	if (sw->magic1 != FP_XSTATE_MAGIC1 || sw->xstate_size < FX_SIZE + XSAVE_HEADER ||
+	    sw->xstate_size > xstate_bytes || sw->xstate_size > sw->extended_size)
+		return 0;
+	if (lx_copy_from_user(&magic2, uaddr(from + sw->xstate_size), sizeof(magic2)))
+		return -EFAULT;
+	if (magic2 == FP_XSTATE_MAGIC2)
+		*size = sw->xstate_size;
+	return 0;
+}
+
+/* The processor takes the image as it is: all that setup wrote, where setup wrote it. */
+static bool restore_xstate_directly(uint64_t from, const struct _fpx_sw_bytes *sw, uint64_t size)
+{
+	return size == xstate_bytes && sw->xfeatures == xstate_mask &&
+	       k_thread_state_write(K_HANDLE_NONE, K_STATE_XSAVE_PROGRAM,
+				    (void *)(uintptr_t)from, size) == K_OK;
+}
+
 static int restore_xstate(uint64_t from)
 {
-	uint8_t buf[LX_XSTATE_MAX + FP_XSTATE_MAGIC2_SIZE] __attribute__((aligned(64)));
+	uint8_t buf[LX_XSTATE_MAX] __attribute__((aligned(64)));
 	struct _fpx_sw_bytes sw;
-	uint32_t magic2;
-	uint64_t bv = 3;
-	bool extended;
+	uint64_t bv = 3, size;
 
 	if (!from)
 		return lx_xstate_clear();
-	xstate_reset(buf);
-	if (lx_copy_from_user(buf, uaddr(from), FX_SIZE))
+	if (xstate_form(from, &sw, &size))
 		return -EFAULT;
-	memcpy(&sw, buf + FX_SW_BYTES, sizeof(sw));
-	extended = sw.magic1 == FP_XSTATE_MAGIC1 && sw.xstate_size >= FX_SIZE + XSAVE_HEADER &&
-		   sw.xstate_size <= xstate_bytes && sw.xstate_size <= sw.extended_size;
-	if (extended) {
-		if (lx_copy_from_user(buf + FX_SIZE, uaddr(from + FX_SIZE),
-				      sw.xstate_size - FX_SIZE))
-			return -EFAULT;
-		if (lx_copy_from_user(&magic2, uaddr(from + sw.xstate_size), sizeof(magic2)))
-			return -EFAULT;
-		extended = magic2 == FP_XSTATE_MAGIC2;
-	}
-	if (extended) {
+	if (restore_xstate_directly(from, &sw, size))
+		return 0;
+	xstate_reset(buf);
+	if (lx_copy_from_user(buf, uaddr(from), size ? size : FX_SIZE))
+		return -EFAULT;
+	if (size) {
 		memcpy(&bv, buf + FX_SIZE, sizeof(bv));
-		bv &= sw.xfeatures & xstate_mask;
-	} else {
-		memset(buf + FX_SIZE, 0, xstate_bytes - FX_SIZE);
+		if (bv & ~xstate_mask)
+			return -EFAULT;
+		bv &= sw.xfeatures;
+		/* The processor looks at the first three words of the header only. */
+		memset(buf + FX_SIZE + 24, 0, XSAVE_HEADER - 24);
 	}
 	memcpy(buf + FX_SIZE, &bv, sizeof(bv));
 	if (!lx_xstate_valid(buf))
@@ -255,7 +297,7 @@ int lx_signal_frame_setup(struct lx_task *self, const struct lx_sigaction *act,
 	fill_sigcontext(&frame.uc.uc_mcontext, f, oldmask, fpstate);
 	memcpy(&frame.uc.uc_sigmask, &oldmask, sizeof(oldmask));
 	lx_siginfo_export(info, frame.info);
-	if (save_xstate(self, fpstate) || lx_copy_to_user(uaddr(sp), &frame, sizeof(frame)) ||
+	if (save_xstate(fpstate) || lx_copy_to_user(uaddr(sp), &frame, sizeof(frame)) ||
 	    lx_xstate_clear())
 		return -EFAULT;
 	if (self->altstack.flags & SS_AUTODISARM)

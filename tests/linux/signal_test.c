@@ -904,6 +904,7 @@ TEST(handler_may_change_registers_and_mask)
 }
 
 static uint32_t magic1, extended, magic2;
+static uint64_t xstate_header[8];
 
 static void look_at_fpu(int sig, siginfo_t *info, void *context)
 {
@@ -914,8 +915,10 @@ static void look_at_fpu(int sig, siginfo_t *info, void *context)
 	(void)info;
 	memcpy(&magic1, fp + 464, 4);
 	memcpy(&extended, fp + 468, 4);
-	if (magic1 == 0x46505853)
+	if (magic1 == 0x46505853) {
 		memcpy(&magic2, fp + extended - 4, 4);
+		memcpy(xstate_header, fp + 512, sizeof(xstate_header));
+	}
 	last = (uintptr_t)fp % 64 == 0;
 }
 
@@ -928,6 +931,81 @@ TEST(frame_has_the_extended_floating_point_state)
 	CHECK_EQ(magic1, 0x46505853);
 	CHECK_EQ(magic2, 0x46505845);
 	CHECK(last);
+	CHECK_EQ(xstate_header[0] & 3, 3);	/* x87 and SSE, whatever the processor has found unused */
+	for (int i = 1; i < 8; i++)
+		CHECK_EQ(xstate_header[i], 0);
+}
+
+/* A frame that lies where nothing has been touched, in memory that a file backs. */
+TEST(frame_on_untouched_pages)
+{
+	FILE *file = tmpfile();
+	stack_t ss = { .ss_size = 1 << 16 };
+
+	CHECK(file != NULL);
+	CHECK_OK(ftruncate(fileno(file), 1 << 16));
+	for (int flags = MAP_PRIVATE; flags; flags = flags == MAP_PRIVATE ? MAP_SHARED : 0) {
+		ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE, flags, fileno(file), 0);
+		CHECK(ss.ss_sp != MAP_FAILED);
+		CHECK_OK(sigaltstack(&ss, NULL));
+		handle(SIGUSR1, counting, SA_ONSTACK);
+		count = 0;
+		raise(SIGUSR1);
+		raise(SIGUSR1);
+		CHECK_EQ(count, 2);
+	}
+	fclose(file);
+}
+
+/* What a handler does to its frame's floating point state. */
+static void (*spoil_frame)(char *fp);
+
+static void spoiler(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)info;
+	spoil_frame((char *)((ucontext_t *)context)->uc_mcontext.fpregs);
+}
+
+static void reserved_mxcsr_bit(char *fp)	{ fp[27] |= 0x80; }
+static void unknown_component(char *fp)		{ fp[519] |= 0x40; }
+static void reserved_header_word(char *fp)	{ fp[512 + 16] = 1; }
+static void ignored_header_word(char *fp)	{ fp[512 + 40] = 1; }
+static void no_second_magic(char *fp)		{ memset(fp + extended - 4, 0, 4); }
+static void no_first_magic(char *fp)		{ memset(fp + 464, 0, 4); }
+
+static int status_after_spoiling(void (*spoil)(char *fp))
+{
+	pid_t child = fork();
+	int status = -1;
+
+	if (!child) {
+		struct sigaction sa = { .sa_sigaction = spoiler, .sa_flags = SA_SIGINFO };
+		struct rlimit none = { 0, 0 };
+
+		setrlimit(RLIMIT_CORE, &none);
+		spoil_frame = spoil;
+		sigaction(SIGUSR1, &sa, NULL);
+		raise(SIGUSR1);
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	return status;
+}
+
+TEST(floating_point_state_of_a_frame_is_checked)
+{
+	struct sigaction sa = { .sa_sigaction = look_at_fpu, .sa_flags = SA_SIGINFO };
+
+	CHECK_OK(sigaction(SIGUSR1, &sa, NULL));
+	raise(SIGUSR1);
+	/* Without a magic number, it is an FXSAVE area and no more. */
+	CHECK_EQ(status_after_spoiling(no_second_magic), 0);
+	CHECK_EQ(status_after_spoiling(no_first_magic), 0);
+	CHECK_EQ(status_after_spoiling(reserved_header_word), SIGSEGV);
+	CHECK_EQ(status_after_spoiling(ignored_header_word), 0);
+	CHECK_EQ(status_after_spoiling(unknown_component), SIGSEGV);
+	CHECK_EQ(status_after_spoiling(reserved_mxcsr_bit), SIGSEGV);
 }
 
 TEST(fault_in_a_blocked_sigsegv_ends_the_process)

@@ -50,14 +50,18 @@ static void xrstor(const void *area)
 		asm volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
 }
 
-/* What execve() starts with: all zero but the control words. */
+/* What execve() starts with.  Its header says that everything is in its initial state, so XRSTOR
+ * reads no more than this, whatever the size of the state is. */
+static const uint8_t initial_image[XSAVE_HEADER + 64] __attribute__((aligned(64))) = {
+	0x7f, 0x03,			/* x87 control word 0x37f */
+	[MXCSR_OFFSET] = 0x80, 0x1f,	/* MXCSR 0x1f80 */
+};
+
+/* The same as a thread's image, where XSTATE_BV has at least x87 and SSE. */
 static void image_reset(uint8_t *image)
 {
 	memset(image, 0, x86_features.xsave_size);
-	image[0] = 0x7f;		/* x87 control word 0x37f */
-	image[1] = 0x03;
-	image[MXCSR_OFFSET] = 0x80;	/* MXCSR 0x1f80 */
-	image[MXCSR_OFFSET + 1] = 0x1f;
+	memcpy(image, initial_image, sizeof(initial_image));
 	image[XSAVE_HEADER] = 3;
 }
 
@@ -138,6 +142,15 @@ void x86_fpu_free(struct thread *t)
 }
 
 /* Interrupts are disabled in the next three. */
+
+/* The FPU holds @self's state and nobody else's. */
+static void take_over(struct cpu *cpu, struct thread *self)
+{
+	self->arch.fpu_cpu = cpu->id;
+	cpu->arch.fpu_last = NULL;
+	cpu->arch.fpu_owner = self;
+}
+
 void x86_fpu_switch_out(struct cpu *cpu, struct thread *prev)
 {
 	if (cpu->arch.fpu_owner != prev)
@@ -158,12 +171,9 @@ void x86_fpu_load(void)
 
 	if (!self->arch.xsave)
 		panic("thread %s enters ring 3 without a register area", self->name);
-	if (cpu->arch.fpu_last != self || self->arch.fpu_cpu != cpu->id) {
+	if (cpu->arch.fpu_last != self || self->arch.fpu_cpu != cpu->id)
 		xrstor(self->arch.xsave);
-		self->arch.fpu_cpu = cpu->id;
-	}
-	cpu->arch.fpu_last = NULL;
-	cpu->arch.fpu_owner = self;
+	take_over(cpu, self);
 }
 
 /* -- access from outside ---------------------------------------------------------- */
@@ -218,7 +228,74 @@ k_status_t arch_thread_xsave_write(struct thread *t, const void *src, uint64_t l
 
 void arch_thread_xsave_reset(struct thread *t)
 {
-	sync_image(t);
+	arch_irqflags_t flags;
+
+	if (!t->arch.xsave)
+		return;
+	if (t == current_thread()) {
+		flags = arch_irq_save();
+		xrstor(initial_image);
+		take_over(this_cpu(), t);
+		arch_irq_restore(flags);
+		return;
+	}
 	image_reset(t->arch.xsave);
 	t->arch.fpu_cpu = NOWHERE;
+}
+
+/* -- straight to and from the program's memory ------------------------------------- */
+
+k_status_t arch_xsave_to_user(uint64_t addr, uint64_t *length)
+{
+	struct thread *self = current_thread();
+	arch_irqflags_t flags;
+	bool done;
+
+	if (!x86_features.xsave)
+		return K_ERR_NOT_SUPPORTED;
+	if (!self->arch.xsave)
+		return K_ERR_BAD_STATE;
+	if (addr % 64)
+		return K_ERR_BAD_ARGUMENT;
+	if (*length < x86_features.xsave_size)
+		return K_ERR_TOO_BIG;
+	*length = x86_features.xsave_size;
+	flags = arch_irq_save();
+	if (this_cpu()->arch.fpu_owner != self)
+		x86_fpu_load();
+	done = x86_xsave_user(addr);
+	arch_irq_restore(flags);
+	return done ? K_OK : K_ERR_BAD_ADDRESS;
+}
+
+static uint32_t read_mxcsr(void)
+{
+	uint32_t mxcsr;
+
+	asm volatile("stmxcsr %0" : "=m"(mxcsr));
+	return mxcsr;
+}
+
+k_status_t arch_xsave_from_user(uint64_t addr, uint64_t length)
+{
+	struct thread *self = current_thread();
+	k_status_t status = K_OK;
+	arch_irqflags_t flags;
+
+	if (!x86_features.xsave)
+		return K_ERR_NOT_SUPPORTED;
+	if (!self->arch.xsave)
+		return K_ERR_BAD_STATE;
+	if (addr % 64 || length != x86_features.xsave_size)
+		return K_ERR_BAD_ARGUMENT;
+	flags = arch_irq_save();
+	if (!x86_xrstor_user(addr))
+		status = K_ERR_BAD_ADDRESS;
+	else if (read_mxcsr() & ~mxcsr_mask)
+		status = K_ERR_BAD_ARGUMENT;	/* processors refuse it themselves, emulators may not */
+	if (status != K_OK)
+		xrstor(initial_image);
+	take_over(this_cpu(), self);
+	arch_irq_restore(flags);
+	return status;
 }

@@ -7,6 +7,8 @@
  */
 	.text
 
+#define XSAVE_HEADER 512		/* XSTATE_BV, XCOMP_BV, six words that must be zero */
+
 .macro SMAP_SITE byte
 661:	.byte 0x0f, 0x1f, 0x00
 	.pushsection .smap_sites, "a"
@@ -238,6 +240,49 @@ arch_cmpxchg_user_u32:
 	xorl	%eax, %eax
 	ret
 	.size	arch_cmpxchg_user_u32, . - arch_cmpxchg_user_u32
+
+/* bool x86_xsave_user(rdi: addr): interrupts disabled, so that the registers stay the caller's */
+	.globl	x86_xsave_user
+	.type	x86_xsave_user, @function
+x86_xsave_user:
+	STAC
+	xorl	%eax, %eax
+	.set	i, 0
+	.rept	8
+	FIXUP	1f
+	movq	%rax, (XSAVE_HEADER + i)(%rdi)
+	.set	i, i + 8
+	.endr
+	movl	$-1, %eax
+	movl	%eax, %edx
+	FIXUP	1f
+	xsave64	(%rdi)
+	FIXUP	1f
+	orl	$3, XSAVE_HEADER(%rdi)
+	CLAC
+	movl	$1, %eax
+	ret
+1:	CLAC
+	xorl	%eax, %eax
+	ret
+	.size	x86_xsave_user, . - x86_xsave_user
+
+/* bool x86_xrstor_user(rdi: addr): the same; false: the registers hold anything */
+	.globl	x86_xrstor_user
+	.type	x86_xrstor_user, @function
+x86_xrstor_user:
+	STAC
+	movl	$-1, %eax
+	movl	%eax, %edx
+	FIXUP	1f
+	xrstor64 (%rdi)
+	CLAC
+	movl	$1, %eax
+	ret
+1:	CLAC
+	xorl	%eax, %eax
+	ret
+	.size	x86_xrstor_user, . - x86_xrstor_user
 
 /* void arch_clear_page(rdi: page), void arch_copy_page(rdi: dst, rsi: src) */
 	.globl	arch_clear_page

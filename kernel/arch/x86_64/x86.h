@@ -194,6 +194,11 @@ void x86_fpu_switch_out(struct cpu *cpu, struct thread *prev);
 void x86_fpu_switch_in(struct cpu *cpu, struct thread *next);
 void x86_fpu_load(void);
 
+/* ucopy.S: XSAVE and XRSTOR of everything at an aligned user address; false: it faulted.
+ * Saving sets the bits of x87 and SSE in the header and zeroes what XSAVE leaves alone. */
+bool x86_xsave_user(uint64_t addr);
+bool x86_xrstor_user(uint64_t addr);
+
 /* power.c */
 void x86_power_init(void);
 

@@ -46,3 +46,11 @@ MUST_CHECK k_status_t arch_thread_xsave_read(struct thread *t, void *dst, uint64
 MUST_CHECK k_status_t arch_thread_xsave_write(struct thread *t, const void *src, uint64_t length);
 /* The state that an execve() starts with. */
 void arch_thread_xsave_reset(struct thread *t);
+
+/*
+ * K_STATE_XSAVE_PROGRAM: the calling thread's, to and from user memory in one
+ * instruction.  The range lies in the program's half.  Any context that may be
+ * interrupted; no fault is settled.
+ */
+MUST_CHECK k_status_t arch_xsave_to_user(uint64_t addr, uint64_t *length);
+MUST_CHECK k_status_t arch_xsave_from_user(uint64_t addr, uint64_t length);

@@ -126,6 +126,15 @@ struct k_thread_info {
 /* thread_state kinds. */
 #define K_STATE_XSAVE	1u		/* standard (not compacted) XSAVE image of the program */
 #define K_STATE_FRAME	2u		/* struct k_user_frame of a thread that is not running */
+/*
+ * The caller's own XSAVE image, at an address in the memory of the program that it runs
+ * (a multiple of 64; the length is that of K_STATE_XSAVE), without a copy in between.
+ * Reading sets the bits of x87 and SSE in XSTATE_BV and zeroes the rest of the header.
+ * After writing failed with BAD_ADDRESS or BAD_ARGUMENT the program has the initial
+ * state.  No fault is settled: BAD_ADDRESS also where a copy would succeed.
+ * NOT_SUPPORTED: the processor has no XSAVE.
+ */
+#define K_STATE_XSAVE_PROGRAM 3u
 
 /*
  * A program's registers, and why it stopped.  user_run() enters the program
