@@ -312,7 +312,10 @@ static int start_thread(struct lx_task *self, struct lx_task *t, const struct lx
 	 * at thread; we set thread, then look at attention.
 	 */
 	atomic_store(&t->thread, thread);
+	/* The same with scheduling parameters: they change and are applied under this lock. */
+	rt_mutex_lock(&t->group->lock);
 	lx_sched_apply(t);
+	rt_mutex_unlock(&t->group->lock);
 	if (atomic_load(&t->attention))
 		(void)!k_thread_kick(thread);
 	return 0;
