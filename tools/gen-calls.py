@@ -21,7 +21,7 @@ import sys
 CALL = re.compile(r'(\d+)\s+(\w+)\((.*)\)(?:\s*:\s*([\w ]+))?$')
 STATUS = re.compile(r'(0|-\d+)\s+([A-Z_]+)\s+(\w+)\s+(\S.*)$')
 HANDLE = re.compile(r'(\w+):([A-Z+]+|-)(\?)?$')
-STRUCT = re.compile(r'(in|out|inout)\(([\w ]+)\)$')
+STRUCT = re.compile(r'(in|out|inout|ref)\(([\w ]+)\)$')
 
 # Object types as they are called in the table: struct of the kernel, K_TYPE_*.
 OBJECTS = {t: (f'struct {t}', f'K_TYPE_{t.upper()}') for t in
@@ -74,6 +74,7 @@ class Arg:
             'in': lambda: f'const {self.ctype} *{n}',
             'out': lambda: f'{self.ctype} *{n}',
             'inout': lambda: f'{self.ctype} *{n}',
+            'ref': lambda: f'{self.ctype} *{n}',
             'bytes_in': lambda: f'const void *{n}, uint64_t {n}_length',
             'bytes_out': lambda: f'void *{n}, uint64_t {n}_length',
         }[self.kind]()
@@ -98,6 +99,7 @@ class Arg:
             'in': lambda: f'const {self.ctype} *{n}',
             'out': lambda: f'{self.ctype} *{n}',
             'inout': lambda: f'{self.ctype} *{n}',
+            'ref': lambda: f'const struct kbytes *{n}',
             'bytes_in': lambda: f'const struct kbytes *{n}',
             'bytes_out': lambda: f'const struct kbytes *{n}',
         }[self.kind]()
@@ -333,6 +335,10 @@ def body(c, user):
             out.append(f'\tconst struct kbytes {a.name} = kbytes_user(a[{a.slot}], a[{a.slot + 1}]);')
         else:
             out.append(f'\tconst struct kbytes {a.name}_bytes = kbytes_kernel({a.name}, {a.name}_length);')
+    for a in c.of('ref'):
+        call = f'kbytes_user(a[{a.slot}], sizeof({a.ctype}))' if user else \
+               f'kbytes_kernel({a.name}, sizeof(*{a.name}))'
+        out.append(f'\tconst struct kbytes {a.name}_bytes = {call};')
     if news:
         out.append(f'\tstruct new_handle fresh[{len(news)}] = {{ 0 }};')
     if not user:
@@ -340,7 +346,7 @@ def body(c, user):
     if not c.never_returns:
         out.append('\tk_status_t st;')
     out.append('')
-    if c.never_returns and c.of('object', 'new', 'in', 'out', 'inout'):
+    if c.never_returns and c.of('object', 'new', 'in', 'out', 'inout', 'ref'):
         sys.exit(f'{c.name}: a call that never returns takes plain values only')
 
     for a in structs:
@@ -363,6 +369,8 @@ def body(c, user):
             passed.append(object_value(a))
         elif a.kind == 'new':
             passed.append(f'&fresh[{news.index(a)}]')
+        elif a.kind == 'ref':
+            passed.append(f'&{a.name}_bytes')
         elif a.kind in ('bytes_in', 'bytes_out'):
             passed.append(f'&{a.name}' + ('' if user else '_bytes'))
         else:

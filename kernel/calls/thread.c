@@ -286,9 +286,25 @@ k_status_t kcall_thread_yield(struct thread *self)
 	return K_OK;
 }
 
-k_status_t kcall_user_run(struct thread *self, struct k_user_frame *frame)
+/* The frame is somewhere in the caller's memory. */
+static k_status_t run_copied(const struct kbytes *bytes)
 {
-	if (!self->space)
+	struct k_user_frame frame;
+	k_status_t st;
+
+	if (!kbytes_read(bytes, 0, &frame, sizeof(frame)))
+		return K_ERR_BAD_ADDRESS;
+	st = user_run_in_process(&frame);
+	return kbytes_write(bytes, 0, &frame, sizeof(frame)) ? st : K_ERR_BAD_ADDRESS;
+}
+
+k_status_t kcall_user_run(struct thread *self, const struct kbytes *frame)
+{
+	if (unlikely(!self->space))
 		return K_ERR_BAD_STATE;
-	return self->process->in_kernel ? user_run(frame) : user_run_in_process(frame);
+	if (!frame->user)
+		return user_run((struct k_user_frame *)(uintptr_t)frame->addr);
+	if (unlikely(!self->shared_frame || frame->addr != self->frame_address))
+		return run_copied(frame);
+	return user_run_in_process(self->shared_frame);
 }

@@ -32,7 +32,7 @@ static void check_entry(const struct region *r, arch_pte_t pte)
 	kassert(atomic_load(&page->refs) > 0);
 	kassert(page->kind != PAGE_ANON || (r->has_private && !(r->flags & K_MAP_SHARED)));
 	if (arch_pte_writable(pte) && !(r->flags & K_MAP_SHARED))
-		kassert(page->kind == PAGE_ANON && atomic_load(&page->refs) == 1);
+		kassert(page->kind == PAGE_ANON && page_is_exclusive(page));
 }
 
 void space_check(struct space *space)

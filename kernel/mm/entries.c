@@ -17,7 +17,7 @@ bool entry_may_write(const struct region *r, arch_pte_t pte)
 		/* Tracked pages are marked by the fault of the first write. */
 		return !(r->memory->flags & (K_MEMORY_TRACK_DIRTY | K_MEMORY_WRITE_FAULTS));
 	}
-	return !(pte & PTE_SPECIAL) && page->kind == PAGE_ANON && atomic_load(&page->refs) == 1;
+	return !(pte & PTE_SPECIAL) && page->kind == PAGE_ANON && page_is_exclusive(page);
 }
 
 static void zap_entry(struct space *space, uint64_t va, arch_pte_t *pte, enum zap_what what,

@@ -192,7 +192,7 @@ static k_status_t fault_write(struct space *space, struct region *r, uint64_t ad
 		return K_OK;
 	}
 	if (!(r->flags & K_MAP_SHARED)) {
-		if (page->kind != PAGE_ANON || atomic_load(&page->refs) != 1)
+		if (page->kind != PAGE_ANON || !page_is_exclusive(page))
 			return fault_copy(space, r, addr, pte, old, page);
 		/* Nobody else can come to it: the only reference is this entry. */
 		pte_set(pte, arch_pte_set_prot(old, r->prot));
@@ -278,6 +278,32 @@ k_status_t fault_handle(struct space *space, uint64_t addr, uint32_t access, str
 	if (out)
 		out->status = st;
 	return st;
+}
+
+k_status_t space_pin(struct space *space, uint64_t addr, struct page **page)
+{
+	k_status_t st = K_ERR_NOT_FOUND;
+	struct region *r;
+	arch_pte_t *pte;
+
+	kmutex_lock(&space->lock);
+	r = space_find(space, addr);
+	if (r && !(r->flags & K_MAP_SHARED))
+		st = fault_settle(space, r, addr & ~(K_PAGE_SIZE - 1ull), K_PROT_WRITE, false, NULL, &pte);
+	if (st == K_OK) {
+		*page = phys_to_page(arch_pte_paddr(*pte));
+		if (!page_pin(*page))
+			st = K_ERR_LIMIT;
+	}
+	kmutex_unlock(&space->lock);
+	return st;
+}
+
+void space_unpin(struct space *space, struct page *page)
+{
+	kmutex_lock(&space->lock);
+	page_unpin(page);
+	kmutex_unlock(&space->lock);
 }
 
 bool fault_handle_kernel(uint64_t addr, uint32_t access)

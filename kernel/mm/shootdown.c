@@ -131,6 +131,17 @@ void tlb_switch(struct space *next, bool unified)
 		atomic_fetch_and(&prev->cpus, ~BIT(cpu));
 }
 
+void tlb_switch_root(struct space *space, bool unified)
+{
+	struct tlb_cpu *t = &tlb_cpus[cpu_id()];
+
+	kassert_checks(t->space == space);
+	if (!space->unified_root)
+		unified = false;
+	t->unified = unified;
+	arch_root_load(unified ? space->unified_root : space->root);
+}
+
 /* -- the initiator's side ----------------------------------------------------------------------- */
 
 /* Queue a request for @cpu; returns its number. */

@@ -179,6 +179,30 @@ static void undo_running(struct process *process)
 		bury(process, &watches);
 }
 
+/*
+ * Reach the page with the thread's frame through the kernel's map of all memory, so
+ * that k_user_run() need not copy it.  Where that cannot be, it does.
+ */
+static void share_frame(struct process *process, struct thread *thread)
+{
+	uint64_t addr = thread->frame_address;
+	struct page *page;
+
+	if (!addr || addr % sizeof(uint64_t) ||
+	    addr % K_PAGE_SIZE > K_PAGE_SIZE - sizeof(struct k_user_frame))
+		return;
+	if (space_pin(process->space, addr, &page) == K_OK)
+		thread->shared_frame = (struct k_user_frame *)(void *)
+				       ((char *)page_virt(page) + addr % K_PAGE_SIZE);
+}
+
+static void unshare_frame(struct process *process, struct thread *thread)
+{
+	if (thread->shared_frame)
+		space_unpin(process->space, phys_to_page(virt_to_phys(thread->shared_frame)));
+	thread->shared_frame = NULL;
+}
+
 k_status_t process_start_thread(struct process *process, struct thread_params *params,
 				const struct process_start *start, struct thread **out)
 {
@@ -200,6 +224,7 @@ k_status_t process_start_thread(struct process *process, struct thread_params *p
 	}
 	thread->frame_address = start->frame_address;
 	thread->user_frame = start->frame;
+	share_frame(process, thread);
 	if (start->space) {
 		object_get(&start->space->object);	/* dropped in thread_exit */
 		thread->space = start->space;
@@ -229,6 +254,7 @@ void process_remove_thread(struct thread *thread)
 	/* The process keeps the space that this thread may have loaded. */
 	if (thread == current_thread())
 		thread_set_run_space(NULL, false);
+	unshare_frame(process, thread);
 	kmutex_lock(&process->lock);
 	list_remove(&thread->process_link);
 	process->thread_count--;

@@ -81,7 +81,8 @@
 /*
  * k_status_t user_run(struct k_user_frame *frame)
  *
- * rdi: frame.  Returns by x86_user_leave or the system call entry, with the
+ * rdi: frame.  It may be shared with a process: each field is read once, and whatever
+ * is read may have any value.  Returns by x86_user_leave or the system call entry, with the
  * callee-saved registers that are on the stack here:
  *	rsp ->	r15 r14 r13 r12 rbx rbp return-address
  */
@@ -96,7 +97,6 @@ user_run:
 	pushq	%r15
 	movq	%gs:CPU_CURRENT, %rsi
 	cli
-.Lrun_again:
 	cmpl	$0, THREAD_PENDING(%rsi)
 	jne	.Lrun_pending
 	movq	FRAME_FS_BASE(%rdi), %rcx
@@ -105,8 +105,10 @@ user_run:
 	movq	FRAME_GS_BASE(%rdi), %rcx
 	cmpq	%rcx, THREAD_GS_BASE(%rsi)
 	jne	.Lrun_bases
+.Lrun_bases_loaded:
 	cmpq	%rsi, %gs:CPU_FPU_OWNER
 	jne	.Lrun_fpu
+.Lrun_fpu_loaded:
 	movq	FRAME_RIP(%rdi), %rcx
 	movq	%rcx, %rax
 	shrq	$47, %rax
@@ -157,14 +159,14 @@ user_run:
 	call	x86_fpu_load
 	popq	%rdi
 	movq	%gs:CPU_CURRENT, %rsi
-	jmp	.Lrun_again
+	jmp	.Lrun_fpu_loaded
 .Lrun_bases:
 	pushq	%rdi
 	call	x86_load_bases		/* 0, or BAD_ARGUMENT */
 	popq	%rdi
 	movq	%gs:CPU_CURRENT, %rsi
 	testl	%eax, %eax
-	jz	.Lrun_again
+	jz	.Lrun_bases_loaded
 	jmp	.Lrun_return
 .Lrun_bad_rip:
 	pushq	%rdi

@@ -129,11 +129,13 @@ k_status_t x86_load_bases(const struct k_user_frame *frame);
 k_status_t x86_load_bases(const struct k_user_frame *frame)
 {
 	struct thread *self = current_thread();
+	/* Once: others may have the frame before them. */
+	uint64_t fs_base = READ_ONCE(frame->fs_base), gs_base = READ_ONCE(frame->gs_base);
 
-	if (frame->fs_base >= K_PROGRAM_MAX || frame->gs_base >= K_PROGRAM_MAX)
+	if (fs_base >= K_PROGRAM_MAX || gs_base >= K_PROGRAM_MAX)
 		return K_ERR_BAD_ARGUMENT;
-	self->arch.fs_base = frame->fs_base;
-	self->arch.gs_base = frame->gs_base;
+	self->arch.fs_base = fs_base;
+	self->arch.gs_base = gs_base;
 	load_bases(this_cpu(), self);
 	return K_OK;
 }

@@ -10,12 +10,14 @@
  */
 #include "x86.h"
 
+#include "abi/calls.h"
 #include "abi/status.h"
 #include "arch/cpu.h"
 #include "arch/user.h"
 #include "base/string.h"
 #include "kernel/calls.h"
 #include "kernel/fault.h"
+#include "kernel/kcalls.h"
 #include "kernel/kmem.h"
 #include "kernel/lock.h"
 #include "kernel/log.h"
@@ -146,9 +148,16 @@ k_status_t x86_run_bad_rip(struct k_user_frame *frame)
 void x86_kernel_call(struct arch_regs *regs);
 void x86_kernel_call(struct arch_regs *regs)
 {
-	uint64_t args[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
+	if (likely(regs->rax == K_CALL_USER_RUN)) {
+		/* The call that every system call of every program comes by. */
+		const struct kbytes frame = kbytes_user(regs->rdi, sizeof(struct k_user_frame));
 
-	regs->rax = (uint64_t)(int64_t)kcall_dispatch(regs->rax, args);
+		regs->rax = (uint64_t)(int64_t)kcall_user_run(current_thread(), &frame);
+	} else {
+		uint64_t args[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
+
+		regs->rax = (uint64_t)(int64_t)kcall_dispatch(regs->rax, args);
+	}
 	arch_irq_disable();
 	exit_to_user(regs);
 }
@@ -157,18 +166,17 @@ void x86_kernel_call(struct arch_regs *regs)
 k_status_t user_run_in_process(struct k_user_frame *frame)
 {
 	struct thread *self = current_thread();
-	arch_irqflags_t flags;
 	k_status_t status;
 	struct cpu *cpu;
 
-	thread_set_run_space(self->space, false);
+	thread_set_unified(false);
 	status = user_run(frame);
-	thread_set_run_space(self->space, true);
-	flags = arch_irq_save();
+	thread_set_unified(true);
+	arch_irq_disable();
 	cpu = this_cpu();
 	cpu->arch.frame = NULL;
 	cpu->arch.tss.rsp[0] = (uint64_t)(uintptr_t)self->arch.stack + KSTACK_SIZE;
-	arch_irq_restore(flags);
+	arch_irq_enable();
 	return status;
 }
 

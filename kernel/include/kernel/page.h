@@ -145,6 +145,34 @@ static inline void page_put(struct page *page)
 		page_free(page, 0);
 }
 
+/*
+ * Keep an anonymous page where it is for the kernel's own use, as long as the mapping
+ * that it is in stays: a clone of the space gets a copy at once.  False: pinned too
+ * often.  The pin holds a reference.  Both under the lock of the page's space, so that
+ * page_is_exclusive() can be believed.
+ */
+static inline bool page_pin(struct page *page)
+{
+	if (atomic_fetch_add(&page->pins, 1) > UINT16_MAX / 2) {
+		atomic_fetch_sub(&page->pins, 1);
+		return false;
+	}
+	page_get(page);
+	return true;
+}
+
+static inline void page_unpin(struct page *page)
+{
+	atomic_fetch_sub(&page->pins, 1);
+	page_put(page);
+}
+
+/* Whether one entry is all that refers to an anonymous page, pins left out.  Its space is locked. */
+static inline bool page_is_exclusive(const struct page *page)
+{
+	return atomic_load(&page->refs) - atomic_load(&page->pins) == 1;
+}
+
 /* Clear or copy one page, as fast as general registers go. */
 void page_clear(struct page *page);
 void page_copy(struct page *dst, const struct page *src);

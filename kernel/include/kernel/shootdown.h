@@ -72,5 +72,8 @@ void tlb_interrupt(void);
  */
 void tlb_switch(struct space *next, bool unified);
 
+/* @space is the running thread's: only which of its two roots is loaded changes.  Interrupts off. */
+void tlb_switch_root(struct space *space, bool unified);
+
 /* Load the kernel's own root if @space's is loaded here (before its destruction). */
 void tlb_leave(struct space *space);

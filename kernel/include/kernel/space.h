@@ -126,6 +126,14 @@ k_status_t space_read(struct space *space, uint64_t addr, void *dst, uint64_t n,
 k_status_t space_write(struct space *space, uint64_t addr, const void *src, uint64_t n,
 		       uint64_t *done);
 
+/*
+ * Pin the page at @addr, in a private mapping that may be written, and release it.
+ * NOT_FOUND: there is none such; LIMIT: pinned too often; NEED_PAGE, ACCESS, NO_MEMORY.
+ */
+k_status_t space_pin(struct space *space, uint64_t addr, struct page **page)
+	__attribute__((warn_unused_result));
+void space_unpin(struct space *space, struct page *page);
+
 /* -- keys of waiting words --------------------------------------------------------------- */
 
 struct space_key {

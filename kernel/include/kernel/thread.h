@@ -116,6 +116,8 @@ struct thread {
 	void *personality_self;		/* rt_self() of placement kernel; the thread's own */
 	struct k_user_frame *user_frame;/* rt_frame(): the program's registers; constant */
 	uint64_t frame_address;		/* placement process: where the shared frame page is, or 0 */
+	struct k_user_frame *shared_frame;	/* ... the frame there in the kernel's map, pinned until
+					 * thread_exit(); NULL: k_user_run() copies it.  The thread's own */
 	struct object_reaper reaper;	/* object/object.c; the thread's own */
 
 	/* -- CONFIG_CHECKS: kmutexes held, innermost last; the thread's own */
@@ -167,6 +169,9 @@ void thread_kill(struct thread *t);
 
 /* Load @space (of the caller: its own or its program's) now and whenever the caller runs. */
 void thread_set_run_space(struct space *space, bool unified);
+
+/* Show or hide the personality's slot beside the program's space, which the caller has loaded. */
+void thread_set_unified(bool unified);
 
 /* Whether the calling thread is to end: for long loops in the kernel. */
 bool thread_is_killed(void);
