@@ -6,6 +6,7 @@
 #include "kernel/device.h"
 #include "arch/io.h"
 #include "kernel/bell.h"
+#include "kernel/console.h"
 #include "kernel/handle.h"
 #include "kernel/kcalls.h"
 #include "kernel/kmem.h"
@@ -163,6 +164,29 @@ k_status_t kcall_device_port_write_bytes(struct thread *self, struct device *dev
 			arch_port_write8(port, chunk[i]);
 	}
 	return K_OK;
+}
+
+/* -- the console ---------------------------------------------------------------------------------------- */
+
+k_status_t kcall_device_console_take(struct thread *self, struct device *device, struct bell *bell,
+				     uint64_t bits)
+{
+	return console_take(device, self->process, bell, bits);
+}
+
+k_status_t kcall_device_console_read(struct thread *self, struct device *device,
+				     const struct kbytes *text, uint64_t *length)
+{
+	char line[K_LOG_LINE_MAX];
+	size_t n = 0;
+	k_status_t st;
+
+	*length = 0;
+	st = console_next(self->process, line, MIN(text->length, sizeof(line)), &n);
+	if (st == K_OK && !kbytes_write(text, 0, line, n))
+		return K_ERR_BAD_ADDRESS;
+	*length = n;
+	return st;
 }
 
 /* -- interrupts and DMA ------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "arch/power.h"
 #include "base/string.h"
 #include "kernel/bell.h"
+#include "kernel/console.h"
 #include "kernel/handle.h"
 #include "kernel/kcalls.h"
 #include "kernel/kmem.h"
@@ -91,6 +92,7 @@ k_status_t kcall_log_write(struct thread *self, uint32_t level, const struct kby
 		return K_ERR_BAD_ARGUMENT;
 	if (!kbytes_read(text, 0, line, n))
 		return K_ERR_BAD_ADDRESS;
+	console_throttle(self->process);
 	log_text((enum log_level)level, line, n);
 	return K_OK;
 }
@@ -182,15 +184,4 @@ k_status_t kcall_power(struct thread *self, struct object *object, uint32_t acti
 	default:
 		return K_ERR_BAD_ARGUMENT;
 	}
-}
-
-k_status_t kcall_power_console(struct thread *self, struct object *object, uint32_t owner)
-{
-	if (owner > 1)
-		return K_ERR_BAD_ARGUMENT;
-	if (owner)
-		log_console_release();
-	else
-		log_console_take();
-	return K_OK;
 }

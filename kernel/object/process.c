@@ -17,6 +17,7 @@
 #include "base/string.h"
 #include "kernel/bell.h"
 #include "kernel/calls.h"
+#include "kernel/console.h"
 #include "kernel/group.h"
 #include "kernel/kmem.h"
 #include "kernel/log.h"
@@ -95,6 +96,7 @@ static void bury(struct process *process, struct list *watches)
 {
 	struct process_watch *watch;
 
+	console_left(process);
 	handle_table_close(process);
 	if (process->space)
 		(void)space_unmap(process->space, K_PROGRAM_MIN, K_PROGRAM_MAX - K_PROGRAM_MIN);

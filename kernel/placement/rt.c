@@ -12,6 +12,7 @@
 #include "arch/thread.h"
 #include "base/format.h"
 #include "base/string.h"
+#include "kernel/console.h"
 #include "kernel/group.h"
 #include "kernel/handle.h"
 #include "kernel/kmem.h"
@@ -179,6 +180,7 @@ void rt_log(int level, const char *fmt, ...)
 {
 	va_list args;
 
+	console_throttle(current_thread()->process);
 	va_start(args, fmt);
 	log_vline((enum log_level)level, fmt, args);
 	va_end(args);

@@ -261,7 +261,7 @@ static bool is_spared(uint64_t number)
 {
 	switch (number) {
 	case K_CALL_PROCESS_EXIT: case K_CALL_THREAD_EXIT: case K_CALL_POWER:
-	case K_CALL_POWER_CONSOLE: case K_CALL_CLOCK_ADJUST: case K_CALL_PERSONALITY_START:
+	case K_CALL_CLOCK_ADJUST: case K_CALL_PERSONALITY_START:
 	case K_CALL_USER_RUN: case K_CALL_LOG_WRITE: case K_CALL_DEVICE_CREATE:
 		return true;
 	default:

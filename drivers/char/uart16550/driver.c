@@ -4,12 +4,14 @@
  * queue 1 from it.  Registers: National Semiconductor PC16550D, 8.
  *
  * Output: bytes of the current chain go out FIFO by FIFO while the transmitter is
- * empty; when it is not, its interrupt goes on.  Input: bytes go into the client's
+ * empty; when it is not, its interrupt goes on.  On the port that is the kernel's
+ * console, log lines go out between the client's lines (log.c).  Input: bytes go into the client's
  * buffers; while there are none, the receiver's interrupt is off and bytes stay in
  * the FIFO, which an emulated port's sender notices.
  */
 #include "base/util.h"
 #include "drv/drv.h"
+#include "log.h"
 #include "rt/log.h"
 
 enum { RX, TX };			/* queues of the link */
@@ -33,6 +35,7 @@ struct cursor {
 
 static struct cursor rx, tx;
 static uint8_t ier;
+static struct log_lines log_lines;
 
 static uint8_t port_in(struct drv *d, uint32_t reg)
 {
@@ -106,27 +109,45 @@ static void cursor_answer(struct drv *d, struct cursor *c, uint32_t queue, uint3
 
 /* -- output ------------------------------------------------------------------------------------- */
 
+/* The client's next bytes, at most @max; chains that are used up are answered.  NULL: none. */
+static const uint8_t *client_bytes(struct drv *d, uint32_t *n)
+{
+	while (d->open && !d->broken && cursor_take(d, &tx, TX)) {
+		const uint8_t *p = cursor_piece(d, &tx, false, n);
+
+		if (p)
+			return p;
+		cursor_answer(d, &tx, TX, 0);
+	}
+	return NULL;
+}
+
 static void send(struct drv *d)
 {
 	bool waiting = false;
 
-	while (!waiting && !d->broken && cursor_take(d, &tx, TX)) {
-		uint32_t n;
-		uint8_t *p = cursor_piece(d, &tx, false, &n);
+	while (!waiting) {
+		uint32_t log_n = 0, n = 0;
+		const uint8_t *log = log_bytes(&log_lines, d, &log_n);
+		const uint8_t *p = log ? NULL : client_bytes(d, &n);
 
-		if (!p) {
-			cursor_answer(d, &tx, TX, 0);
-			continue;
-		}
-		if (!(port_in(d, LSR) & LSR_TX_EMPTY)) {
-			waiting = true;
+		if (!log && !p)
 			break;
+		waiting = !(port_in(d, LSR) & LSR_TX_EMPTY);
+		if (waiting)
+			break;
+		if (log) {
+			log_n = MIN(log_n, (uint32_t)FIFO);
+			(void)!k_device_port_write_bytes(d->device, THR, log, log_n);
+			log_sent(&log_lines, log_n);
+		} else {
+			n = log_client_may_send(&log_lines, p, MIN(n, (uint32_t)FIFO));
+			(void)!k_device_port_write_bytes(d->device, THR, p, n);
+			cursor_advance(&tx, n);
 		}
-		n = MIN(n, (uint32_t)FIFO);
-		(void)!k_device_port_write_bytes(d->device, THR, p, n);
-		cursor_advance(&tx, n);
 	}
-	drv_publish(d, TX);
+	if (d->open)
+		drv_publish(d, TX);
 	set_ier(d, waiting ? ier | IER_TX : ier & (uint8_t)~IER_TX);
 }
 
@@ -173,18 +194,27 @@ static void on_queue(struct drv *d, uint32_t queue)
 static void on_irq(struct drv *d, uint32_t index)
 {
 	for (int rounds = 0; rounds < 64 && !(port_in(d, IIR) & IIR_NONE); rounds++) {
-		if (!d->open || d->broken) {
-			set_ier(d, 0);
-			return;
-		}
-		receive(d);
+		if (!d->open || d->broken)
+			set_ier(d, ier & (uint8_t)~IER_RX);
+		else
+			receive(d);
 		send(d);
 	}
+}
+
+static void on_own(struct drv *d, uint64_t bits)
+{
+	log_rang(&log_lines, bits);
+	send(d);
 }
 
 static k_status_t start(struct drv *d)
 {
 	static const uint8_t config[12] = { 0 };	/* size unknown, one port */
+	k_status_t st = log_take(&log_lines, d);
+
+	if (st != K_OK)
+		return st;
 
 	drv_offer(d, 0);
 	drv_config(d, config, sizeof(config));
@@ -195,4 +225,6 @@ static k_status_t start(struct drv *d)
 	return drv_irq_bind(d, 0);
 }
 
-const struct driver driver = { .start = start, .queue = on_queue, .irq = on_irq };
+const struct driver driver = {
+	.start = start, .queue = on_queue, .irq = on_irq, .own = on_own,
+};

@@ -16,7 +16,11 @@
 #define UART_MCR 4
 #define UART_LSR 5
 #define UART_SCRATCH 7
+#define COM_PORTS 8
 #define LSR_THR_EMPTY 0x20
+#define FCR_ENABLE 1
+#define FCR_CLEAR_RX 2
+#define FCR_CLEAR_TX 4
 
 static const uint16_t ports[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
 static bool present;
@@ -27,7 +31,8 @@ static bool port_answers(uint16_t port)
 	return arch_port_read8(port + UART_SCRATCH) == 0x5a;
 }
 
-void arch_console_init(void)
+/* Fifos enabled, and @clear of them emptied. */
+static void program(uint8_t clear)
 {
 	present = port_answers(COM1);
 	if (!present)
@@ -37,8 +42,23 @@ void arch_console_init(void)
 	arch_port_write8(COM1 + UART_DATA, 1);
 	arch_port_write8(COM1 + UART_IER, 0);
 	arch_port_write8(COM1 + UART_LCR, 0x03);
-	arch_port_write8(COM1 + UART_FCR, 0x07);
+	arch_port_write8(COM1 + UART_FCR, FCR_ENABLE | clear);
 	arch_port_write8(COM1 + UART_MCR, 0x03);
+}
+
+void arch_console_init(void)
+{
+	program(FCR_CLEAR_RX | FCR_CLEAR_TX);
+}
+
+void arch_console_resume(void)
+{
+	program(0);
+}
+
+bool arch_console_is(uint64_t base, uint64_t length)
+{
+	return present && base == COM1 && length == COM_PORTS;
 }
 
 uint32_t arch_console_ports(void)

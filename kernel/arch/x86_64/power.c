@@ -75,12 +75,19 @@ static void write_generic(uint8_t space, uint64_t address, uint8_t value)
 	}
 }
 
+/* Nothing but this CPU runs any more; what was said before is on the console. */
+static void stop_everything(void)
+{
+	arch_irq_disable();
+	arch_stop_others();
+	log_last_words();
+}
+
 void arch_power_off(uint32_t status)
 {
 	const struct x86_acpi_power *p = x86_acpi_power();
 
-	arch_irq_disable();
-	arch_stop_others();
+	stop_everything();
 	if (p->has_sleep_register)
 		write_generic(p->sleep_space, p->sleep_address,
 			      (uint8_t)(p->slp_typa << SLEEP_TYPE_SHIFT | SLEEP_ENABLE));
@@ -108,8 +115,7 @@ void arch_reboot(void)
 		uint64_t base;
 	} PACKED nothing = { 0, 0 };
 
-	arch_irq_disable();
-	arch_stop_others();
+	stop_everything();
 	if (p->has_reset)
 		write_generic(p->reset_space, p->reset_address, p->reset_value);
 	arch_port_write8(0xcf9, 0x02);
@@ -126,7 +132,6 @@ void arch_reboot(void)
 
 void arch_halt(void)
 {
-	arch_irq_disable();
-	arch_stop_others();
+	stop_everything();
 	arch_cpu_halt();
 }

@@ -2,8 +2,8 @@
 /*
  * The life of a driver process, see drv/drv.h.
  *
- * Bits of the server bell: the link's (abi/link.h), IRQ_BIT + n for interrupt n, and
- * CHANNEL_BIT when init closes its end.  The client could ring those too; that costs
+ * Bits of the server bell: the link's (abi/link.h), IRQ_BIT + n for interrupt n,
+ * DRV_OWN_BITS, and CHANNEL_BIT when init closes its end.  The client could ring those too; that costs
  * a look at a device that has nothing to say.
  */
 #include "base/format.h"
@@ -263,6 +263,8 @@ static void dispatch(struct drv *d, uint64_t bits)
 			serve_irq(d, i);
 	if (bits & LINK_BELL_STATE)
 		client_state(d);
+	if ((bits & DRV_OWN_BITS) && driver.own)
+		driver.own(d, bits & DRV_OWN_BITS);
 	for (uint32_t q = 0; q < d->layout.queue_count; q++)
 		if ((bits & BIT(q)) || (d->open && !was_open))
 			serve_queue(d, q);

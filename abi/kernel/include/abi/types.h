@@ -355,6 +355,9 @@ struct k_device_info {
 /* The offset of device_port_* : number of the window (BAR) in the highest byte. */
 #define K_DEVICE_WINDOW_SHIFT	24u
 
+/* No line that device_console_read gives is longer, its newline included. */
+#define K_LOG_LINE_MAX		544u
+
 /* device_config_* on the root: "function" as in k_device_desc; on a device it is ignored. */
 
 struct k_dma_range {

@@ -9,6 +9,7 @@
  *	queue	the client made chains available in a queue
  *	irq	an interrupt that was bound came; acknowledged afterwards by the runtime
  *	opened	the client chose its features (d->features)
+ *	own	bits of DRV_OWN_BITS rang: timers of the driver and the like
  *
  * The link's server bell carries all of it, so one thread waits in one place.
  * A client that breaks the protocol gets drv_break(): its link is BROKEN from then
@@ -21,6 +22,9 @@
 #include "virtio/link_layout.h"
 
 enum { DRV_IRQS = 8 };
+
+/* Bits of d->bell that a driver may use for itself: driver.own() is called when they ring. */
+#define DRV_OWN_BITS (0xffull << 40)
 
 struct drv {
 	/* Constant from start on. */
@@ -51,6 +55,7 @@ struct driver {
 	void (*queue)(struct drv *d, uint32_t queue);
 	void (*irq)(struct drv *d, uint32_t index);
 	void (*opened)(struct drv *d);	/* may be NULL */
+	void (*own)(struct drv *d, uint64_t bits);	/* may be NULL */
 };
 
 /* Defined by each driver. */
