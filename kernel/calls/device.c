@@ -93,11 +93,14 @@ k_status_t kcall_device_mmio(struct thread *self, struct device *device, uint32_
 	return K_OK;
 }
 
-/* -- ports ------------------------------------------------------------------------------------------- */
+/* -- ports and registers ------------------------------------------------------------------------------ */
 
-/* The port at @offset: the window's number is in its highest byte. */
-static k_status_t port_of(const struct device *device, uint32_t offset, uint32_t width,
-			  uint16_t *port)
+/*
+ * The window that @offset names in its highest byte; the rest of it
+ * becomes *@at, where @width bytes lie within what a driver may reach.
+ */
+static k_status_t window_at(const struct device *device, uint32_t offset, uint32_t width,
+			    bool is_port, const struct device_window **window, uint32_t *at)
 {
 	uint32_t index = offset >> K_DEVICE_WINDOW_SHIFT;
 	const struct device_window *w;
@@ -106,11 +109,73 @@ static k_status_t port_of(const struct device *device, uint32_t offset, uint32_t
 	if (index >= DEVICE_WINDOWS)
 		return K_ERR_NOT_FOUND;
 	w = &device->window[index];
-	if (!w->length || !w->is_port)
+	if (!w->length || w->is_port != is_port)
 		return K_ERR_NOT_FOUND;
-	if ((width != 1 && width != 2 && width != 4) || !range_within(offset, width, w->length))
+	if ((width != 1 && width != 2 && width != 4) ||
+	    !range_within(offset, width, is_port ? w->length : w->usable))
 		return K_ERR_BAD_ARGUMENT;
-	*port = (uint16_t)(w->base + offset);
+	*window = w;
+	*at = offset;
+	return K_OK;
+}
+
+static k_status_t port_of(const struct device *device, uint32_t offset, uint32_t width,
+			  uint16_t *port)
+{
+	const struct device_window *w;
+	uint32_t at;
+	k_status_t st = window_at(device, offset, width, true, &w, &at);
+
+	if (st == K_OK)
+		*port = (uint16_t)(w->base + at);
+	return st;
+}
+
+/* A register of a window that cannot be mapped; aligned, as its width decides what the device sees. */
+static k_status_t register_of(const struct device *device, uint32_t offset, uint32_t width,
+			      volatile uint8_t **reg)
+{
+	const struct device_window *w;
+	uint32_t at;
+	k_status_t st = window_at(device, offset, width, false, &w, &at);
+
+	if (st != K_OK)
+		return st;
+	if (!w->registers)
+		return K_ERR_NOT_FOUND;
+	if ((w->base + at) % width)
+		return K_ERR_BAD_ARGUMENT;
+	*reg = w->registers + at;
+	return K_OK;
+}
+
+k_status_t kcall_device_register_read(struct thread *self, struct device *device, uint32_t offset,
+				      uint32_t width, uint64_t *value)
+{
+	volatile uint8_t *reg;
+	k_status_t st = register_of(device, offset, width, &reg);
+
+	if (st != K_OK)
+		return st;
+	*value = width == 1 ? *reg : width == 2 ? *(volatile uint16_t *)reg
+						: *(volatile uint32_t *)reg;
+	return K_OK;
+}
+
+k_status_t kcall_device_register_write(struct thread *self, struct device *device, uint32_t offset,
+				       uint32_t width, uint64_t value)
+{
+	volatile uint8_t *reg;
+	k_status_t st = register_of(device, offset, width, &reg);
+
+	if (st != K_OK)
+		return st;
+	if (width == 1)
+		*reg = (uint8_t)value;
+	else if (width == 2)
+		*(volatile uint16_t *)reg = (uint16_t)value;
+	else
+		*(volatile uint32_t *)reg = (uint32_t)value;
 	return K_OK;
 }
 

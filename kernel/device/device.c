@@ -14,9 +14,10 @@
  * belong to another device or to the kernel.  Without an IOMMU a device that masters
  * the bus can still be told to read and write any memory.
  *
- * Windows smaller than a page share it with whatever else the board put there (the
- * virtio-mmio devices of microvm are eight to a page): whoever maps one reaches its
- * neighbours.
+ * A window that is not made of whole pages shares one with whatever else the board
+ * put there (the virtio-mmio devices of microvm are eight to a page).  Who maps it
+ * would reach its neighbours, so that it is never mapped for a driver: the kernel
+ * maps it for itself, and reads and writes single registers on demand (decision 0005).
  *
  * Invariants, under the devices' mutex:
  *
@@ -124,6 +125,41 @@ static k_status_t find_resources(struct device *device)
 	return K_OK;
 }
 
+/* Not made of whole pages: it cannot be mapped without its neighbours. */
+static bool shares_pages(const struct device_window *w)
+{
+	return !w->is_port && w->usable && (w->base | w->usable) % K_PAGE_SIZE != 0;
+}
+
+static k_status_t map_registers(struct device *device)
+{
+	for (unsigned int i = 0; i < DEVICE_WINDOWS; i++) {
+		struct device_window *w = &device->window[i];
+		uint64_t first = ALIGN_DOWN(w->base, K_PAGE_SIZE);
+		uint8_t *pages;
+
+		if (!shares_pages(w))
+			continue;
+		pages = kernel_map(first, ALIGN_UP(w->base + w->usable, K_PAGE_SIZE) - first,
+				   K_PROT_READ | K_PROT_WRITE, ARCH_UNCACHED);
+		if (!pages)
+			return K_ERR_NO_MEMORY;
+		w->registers = pages + w->base % K_PAGE_SIZE;
+	}
+	return K_OK;
+}
+
+static void unmap_registers(struct device *device)
+{
+	for (unsigned int i = 0; i < DEVICE_WINDOWS; i++) {
+		struct device_window *w = &device->window[i];
+
+		if (w->registers)
+			kernel_unmap((void *)(w->registers - w->base % K_PAGE_SIZE));
+		w->registers = NULL;
+	}
+}
+
 static k_status_t check_windows(const struct device *device)
 {
 	for (unsigned int i = 0; i < DEVICE_WINDOWS; i++) {
@@ -158,6 +194,8 @@ static k_status_t open_locked(struct device *device, struct group *group)
 	st = find_resources(device);
 	if (st == K_OK)
 		st = check_windows(device);
+	if (st == K_OK)
+		st = map_registers(device);
 	if (st != K_OK)
 		return st;
 	device->irqs = kcalloc(device->irq_count, sizeof(device->irqs[0]));
@@ -194,6 +232,7 @@ k_status_t device_create(struct group *group, const struct k_device_desc *desc,
 	st = open_locked(device, group);
 	kmutex_unlock(&devices_mutex);
 	if (st != K_OK) {
+		unmap_registers(device);
 		kfree(device->irqs);
 		kfree(device);
 		return st;
@@ -226,6 +265,7 @@ void device_destroy(struct object *object)
 	struct device *device = container_of(object, struct device, object);
 
 	device_close(object);		/* no handle was ever made, or only after the close */
+	unmap_registers(device);	/* not earlier: calls under way use them */
 	kfree(device->irqs);
 	kfree(device);
 }
@@ -274,7 +314,7 @@ void device_read(const struct device *device, struct k_device_info *info)
 
 		info->bars[i].length = w->length;
 		info->bars[i].is_port = w->is_port;
-		info->bars[i].offset = w->is_port ? 0 : w->base % K_PAGE_SIZE;
+		info->bars[i].shared = shares_pages(w);
 		info->mmio_count += w->length && !w->is_port;
 	}
 	if (device->desc.kind == K_DEVICE_PCI)
@@ -284,14 +324,13 @@ void device_read(const struct device *device, struct k_device_info *info)
 k_status_t device_mmio(struct device *device, uint32_t index, struct memory **memory)
 {
 	const struct device_window *w;
-	uint64_t first, end;
 
 	if (index >= DEVICE_WINDOWS)
 		return K_ERR_NOT_FOUND;
 	w = &device->window[index];
 	if (!w->length || w->is_port || !w->usable)
 		return K_ERR_NOT_FOUND;
-	first = ALIGN_DOWN(w->base, K_PAGE_SIZE);
-	end = ALIGN_UP(w->base + w->usable, K_PAGE_SIZE);
-	return memory_create_physical(first, end - first, ARCH_UNCACHED, memory);
+	if (shares_pages(w))
+		return K_ERR_ACCESS;
+	return memory_create_physical(w->base, w->usable, ARCH_UNCACHED, memory);
 }

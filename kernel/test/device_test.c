@@ -85,10 +85,7 @@ SELFTEST(a_resource_has_one_device_at_a_time)
 		drop(b);
 	check(device_mmio(a, 1, &memory) == K_ERR_NOT_FOUND);
 	check(device_mmio(a, 99, &memory) == K_ERR_NOT_FOUND);
-	if (check(device_mmio(a, 0, &memory) == K_OK)) {
-		check(memory->size == K_PAGE_SIZE);
-		object_put(&memory->object);
-	}
+	check(device_mmio(a, 0, &memory) == K_ERR_ACCESS);
 	if (check(bell_create(NULL, &bell) == K_OK)) {
 		check(device_irq_bind(a, 0, bell, 1) == K_ERR_NOT_FOUND);
 		check(device_irq_ack(a, 0) == K_ERR_NOT_FOUND);
@@ -146,6 +143,37 @@ static void check_filter(struct device *device, uint32_t function)
 	check(config(function, 4, 2) & 4);
 }
 
+SELFTEST(only_windows_of_whole_pages_are_mapped)
+{
+	static const struct { uint64_t base, length; bool mapped; } windows[] = {
+		{ 0xfe001000, 0x1000, true }, { 0xfe001000, 0x3000, true },
+		{ 0xfe001000, 0x0ffc, false }, { 0xfe001ffc, 0x1004, false },
+		{ 0xfe001800, 0x1000, false }, { 0xfe001ffc, 8, false }, { 0xfe001001, 1, false },
+	};
+	struct k_device_desc desc = { .kind = K_DEVICE_MMIO, .irq = UINT32_MAX, .name = "w" };
+	struct k_device_info info;
+	struct memory *memory;
+	struct device *device;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(windows); i++) {
+		k_status_t st;
+
+		desc.base = windows[i].base;
+		desc.length = windows[i].length;
+		if (!check(make(&desc, &device) == K_OK))
+			continue;
+		device_read(device, &info);
+		check(info.bars[0].length == desc.length && info.bars[0].shared == !windows[i].mapped);
+		st = device_mmio(device, 0, &memory);
+		if (check(st == (windows[i].mapped ? K_OK : K_ERR_ACCESS)) && st == K_OK) {
+			check(memory->size == desc.length);
+			object_put(&memory->object);
+		}
+		check((device->window[0].registers == NULL) == windows[i].mapped);
+		drop(device);
+	}
+}
+
 /* No page of the table can be had, and what can be had ends before it. */
 static void check_windows(struct device *device)
 {
@@ -156,7 +184,7 @@ static void check_windows(struct device *device)
 		const struct device_window *w = &device->window[i];
 
 		if (device_mmio(device, i, &memory) != K_OK) {
-			check(!w->usable || w->is_port);
+			check(!w->usable || w->is_port || w->registers);
 			continue;
 		}
 		if (i == pci->msix_window)

@@ -23,8 +23,10 @@ struct device;
 struct device_window {
 	uint64_t base, length;		/* physical address or first port; length 0: none */
 	bool is_port;
-	uint64_t usable;		/* bytes from the start that a driver may map: those before
+	uint64_t usable;		/* bytes from the start that a driver may reach: those before
 					 * the MSI-X table, if it is here */
+	volatile uint8_t *registers;	/* of a window that is not made of whole pages: its first
+					 * byte, for device_register_*; else NULL */
 };
 
 struct device_irq {
@@ -68,7 +70,7 @@ void device_close(struct object *object);
 void device_destroy(struct object *object);
 void device_read(const struct device *device, struct k_device_info *info);
 
-/* The window @index as a memory object for a driver; NOT_FOUND. */
+/* The window @index as a memory object for a driver; NOT_FOUND; ACCESS: it shares a page. */
 struct memory;
 k_status_t device_mmio(struct device *device, uint32_t index, struct memory **memory) MUST_CHECK;
 

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio over memory mapped registers: virtio 1.1, 4.2.2 and 4.2.4 (legacy). */
+/*
+ * virtio over memory mapped registers: virtio 1.1, 4.2.2 and 4.2.4 (legacy).
+ *
+ * The register file is mapped where it has pages of its own; where several devices
+ * share one, the kernel reads and writes it for us.
+ */
 #include "base/util.h"
 #include "rt/log.h"
 #include "rt/memory.h"
@@ -15,78 +20,101 @@ enum {
 	QUEUE_DEVICE = 0x0a0, CONFIG_GENERATION = 0x0fc, CONFIG = 0x100,
 };
 
+static uint32_t get32(struct virtio_hw *hw, uint32_t offset)
+{
+	uint64_t v = 0;
+
+	if (hw->common)
+		return reg_read32(hw->common, offset);
+	(void)!k_device_register_read(hw->d->device, offset, 4, &v);
+	return (uint32_t)v;
+}
+
+static void put32(struct virtio_hw *hw, uint32_t offset, uint32_t v)
+{
+	if (hw->common)
+		reg_write32(hw->common, offset, v);
+	else
+		(void)!k_device_register_write(hw->d->device, offset, 4, v);
+}
+
 static uint8_t status(struct virtio_hw *hw)
 {
-	return (uint8_t)reg_read32(hw->common, STATUS);
+	return (uint8_t)get32(hw, STATUS);
 }
 
 static void set_status(struct virtio_hw *hw, uint8_t v)
 {
-	reg_write32(hw->common, STATUS, v);
+	put32(hw, STATUS, v);
 }
 
 static uint32_t features(struct virtio_hw *hw, uint32_t half)
 {
-	reg_write32(hw->common, DEVICE_FEATURES_SEL, half);
-	return reg_read32(hw->common, DEVICE_FEATURES);
+	put32(hw, DEVICE_FEATURES_SEL, half);
+	return get32(hw, DEVICE_FEATURES);
 }
 
 static void set_features(struct virtio_hw *hw, uint32_t half, uint32_t bits)
 {
-	reg_write32(hw->common, DRIVER_FEATURES_SEL, half);
-	reg_write32(hw->common, DRIVER_FEATURES, bits);
+	put32(hw, DRIVER_FEATURES_SEL, half);
+	put32(hw, DRIVER_FEATURES, bits);
 }
 
 static uint32_t queue_max(struct virtio_hw *hw, uint32_t queue)
 {
-	reg_write32(hw->common, QUEUE_SEL, queue);
-	return reg_read32(hw->common, QUEUE_NUM_MAX);
+	put32(hw, QUEUE_SEL, queue);
+	return get32(hw, QUEUE_NUM_MAX);
 }
 
 static void write64(struct virtio_hw *hw, uint32_t offset, uint64_t v)
 {
-	reg_write32(hw->common, offset, (uint32_t)v);
-	reg_write32(hw->common, offset + 4, (uint32_t)(v >> 32));
+	put32(hw, offset, (uint32_t)v);
+	put32(hw, offset + 4, (uint32_t)(v >> 32));
 }
 
 static void queue_enable(struct virtio_hw *hw, uint32_t queue, uint32_t size, uint64_t desc,
 			 uint64_t avail, uint64_t used)
 {
-	reg_write32(hw->common, QUEUE_SEL, queue);
-	reg_write32(hw->common, QUEUE_NUM, size);
+	put32(hw, QUEUE_SEL, queue);
+	put32(hw, QUEUE_NUM, size);
 	if (hw->legacy) {
-		reg_write32(hw->common, QUEUE_ALIGN, K_PAGE_SIZE);
-		reg_write32(hw->common, QUEUE_PFN, (uint32_t)(desc / K_PAGE_SIZE));
+		put32(hw, QUEUE_ALIGN, K_PAGE_SIZE);
+		put32(hw, QUEUE_PFN, (uint32_t)(desc / K_PAGE_SIZE));
 		return;
 	}
 	write64(hw, QUEUE_DESC, desc);
 	write64(hw, QUEUE_DRIVER, avail);
 	write64(hw, QUEUE_DEVICE, used);
-	reg_write32(hw->common, QUEUE_READY, 1);
+	put32(hw, QUEUE_READY, 1);
 }
 
 static void notify(struct virtio_hw *hw, uint32_t queue)
 {
-	reg_write32(hw->common, QUEUE_NOTIFY, queue);
+	put32(hw, QUEUE_NOTIFY, queue);
 }
 
 static uint32_t interrupt(struct virtio_hw *hw)
 {
-	uint32_t v = reg_read32(hw->common, INTERRUPT_STATUS);
+	uint32_t v = get32(hw, INTERRUPT_STATUS);
 
 	if (v)
-		reg_write32(hw->common, INTERRUPT_ACK, v);
+		put32(hw, INTERRUPT_ACK, v);
 	return v;
 }
 
 static uint8_t config_byte(struct virtio_hw *hw, uint32_t offset)
 {
-	return hw->common[CONFIG + offset];
+	uint64_t v = 0;
+
+	if (hw->common)
+		return hw->common[CONFIG + offset];
+	(void)!k_device_register_read(hw->d->device, CONFIG + offset, 1, &v);
+	return (uint8_t)v;
 }
 
 static uint32_t config_generation(struct virtio_hw *hw)
 {
-	return hw->legacy ? 0 : reg_read32(hw->common, CONFIG_GENERATION);
+	return hw->legacy ? 0 : get32(hw, CONFIG_GENERATION);
 }
 
 static const struct virtio_transport mmio = {
@@ -96,28 +124,39 @@ static const struct virtio_transport mmio = {
 	.config_generation = config_generation,
 };
 
+/* NULL: the device shares its page. */
+static k_status_t map(struct virtio_hw *hw, uint64_t length, volatile uint8_t **registers)
+{
+	k_handle_t memory;
+	void *pages;
+	k_status_t st = k_device_mmio(hw->d->device, 0, &memory);
+
+	*registers = NULL;
+	if (st == K_ERR_ACCESS)
+		return K_OK;
+	if (st != K_OK)
+		return st;
+	st = rt_map(memory, 0, length, K_PROT_READ | K_PROT_WRITE, &pages);
+	rt_close(memory);
+	if (st == K_OK)
+		*registers = pages;
+	return st;
+}
+
 k_status_t virtio_mmio_open(struct virtio_hw *hw)
 {
 	const struct k_device_desc *desc = &hw->d->start.device.desc;
-	uint64_t in_page = desc->base % K_PAGE_SIZE;
-	k_handle_t memory;
-	void *page;
 	k_status_t st;
 
-	if (in_page + desc->length > K_PAGE_SIZE || desc->length < CONFIG)
+	if (desc->length < CONFIG)
 		return K_ERR_NOT_SUPPORTED;
-	st = k_device_mmio(hw->d->device, 0, &memory);
-	if (st != K_OK)
-		return st;
-	st = rt_map(memory, 0, K_PAGE_SIZE, K_PROT_READ | K_PROT_WRITE, &page);
-	rt_close(memory);
+	st = map(hw, desc->length, &hw->common);
 	if (st != K_OK)
 		return st;
 	hw->ops = &mmio;
-	hw->common = (volatile uint8_t *)page + in_page;
-	hw->config_length = (uint32_t)desc->length - CONFIG;
-	hw->legacy = reg_read32(hw->common, VERSION) == 1;
+	hw->config_length = (uint32_t)MIN(desc->length - CONFIG, (uint64_t)LINK_CONFIG_MAX);
+	hw->legacy = get32(hw, VERSION) == 1;
 	if (hw->legacy)
-		reg_write32(hw->common, GUEST_PAGE_SIZE, K_PAGE_SIZE);
+		put32(hw, GUEST_PAGE_SIZE, K_PAGE_SIZE);
 	return K_OK;
 }

@@ -153,9 +153,9 @@ static k_status_t map(struct virtio_hw *hw, const struct k_device_info *info,
 
 	if (!c->found || c->bar >= ARRAY_SIZE(info->bars) || !c->length ||
 	    !range_within(c->offset, c->length, info->bars[c->bar].length) ||
-	    info->bars[c->bar].is_port)
+	    info->bars[c->bar].is_port || info->bars[c->bar].shared)
 		return K_ERR_NOT_SUPPORTED;
-	start = info->bars[c->bar].offset + c->offset;
+	start = c->offset;
 	end = ALIGN_UP(start + c->length, page);
 	st = k_device_mmio(hw->d->device, c->bar, &memory);
 	if (st != K_OK)

@@ -347,12 +347,12 @@ struct k_device_info {
 	uint32_t vendor, device_id, subsystem_vendor, subsystem_id, class_code, revision;	/* PCI */
 	uint32_t irqs;			/* how many can be bound (MSI-X vectors, or 1) */
 	uint32_t mmio_count;
-	/* length 0: none; offset: where in the first page of device_mmio's object it begins */
-	struct { uint64_t length; uint32_t is_port; uint32_t offset; } bars[6];
+	/* length 0: none; shared: it has no pages of its own, see device_register_read */
+	struct { uint64_t length; uint32_t is_port; uint32_t shared; } bars[6];
 	char name[32];
 };
 
-/* The offset of device_port_* : number of the window (BAR) in the highest byte. */
+/* The offset of device_port_* and device_register_*: number of the window (BAR) in the highest byte. */
 #define K_DEVICE_WINDOW_SHIFT	24u
 
 /* No line that device_console_read gives is longer, its newline included. */
