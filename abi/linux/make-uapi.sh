@@ -12,6 +12,8 @@ for name in linux asm-generic; do
 	test -e "/usr/include/$name/types.h" || { echo "no /usr/include/$name: install linux-libc-dev" >&2; exit 1; }
 	ln -sfn "/usr/include/$name" "$1/$name"
 done
+# <linux/shm.h> wants getpagesize(2) from the C library, for a macro that we do not use.
+: > "$1/unistd.h"
 for asm in "/usr/include/$2/asm" /usr/include/asm; do
 	if test -e "$asm/unistd.h"; then
 		ln -sfn "$asm" "$1/asm"
