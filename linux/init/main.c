@@ -18,6 +18,7 @@
 #include "fs/pseudo/pseudo.h"
 #include "lx/char.h"
 #include "lx/cred.h"
+#include "lx/ipc.h"
 #include "lx/lock_rank.h"
 #include "lx/mm.h"
 #include "lx/pid.h"
@@ -109,6 +110,7 @@ static void start_subsystems(void)
 	must(lx_vfs_init(), "file systems");
 	must(pseudo_file(lx_proc_tree, "cmdline", 0444, show_cmdline, NULL, NULL), "/proc/cmdline");
 	must(lx_proc_system_init(), "/proc");
+	must(lx_ipc_init(), "IPC");
 	must(lx_char_init(), "character devices");
 	must(lx_tty_init(), "terminals");
 	lx_console_setup(lx_system.command_line);

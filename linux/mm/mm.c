@@ -10,6 +10,7 @@
 
 #include "abi/calls.h"
 #include "lx/file.h"
+#include "lx/ipc.h"
 #include "lx/lock_rank.h"
 #include "lx/system.h"
 #include "lx/task.h"
@@ -58,6 +59,7 @@ struct lx_mm *lx_mm_clone(struct lx_mm *from)
 	mm->mmap_top = from->mmap_top;
 	mm->vdso = from->vdso;
 	mm->dumpable = from->dumpable;
+	atomic_init(&mm->sysv_shm, atomic_load(&from->sysv_shm));
 	memcpy(mm->saved_auxv, from->saved_auxv, sizeof(mm->saved_auxv));
 	if (k_space_clone(from->space, &mm->space) == K_OK) {
 		if (from->exe)
@@ -67,6 +69,8 @@ struct lx_mm *lx_mm_clone(struct lx_mm *from)
 		mm = NULL;
 	}
 	rt_mutex_unlock(&from->lock);
+	if (mm && atomic_load(&mm->sysv_shm))
+		lx_shm_fork(lx_self(), mm);
 	return mm;
 }
 
@@ -87,6 +91,13 @@ void lx_mm_put(struct lx_mm *mm)
 	lx_backing_reap();
 }
 
+void lx_mm_leave(struct lx_task *self, struct lx_mm *mm)
+{
+	if (atomic_fetch_sub(&mm->users, 1) == 1 && atomic_load(&mm->sysv_shm))
+		lx_shm_mm_exit(self, mm);
+	lx_mm_put(mm);
+}
+
 void lx_mm_use(struct lx_task *self, struct lx_mm *mm)
 {
 	struct lx_mm *old = self->mm;
@@ -100,10 +111,8 @@ void lx_mm_use(struct lx_task *self, struct lx_mm *mm)
 	st = k_thread_use_space(mm ? mm->space : K_HANDLE_NONE);
 	if (st != K_OK)
 		rt_panic("a thread cannot change its program's space: %d", st);
-	if (old) {
-		atomic_fetch_sub(&old->users, 1);
-		lx_mm_put(old);
-	}
+	if (old)
+		lx_mm_leave(self, old);
 }
 
 void lx_stack_limit_changed(struct lx_task *t, uint64_t limit)

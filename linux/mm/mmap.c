@@ -12,6 +12,7 @@
 #include "base/util.h"
 #include "abi/calls.h"
 #include "lx/file.h"
+#include "lx/ipc.h"
 #include "lx/lock_rank.h"
 #include "lx/syscall.h"
 #include "lx/system.h"
@@ -70,7 +71,7 @@ static int map_errno(k_status_t st)
 /* -- limits ----------------------------------------------------------------------------- */
 
 /* Heuristic overcommit: only what could never be there is refused. */
-static bool overcommits(uint64_t bytes)
+bool lx_overcommits(uint64_t bytes)
 {
 	uint32_t mode = atomic_load(&lx_overcommit_memory);
 	uint64_t total = lx_system.info.memory_bytes;
@@ -88,7 +89,7 @@ static int check_limits(struct lx_task *self, struct lx_mm *mm, uint64_t length,
 	uint64_t as = lx_rlimit(self, RLIMIT_AS), max_data = lx_rlimit(self, RLIMIT_DATA);
 	struct k_space_info info;
 
-	if (data && overcommits(length))
+	if (data && lx_overcommits(length))
 		return -ENOMEM;
 	if (as == INFINITY_LIMIT && (!data || max_data == INFINITY_LIMIT))
 		return 0;
@@ -305,6 +306,7 @@ static int64_t do_mmap(struct lx_task *self, struct lx_mm *mm, struct lx_file *f
 		.max_prot = m.max_prot,
 		.flags = kernel_flags(mm, flags),
 		.offset = f ? m.offset : 0,
+		.tag = m.tag,
 		.limit = flags & MAP_GROWSDOWN ? MAX(lx_rlimit(self, RLIMIT_STACK), length) : 0,
 	};
 	if ((flags & MAP_POPULATE) && !(flags & MAP_NONBLOCK) && !m.memory)
@@ -357,6 +359,8 @@ long lx_sys_munmap(struct lx_task *self, uint64_t addr, size_t length)
 	length = page_up(length);
 	if (length > TASK_SIZE - addr)
 		return -EINVAL;
+	if (atomic_load(&self->mm->sysv_shm))
+		lx_shm_unmap(self, self->mm, addr, addr + length);
 	st = k_space_unmap(self->mm->space, addr, length);
 	if (st != K_OK)
 		return map_errno(st);

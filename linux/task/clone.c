@@ -19,6 +19,7 @@
 #include "lx/cred.h"
 #include "lx/file.h"
 #include "lx/fs.h"
+#include "lx/ipc.h"
 #include "lx/lock_rank.h"
 #include "lx/mm.h"
 #include "lx/ns.h"
@@ -52,6 +53,8 @@ static int check_flags(struct lx_task *self, const struct lx_clone *a)
 		return -EINVAL;
 	if ((flags & CLONE_THREAD) && (flags & (CLONE_NEWUSER | CLONE_NEWPID)))
 		return -EINVAL;
+	if ((flags & CLONE_NEWIPC) && (flags & CLONE_SYSVSEM))
+		return -EINVAL;
 	if ((flags & CLONE_PIDFD) && (flags & (CLONE_DETACHED | CLONE_THREAD)))
 		return -EINVAL;
 	if ((flags & CLONE_SETTLS) && a->tls >= TASK_SIZE_MAX)
@@ -73,10 +76,9 @@ static bool too_many(struct lx_task *self)
 /* Everything that @t owns and that is not linked anywhere goes. */
 static void drop_parts(struct lx_task *t)
 {
-	if (t->mm) {
-		atomic_fetch_sub(&t->mm->users, 1);
-		lx_mm_put(t->mm);
-	}
+	if (t->mm)
+		lx_mm_leave(lx_self(), t->mm);
+	lx_sem_exit(t);
 	if (t->files)
 		lx_files_put(t->files);
 	if (t->fs)
@@ -112,7 +114,7 @@ static int copy_parts(struct lx_task *self, struct lx_task *t, uint64_t flags)
 	if (!t->mm)
 		return -ENOMEM;
 	atomic_fetch_add(&t->mm->users, 1);
-	return 0;
+	return lx_sem_clone(self, t, flags & CLONE_SYSVSEM);
 }
 
 static struct lx_group *copy_group(struct lx_task *self, uint64_t flags)

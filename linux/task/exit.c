@@ -22,6 +22,7 @@
 #include "lx/cred.h"
 #include "lx/file.h"
 #include "lx/fs.h"
+#include "lx/ipc.h"
 #include "lx/lock_rank.h"
 #include "lx/mm.h"
 #include "lx/ns.h"
@@ -265,6 +266,8 @@ static void give_up_parts(struct lx_task *self, bool group_dead)
 	struct lx_nsproxy *ns = self->ns;
 
 	lx_mm_use(self, NULL);
+	lx_sem_exit(self);
+	lx_shm_task_exit(self);
 	rt_mutex_lock(&g->lock);
 	self->files = NULL;
 	self->fs = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The set of namespaces of a task.  Mount and UTS namespaces can be made anew;
+ * The set of namespaces of a task.  Mount, UTS and IPC namespaces can be made anew;
  * there is one of each other kind, and asking for another is EINVAL, as from a
  * Linux kernel that was built without that kind.
  */
@@ -14,6 +14,7 @@
 #include "lx/cred.h"
 #include "lx/file.h"
 #include "lx/fs.h"
+#include "lx/ipc.h"
 #include "lx/mm.h"
 #include "lx/lock_rank.h"
 #include "lx/pid.h"
@@ -21,7 +22,7 @@
 #include "lx/task.h"
 #include "lx/uts.h"
 
-#define POSSIBLE (CLONE_NEWNS | CLONE_NEWUTS)
+#define POSSIBLE (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC)
 #define KINDS (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
 	       CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME)
 
@@ -37,6 +38,7 @@ void lx_nsproxy_put(struct lx_nsproxy *ns)
 		return;
 	lx_mntns_put(ns->mnt);
 	lx_utsns_put(ns->uts);
+	lx_ipcns_put(ns->ipc);
 	rt_free(ns);
 }
 
@@ -49,6 +51,7 @@ struct lx_nsproxy *lx_nsproxy_create_init(void)
 	atomic_init(&ns->refs, 1);
 	ns->mnt = lx_mntns_get(lx_init_mntns);
 	ns->uts = lx_utsns_get(&lx_init_utsns);
+	ns->ipc = lx_ipcns_get(&lx_init_ipcns);
 	ns->pid = &lx_init_pidns;
 	return ns;
 }
@@ -72,20 +75,20 @@ int lx_ns_copy(struct lx_nsproxy *from, uint64_t kinds, struct lx_fs *fs, struct
 	if (!ns)
 		return -ENOMEM;
 	atomic_init(&ns->refs, 1);
-	ns->ipc = from->ipc;
 	ns->pid = from->pid;
 	ns->net = from->net;
 	ns->uts = kinds & CLONE_NEWUTS ? lx_utsns_copy(from->uts) : lx_utsns_get(from->uts);
-	if (!ns->uts) {
-		rt_free(ns);
-		return -ENOMEM;
-	}
-	if (kinds & CLONE_NEWNS)
+	ns->ipc = kinds & CLONE_NEWIPC ? lx_ipcns_create() : lx_ipcns_get(from->ipc);
+	if (!ns->uts || !ns->ipc)
+		err = -ENOMEM;
+	else if (kinds & CLONE_NEWNS)
 		err = lx_mntns_copy(from->mnt, fs, &ns->mnt);
 	else
 		ns->mnt = lx_mntns_get(from->mnt);
 	if (err) {
-		lx_utsns_put(ns->uts);
+		if (ns->uts)
+			lx_utsns_put(ns->uts);
+		lx_ipcns_put(ns->ipc);
 		rt_free(ns);
 		return err;
 	}
@@ -125,7 +128,7 @@ static int unshare_files(struct lx_task *self)
 
 long lx_sys_unshare(struct lx_task *self, uint64_t flags)
 {
-	struct lx_nsproxy *ns, *old = self->ns;
+	struct lx_nsproxy *ns = NULL, *old = self->ns;
 	int err;
 
 	if (flags & ~(uint64_t)(KINDS | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS |
@@ -140,19 +143,24 @@ long lx_sys_unshare(struct lx_task *self, uint64_t flags)
 	}
 	if (flags & CLONE_NEWNS)
 		flags |= CLONE_FS;
+	if (flags & CLONE_NEWIPC)
+		flags |= CLONE_SYSVSEM;	/* adjustments of semaphores that are out of reach */
 	err = lx_ns_check(self, flags & KINDS);
 	if (!err && (flags & CLONE_FS))
 		err = unshare_fs(self);
 	if (!err && (flags & CLONE_FILES))
 		err = unshare_files(self);
-	if (!err && (flags & KINDS)) {
+	if (!err && (flags & KINDS))
 		err = lx_ns_copy(old, flags & KINDS, self->fs, &ns);
-		if (!err) {
-			rt_mutex_lock(&self->group->lock);
-			self->ns = ns;
-			rt_mutex_unlock(&self->group->lock);
-			lx_nsproxy_put(old);
-		}
+	if (err)
+		return err;
+	if (flags & CLONE_SYSVSEM)
+		lx_sem_exit(self);
+	if (flags & KINDS) {
+		rt_mutex_lock(&self->group->lock);
+		self->ns = ns;
+		rt_mutex_unlock(&self->group->lock);
+		lx_nsproxy_put(old);
 	}
-	return err;
+	return 0;
 }

@@ -22,11 +22,13 @@ struct lx_mm {
 	uint64_t saved_auxv[48];
 	bool dumpable;
 	_Atomic(uint32_t) membarrier;	/* registered commands */
+	_Atomic(bool) sysv_shm;		/* has, or once had, segments attached: lx/ipc.h */
 };
 
 /* k_region.tag: what a region is, for /proc/PID/maps. */
 enum lx_map_tag {
 	LX_TAG_NONE, LX_TAG_HEAP, LX_TAG_STACK, LX_TAG_VDSO, LX_TAG_VVAR, LX_TAG_SHARED_ANON,
+	LX_TAG_SYSV_SHM,
 };
 
 /*
@@ -47,6 +49,8 @@ struct lx_mm *lx_mm_create(void);		/* NULL: no memory */
 struct lx_mm *lx_mm_clone(struct lx_mm *mm);	/* fork */
 struct lx_mm *lx_mm_get(struct lx_mm *mm);
 void lx_mm_put(struct lx_mm *mm);
+/* A task (running or never born) that counted in mm->users uses it no more: puts its reference. */
+void lx_mm_leave(struct lx_task *self, struct lx_mm *mm);
 /* Make @mm the caller's (a reference moves in); the old one is put. */
 void lx_mm_use(struct lx_task *self, struct lx_mm *mm);
 
@@ -63,11 +67,14 @@ struct lx_mmap {
 	uint32_t max_prot;		/* K_PROT_* */
 	/* out */
 	k_handle_t memory;
+	enum lx_map_tag tag;
 };
 
 /* mmap(2) from within, into any mm (exec): the address or a negative errno. */
 int64_t lx_mmap_file(struct lx_task *self, struct lx_mm *mm, struct lx_file *f, uint64_t addr,
 		     uint64_t length, uint32_t prot, uint32_t flags, uint64_t offset);
+/* Is so much private memory refused (vm.overcommit_memory)? */
+bool lx_overcommits(uint64_t bytes);
 /* The program's fault: 0, or the signal has been sent. */
 void lx_fault(struct lx_task *self);
 void lx_exception(struct lx_task *self);

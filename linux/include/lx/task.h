@@ -36,6 +36,7 @@ struct lx_task {
 	struct lx_files *files;		/* a reference; others: lx_task_files_get */
 	struct lx_fs *fs;		/* a reference */
 	struct lx_nsproxy *ns;
+	struct lx_sem_undos *sem_undos;	/* a reference, or NULL: lx/ipc.h */
 	const struct lx_cred *cred;	/* a reference; immutable */
 	uaddr_t set_child_tid, clear_child_tid, robust_list, rseq;
 	uint32_t rseq_len, rseq_sig;
