@@ -6,7 +6,8 @@ import re
 from concord.scenario import Failed, Skip, application
 
 STRESSORS = ["fork", "mmap", "vm", "pipe", "futex", "signal", "switch", "clone", "exec", "poll", "epoll",
-             "dentry", "rename", "sigfd", "timer", "pthread", "malloc", "sysinval"]
+             "dentry", "rename", "sigfd", "timer", "pthread", "malloc", "sysinval", "shm-sysv",
+             "sem-sysv", "msg", "shm", "sem"]
 
 
 def _define(name, seconds, full):
