@@ -99,7 +99,7 @@ class Arg:
             'in': lambda: f'const {self.ctype} *{n}',
             'out': lambda: f'{self.ctype} *{n}',
             'inout': lambda: f'{self.ctype} *{n}',
-            'ref': lambda: f'const struct kbytes *{n}',
+            'ref': lambda: f'uint64_t {n}',
             'bytes_in': lambda: f'const struct kbytes *{n}',
             'bytes_out': lambda: f'const struct kbytes *{n}',
         }[self.kind]()
@@ -335,10 +335,6 @@ def body(c, user):
             out.append(f'\tconst struct kbytes {a.name} = kbytes_user(a[{a.slot}], a[{a.slot + 1}]);')
         else:
             out.append(f'\tconst struct kbytes {a.name}_bytes = kbytes_kernel({a.name}, {a.name}_length);')
-    for a in c.of('ref'):
-        call = f'kbytes_user(a[{a.slot}], sizeof({a.ctype}))' if user else \
-               f'kbytes_kernel({a.name}, sizeof(*{a.name}))'
-        out.append(f'\tconst struct kbytes {a.name}_bytes = {call};')
     if news:
         out.append(f'\tstruct new_handle fresh[{len(news)}] = {{ 0 }};')
     if not user:
@@ -370,7 +366,7 @@ def body(c, user):
         elif a.kind == 'new':
             passed.append(f'&fresh[{news.index(a)}]')
         elif a.kind == 'ref':
-            passed.append(f'&{a.name}_bytes')
+            passed.append(f'a[{a.slot}]' if user else f'(uint64_t)(uintptr_t){a.name}')
         elif a.kind in ('bytes_in', 'bytes_out'):
             passed.append(f'&{a.name}' + ('' if user else '_bytes'))
         else:

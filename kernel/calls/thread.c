@@ -287,24 +287,24 @@ k_status_t kcall_thread_yield(struct thread *self)
 }
 
 /* The frame is somewhere in the caller's memory. */
-static k_status_t run_copied(const struct kbytes *bytes)
+static k_status_t run_copied(uint64_t addr)
 {
 	struct k_user_frame frame;
 	k_status_t st;
 
-	if (!kbytes_read(bytes, 0, &frame, sizeof(frame)))
+	if (caller_read(&frame, addr, sizeof(frame)) != K_OK)
 		return K_ERR_BAD_ADDRESS;
 	st = user_run_in_process(&frame);
-	return kbytes_write(bytes, 0, &frame, sizeof(frame)) ? st : K_ERR_BAD_ADDRESS;
+	return caller_write(addr, &frame, sizeof(frame)) == K_OK ? st : K_ERR_BAD_ADDRESS;
 }
 
-k_status_t kcall_user_run(struct thread *self, const struct kbytes *frame)
+k_status_t kcall_user_run(struct thread *self, uint64_t frame)
 {
 	if (unlikely(!self->space))
 		return K_ERR_BAD_STATE;
-	if (!frame->user)
-		return user_run((struct k_user_frame *)(uintptr_t)frame->addr);
-	if (unlikely(!self->shared_frame || frame->addr != self->frame_address))
+	if (self->process->in_kernel)
+		return user_run((struct k_user_frame *)(uintptr_t)frame);
+	if (unlikely(!self->shared_frame || frame != self->frame_address))
 		return run_copied(frame);
 	return user_run_in_process(self->shared_frame);
 }

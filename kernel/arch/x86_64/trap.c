@@ -148,11 +148,9 @@ k_status_t x86_run_bad_rip(struct k_user_frame *frame)
 void x86_kernel_call(struct arch_regs *regs);
 void x86_kernel_call(struct arch_regs *regs)
 {
+	/* The first is the call that every system call of every program comes by. */
 	if (likely(regs->rax == K_CALL_USER_RUN)) {
-		/* The call that every system call of every program comes by. */
-		const struct kbytes frame = kbytes_user(regs->rdi, sizeof(struct k_user_frame));
-
-		regs->rax = (uint64_t)(int64_t)kcall_user_run(current_thread(), &frame);
+		regs->rax = (uint64_t)(int64_t)kcall_user_run(current_thread(), regs->rdi);
 	} else {
 		uint64_t args[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
 
