@@ -19,9 +19,10 @@
  *   (2) A waiter that is not queued was woken and its thread has been told.
  *
  * waiter->bucket can change (requeue), under the locks of both buckets; the owner
- * locks whatever it reads there and looks again.  A woken thread takes its bucket's
- * lock once more before its waiter, which is on its stack, goes away; wakers are
- * done with it by then.
+ * locks whatever it reads there and looks again.  The waiter is on its thread's
+ * stack: who finds itself queued after its wait takes the bucket's lock before the
+ * waiter goes away; who is not queued need not, because wakers are done with waiter
+ * and thread by then.
  */
 
 #include "kernel/waitword.h"
@@ -53,7 +54,8 @@ struct word_waiter {
 	_Atomic(struct bucket *) bucket;	/* changed under both buckets' locks */
 	struct list link;		/* bucket's lock */
 	struct space_key key;		/* bucket's lock */
-	bool queued;			/* bucket's lock */
+	_Atomic(bool) queued;		/* bucket's lock; cleared by release as the last thing that a
+					 * waker does with it: pairs with waitword_wait() */
 };
 
 static struct bucket buckets[BUCKETS];
@@ -135,13 +137,7 @@ static void enqueue(struct bucket *b, struct word_waiter *w)
 	assert_spin_held(&b->lock);
 	atomic_store_explicit(&w->bucket, b, memory_order_relaxed);
 	list_add_last(&b->waiters, &w->link);
-	w->queued = true;
-}
-
-static void dequeue(struct word_waiter *w)
-{
-	list_remove(&w->link);
-	w->queued = false;
+	atomic_store_explicit(&w->queued, true, memory_order_relaxed);
 }
 
 /* Lock the bucket that @w is on, or was last. */
@@ -203,8 +199,10 @@ k_status_t waitword_wait(struct space *space, uint64_t addr, uint32_t expected, 
 		return st;
 	for (;;) {
 		st = sched_block(deadline_ns);
+		if (likely(!atomic_load_explicit(&w.queued, memory_order_acquire)))
+			return K_OK;
 		b = lock_waiter(&w, &irq);
-		woken = !w.queued;
+		woken = !atomic_load_explicit(&w.queued, memory_order_relaxed);
 		if (woken || st != K_OK)
 			break;
 		/* A left-over wake-up of an earlier wait. */
@@ -212,7 +210,7 @@ k_status_t waitword_wait(struct space *space, uint64_t addr, uint32_t expected, 
 		spin_unlock_irqrestore(&b->lock, irq);
 	}
 	if (!woken)
-		dequeue(&w);
+		list_remove(&w.link);
 	spin_unlock_irqrestore(&b->lock, irq);
 	return woken ? K_OK : st;
 }
@@ -230,8 +228,9 @@ static uint64_t wake_locked(struct bucket *b, const struct space_key *key, uint3
 			break;
 		if (!same_key(&w->key, key) || !(w->bitset & bitset))
 			continue;
-		dequeue(w);
+		list_remove(&w->link);
 		sched_wake(w->thread);
+		atomic_store_explicit(&w->queued, false, memory_order_release);
 		woken++;
 	}
 	return woken;

@@ -36,10 +36,31 @@ static bool wake_task(struct lx_wait_entry *entry, uint32_t events)
 	return lx_task_wake(entry->task);
 }
 
+/*
+ * The task may run as soon as it is woken, and its entry is on its stack: it goes on
+ * without the queue's lock only when it sees that nobody will touch the entry any more.
+ */
+static bool wake_task_once(struct lx_wait_entry *entry, uint32_t events)
+{
+	bool woken = lx_task_wake(entry->task);
+
+	list_remove(&entry->link);
+	/* release: pairs with the acquire in lx_wait_finish() */
+	atomic_store_explicit(&entry->left, true, memory_order_release);
+	return woken;
+}
+
 void lx_wait_entry_init(struct lx_wait_entry *entry, struct lx_task *task)
 {
 	*entry = (struct lx_wait_entry){ .wake = wake_task, .task = task };
 	list_init(&entry->link);
+}
+
+void lx_wait_entry_init_once(struct lx_wait_entry *entry, struct lx_task *task)
+{
+	lx_wait_entry_init(entry, task);
+	entry->wake = wake_task_once;
+	entry->once = true;
 }
 
 void lx_waitq_add(struct lx_waitq *wq, struct lx_wait_entry *entry)
@@ -155,7 +176,9 @@ int lx_wait_block(struct lx_task *task, uint64_t deadline_ns, unsigned int flags
 
 int lx_wait_finish(struct lx_waitq *wq, struct lx_wait_entry *entry, int err)
 {
-	/* Wakers set the word under the queue's lock: after this it changes no more. */
-	lx_waitq_remove(wq, entry);
+	/* Wakers set the word under the queue's lock, and before they say that the entry has left:
+	 * after this it changes no more. */
+	if (!atomic_load_explicit(&entry->left, memory_order_acquire))
+		lx_waitq_remove(wq, entry);
 	return atomic_load(&entry->task->wake_word) ? 0 : err;
 }

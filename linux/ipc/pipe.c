@@ -159,7 +159,7 @@ int pipe_sleep(struct lx_pipe *p, struct lx_waitq *wq)
 	int err;
 
 	/* Queued before the pipe is unlocked: whoever changes it afterwards finds us. */
-	lx_wait_entry_init(&entry, self);
+	lx_wait_entry_init_once(&entry, self);
 	entry.exclusive = true;
 	lx_wait_prepare(self);
 	lx_waitq_add(wq, &entry);

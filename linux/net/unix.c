@@ -98,7 +98,7 @@ int unix_sleep(struct unix_sock *u, struct lx_waitq *wq, uint64_t deadline, bool
 	struct lx_wait_entry entry;
 	int err;
 
-	lx_wait_entry_init(&entry, self);
+	lx_wait_entry_init_once(&entry, self);
 	entry.exclusive = exclusive;
 	lx_wait_prepare(self);
 	lx_waitq_add(wq, &entry);

@@ -147,13 +147,35 @@ static size_t copy(struct lx_iter *it, void *buf, size_t n, enum dir dir)
 	return done;
 }
 
+/* The usual case: all of it lies in one piece of the program's memory. */
+static bool is_simple(const struct lx_iter *it, size_t n)
+{
+	return it->user && it->nr && n <= it->count && n <= it->segs[0].len - it->done_in_seg;
+}
+
+static size_t simple_done(struct lx_iter *it, size_t n, size_t left)
+{
+	n -= left;
+	it->done_in_seg += n;		/* the next piece() goes on to the next segment */
+	it->count -= n;
+	if (unlikely(left))
+		it->fault_addr = it->segs[0].base + it->done_in_seg;
+	return n;
+}
+
 size_t lx_iter_put(struct lx_iter *it, const void *src, size_t n)
 {
+	if (likely(is_simple(it, n)))
+		return simple_done(it, n, rt_copy_to_user(
+				uaddr(it->segs[0].base + it->done_in_seg), src, n));
 	return copy(it, (void *)(uintptr_t)src, n, PUT);
 }
 
 size_t lx_iter_get(struct lx_iter *it, void *dst, size_t n)
 {
+	if (likely(is_simple(it, n)))
+		return simple_done(it, n, rt_copy_from_user(
+				dst, uaddr(it->segs[0].base + it->done_in_seg), n));
 	return copy(it, dst, n, GET);
 }
 

@@ -41,24 +41,34 @@ static inline struct rt_held *checked(uint32_t rank)
 	return CONFIG_CHECKS && rank ? rt_held() : NULL;
 }
 
-static void __attribute__((cold)) wrong_order(const struct rt_held *h, const void *lock, uint32_t rank)
+/* The last entry has the highest rank.  Where it is not below @rank: */
+static void __attribute__((noinline)) check_equal(const struct rt_held *h, const void *lock,
+						  uint32_t rank, bool equal_allowed)
 {
-	rt_panic("lock order: taking rank %u at %p while holding rank %u at %p", rank, lock,
-		 h->rank[h->count - 1], h->lock[h->count - 1]);
+	uint32_t last = h->rank[h->count - 1];
+
+	if (last > rank || !equal_allowed)
+		rt_panic("lock order: taking rank %u at %p while holding rank %u at %p", rank, lock,
+			 last, h->lock[h->count - 1]);
+}
+
+static void __attribute__((noinline, cold)) too_many(void)
+{
+	rt_panic("lock order: more than %u locks held", RT_HELD_MAX);
 }
 
 static inline void check_take(const struct rt_held *h, const void *lock, uint32_t rank,
 			      bool equal_allowed)
 {
-	uint32_t last;
-
 	if (!h || !h->count)
 		return;
-	last = h->rank[h->count - 1];	/* the highest: the list is sorted */
-	if (unlikely(last > rank || (last == rank && !equal_allowed)))
-		wrong_order(h, lock, rank);
+	if (unlikely(h->rank[h->count - 1] >= rank))
+		check_equal(h, lock, rank, equal_allowed);
+	if (unlikely(h->count == RT_HELD_MAX))
+		too_many();
 }
 
+/* At the end, which check_take() has made sure of. */
 static inline void note_taken(struct rt_held *h, const void *lock, uint32_t rank)
 {
 	uint32_t i;
@@ -66,10 +76,21 @@ static inline void note_taken(struct rt_held *h, const void *lock, uint32_t rank
 	if (!h)
 		return;
 	i = h->count;
-	if (unlikely(i == RT_HELD_MAX))
-		rt_panic("lock order: more than %u locks held", RT_HELD_MAX);
-	/* Only what trylock took can belong elsewhere than at the end. */
-	for (; unlikely(i && h->rank[i - 1] > rank); i--) {
+	h->rank[i] = rank;
+	h->lock[i] = lock;
+	h->count = i + 1;
+}
+
+/* What trylock took can belong anywhere. */
+static void note_tried(struct rt_held *h, const void *lock, uint32_t rank)
+{
+	uint32_t i;
+
+	if (!h)
+		return;
+	if (h->count == RT_HELD_MAX)
+		too_many();
+	for (i = h->count; i && h->rank[i - 1] > rank; i--) {
 		h->rank[i] = h->rank[i - 1];
 		h->lock[i] = h->lock[i - 1];
 	}
@@ -78,23 +99,30 @@ static inline void note_taken(struct rt_held *h, const void *lock, uint32_t rank
 	h->count++;
 }
 
-static inline void note_released(struct rt_held *h, const void *lock, uint32_t rank)
+static void __attribute__((noinline)) release_inner(struct rt_held *h, const void *lock, uint32_t rank)
 {
-	uint32_t i;
+	uint32_t i = h->count;
 
-	if (!h)
-		return;
-	i = h->count;
 	do {
-		if (unlikely(!i))
+		if (!i)
 			rt_panic("lock at %p (rank %u) released by a thread that does not hold it",
 				 lock, rank);
 	} while (h->lock[--i] != lock);
 	h->count--;
-	for (; unlikely(i < h->count); i++) {
+	for (; i < h->count; i++) {
 		h->lock[i] = h->lock[i + 1];
 		h->rank[i] = h->rank[i + 1];
 	}
+}
+
+static inline void note_released(struct rt_held *h, const void *lock, uint32_t rank)
+{
+	if (!h)
+		return;
+	if (likely(h->count && h->lock[h->count - 1] == lock))
+		h->count--;
+	else
+		release_inner(h, lock, rank);
 }
 
 /* An uninterruptible sleep: the word says whether to go on, so statuses do not matter. */
@@ -173,9 +201,14 @@ void rt_mutex_lock_nested(struct rt_mutex *m)
 
 bool rt_mutex_trylock(struct rt_mutex *m)
 {
+	struct rt_held *h;
+
 	if (!take_free(m))
 		return false;
-	took(m, checked(m->rank));
+	h = checked(m->rank);
+	note_tried(h, m, m->rank);
+	if (CONFIG_CHECKS)
+		m->owner = owner(h);
 	return true;
 }
 

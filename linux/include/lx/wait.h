@@ -42,6 +42,8 @@ struct lx_wait_entry {
 	lx_wake_fn wake;		/* constant while queued */
 	struct lx_task *task;		/* constant while queued; for the default function */
 	bool exclusive;			/* woken one at a time, at the queue's end */
+	bool once;			/* taken off by its waking: for lx_wait_finish() */
+	_Atomic(bool) left;		/* once: has been; the last that a waker writes (release) */
 	void *private;			/* the owner of the entry's */
 };
 
@@ -63,6 +65,8 @@ void lx_wake_nested(struct lx_waitq *wq, uint32_t events, unsigned int exclusive
 
 /* An entry for the calling task with the default function. */
 void lx_wait_entry_init(struct lx_wait_entry *entry, struct lx_task *task);
+/* The same for a single sleep: the first waking takes it off the queue.  Left by lx_wait_finish(). */
+void lx_wait_entry_init_once(struct lx_wait_entry *entry, struct lx_task *task);
 void lx_wait_prepare(struct lx_task *task);
 
 #define LX_WAIT_INTERRUPTIBLE	1u	/* any unblocked signal ends it: -LX_ERESTARTSYS */
