@@ -332,7 +332,7 @@ int lx_signal_group(struct lx_group *g, const struct lx_siginfo *info)
  * ignored it becomes the default action: the program ends instead of faulting for
  * ever.
  */
-void lx_signal_force(struct lx_task *self, const struct lx_siginfo *info)
+static void force(struct lx_task *self, const struct lx_siginfo *info, bool fatal)
 {
 	struct lx_group *g = self->group;
 	uint64_t bit = LX_SIGMASK(info->signo);
@@ -340,7 +340,7 @@ void lx_signal_force(struct lx_task *self, const struct lx_siginfo *info)
 
 	rt_mutex_lock(&g->lock);
 	act = &g->sighand->action[info->signo - 1];
-	if ((self->blocked & bit) || act->handler == 1) {
+	if (fatal || (self->blocked & bit) || act->handler == 1) {
 		rt_mutex_lock(&g->sighand->lock);
 		act->handler = 0;
 		rt_mutex_unlock(&g->sighand->lock);
@@ -351,6 +351,16 @@ void lx_signal_force(struct lx_task *self, const struct lx_siginfo *info)
 	(void)send(g, self, info, true);
 	lx_signal_recalc_locked(self);
 	rt_mutex_unlock(&g->lock);
+}
+
+void lx_signal_force(struct lx_task *self, const struct lx_siginfo *info)
+{
+	force(self, info, false);
+}
+
+void lx_signal_force_fatal(struct lx_task *self, const struct lx_siginfo *info)
+{
+	force(self, info, true);
 }
 
 /* @leaving will not take signals of @set any more: others that wait may. */

@@ -9,6 +9,7 @@
 #include "lx/lock_rank.h"
 #include "lx/mm.h"
 #include "lx/pid.h"
+#include "lx/seccomp.h"
 #include "lx/syscall.h"
 #include "lx/task.h"
 #include "lx/trace.h"
@@ -108,7 +109,9 @@ long lx_sys_prctl(struct lx_task *self, int option, uint64_t arg2, uint64_t arg3
 	case PR_SET_TIMING:
 		return arg2 == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
 	case PR_GET_SECCOMP:
-		return 0;
+		return lx_seccomp_mode(self);
+	case PR_SET_SECCOMP:
+		return lx_seccomp_prctl(self, arg2, uaddr(arg3));
 	case PR_MCE_KILL_GET:
 		return PR_MCE_KILL_DEFAULT;
 	case PR_SET_THP_DISABLE:

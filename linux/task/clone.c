@@ -26,6 +26,7 @@
 #include "lx/pid.h"
 #include "lx/pidfd.h"
 #include "lx/ptrace.h"
+#include "lx/seccomp.h"
 #include "lx/syscall.h"
 #include "lx/task.h"
 #include "lx/user.h"
@@ -167,7 +168,6 @@ static void copy_small(struct lx_task *self, struct lx_task *t, const struct lx_
 	t->blocked = self->blocked;
 	t->personality = self->personality;
 	t->timer_slack_ns = self->timer_slack_ns;
-	t->no_new_privs = self->no_new_privs;
 	copy_scheduling(self, t);
 	if (!(flags & CLONE_VM) || (flags & CLONE_VFORK))
 		t->altstack = self->altstack;
@@ -228,6 +228,8 @@ static int link_task(struct lx_task *self, struct lx_task *t, const struct lx_cl
 		err = -EINTR;		/* never seen: the caller ends */
 	else if (lx_signal_pending(self))
 		err = -LX_ERESTARTNOINTR;
+	if (!err)
+		lx_seccomp_inherit_locked(self, t);
 	if (!err && (a->flags & CLONE_THREAD)) {
 		list_add_last(&g->tasks, &t->group_link);
 		g->nr_tasks++;

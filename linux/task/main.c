@@ -12,6 +12,7 @@
 #include "abi/calls.h"
 #include "lx/mm.h"
 #include "lx/ptrace.h"
+#include "lx/seccomp.h"
 #include "lx/syscall.h"
 #include "lx/task.h"
 #include "lx/trace.h"
@@ -29,6 +30,10 @@ static long __attribute__((noinline)) syscall_slow(struct lx_task *self, struct 
 		skip = !lx_ptrace_syscall_enter(self);
 		if (skip)
 			ret = (long)LX_RESULT(f);
+	}
+	if (!skip && (work & LX_WORK_SECCOMP) && !lx_seccomp_check(self)) {
+		skip = true;
+		ret = (long)LX_RESULT(f);
 	}
 	if (!skip) {
 		uint32_t nr = LX_SYSCALL_INDEX(f);

@@ -20,6 +20,7 @@
 #include "lx/mm.h"
 #include "lx/ns.h"
 #include "lx/pid.h"
+#include "lx/seccomp.h"
 #include "lx/user.h"
 #include "rt/thread.h"
 #include "rt/time.h"
@@ -42,6 +43,7 @@ void lx_task_put(struct lx_task *t)
 	if (thread)
 		(void)!k_handle_close(thread);
 	lx_ptrace_free(t);
+	lx_seccomp_free(t);
 	if (t->cred)
 		lx_cred_put(t->cred);
 	lx_user_put(t->user);

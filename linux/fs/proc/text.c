@@ -11,6 +11,7 @@
 #include "fs/proc/pid.h"
 #include "lx/mm.h"
 #include "lx/pid.h"
+#include "lx/seccomp.h"
 #include "lx/tty.h"
 #include "lx/user.h"
 
@@ -324,9 +325,10 @@ int pid_show_status(struct pseudo_buf *b, const struct pid_subject *s)
 	show_groups(b, s->task);
 	show_memory(b, s->task);
 	show_signals(b, s->task);
-	pseudo_printf(b, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n"
+	pseudo_printf(b, "NoNewPrivs:\t%d\nSeccomp:\t%u\nSeccomp_filters:\t%u\n"
 		      "Speculation_Store_Bypass:\tvulnerable\n"
-		      "SpeculationIndirectBranch:\talways enabled\n", s->task->no_new_privs);
+		      "SpeculationIndirectBranch:\talways enabled\n", s->task->no_new_privs,
+		      lx_seccomp_mode(s->task), lx_seccomp_filters(s->task));
 	show_cpus(b, s->task);
 	lx_task_usage(s->task, &own);
 	pseudo_printf(b, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",

@@ -49,6 +49,8 @@ int lx_signal_pgrp(lx_pid_t pgid, const struct lx_siginfo *info);
 int lx_signal_session_leader(lx_pid_t sid, const struct lx_siginfo *info);
 /* A synchronous fault of the calling task: cannot be blocked or ignored. */
 void lx_signal_force(struct lx_task *self, const struct lx_siginfo *info);
+/* The same, and a handler does not help either: the program ends. */
+void lx_signal_force_fatal(struct lx_task *self, const struct lx_siginfo *info);
 static inline struct lx_siginfo lx_siginfo_kernel(int signo)
 {
 	return (struct lx_siginfo){ .signo = signo, .code = 0x80 /* SI_KERNEL */ };

@@ -20,6 +20,7 @@ struct lx_pid;
 struct lx_ptrace;
 struct lx_itimers;
 struct lx_user;
+struct lx_seccomp_filter;
 
 struct lx_task {
 	/* Constant from creation. */
@@ -79,7 +80,12 @@ struct lx_task {
 	int pdeath_signal;		/* the task itself */
 	uint64_t timer_slack_ns;
 	uint32_t personality;		/* the task itself */
-	bool no_new_privs; bool is_kernel; bool did_exec;
+	bool is_kernel; bool did_exec;
+
+	/* Written by the task itself or a thread of its process, under group->lock (sys/seccomp.c). */
+	bool no_new_privs;
+	_Atomic(uint32_t) seccomp_mode;
+	_Atomic(struct lx_seccomp_filter *) seccomp;	/* a reference, or NULL */
 
 	/* vfork: the child has a reference to the parent until it let it go. */
 	_Atomic(uint32_t) vfork_done;	/* 0 while somebody waits for this task's exec or exit */
