@@ -14,6 +14,7 @@
 #include "link/blk.h"
 #include "link/link.h"
 #include "block/block.h"
+#include "fs/fuse/init.h"
 #include "fs/proc/proc.h"
 #include "fs/pseudo/pseudo.h"
 #include "lx/char.h"
@@ -112,6 +113,7 @@ static void start_subsystems(void)
 	must(lx_proc_system_init(), "/proc");
 	must(lx_ipc_init(), "IPC");
 	must(lx_char_init(), "character devices");
+	must(lx_fuse_init(), "FUSE");
 	must(lx_tty_init(), "terminals");
 	lx_console_setup(lx_system.command_line);
 }

@@ -330,6 +330,8 @@ static int mount_new(struct lx_task *self, const char *source, struct lx_path *t
 						 MS_SILENT | MS_LAZYTIME), options, &sb);
 	if (err)
 		return err;
+	if (type->flags & LX_FS_SUBTYPE)
+		strlcpy(sb->subtype, fstype + strlen(type->name), sizeof(sb->subtype));
 	m = lx_mount_alloc(sb, sb->root, source);
 	lx_super_put(sb);		/* the mount holds it now */
 	if (!m)
@@ -811,7 +813,7 @@ static void show_one(struct text *t, struct lx_mount *m, const char *where, cons
 		put_escaped(t, m->source);
 		put_str(t, " ");
 		put_escaped(t, where);
-		snprintf(line, sizeof(line), " %s ", m->sb->type->name);
+		snprintf(line, sizeof(line), " %s%s ", m->sb->type->name, m->sb->subtype);
 		put_str(t, line);
 		lx_mount_options(m, opts, sizeof(opts));
 		if ((m->sb->flags & MS_RDONLY) && opts[1] == 'w')
@@ -841,7 +843,7 @@ static void show_one(struct text *t, struct lx_mount *m, const char *where, cons
 		} else if (m->propagation == MS_UNBINDABLE) {
 			put_str(t, " unbindable");
 		}
-		snprintf(line, sizeof(line), " - %s ", m->sb->type->name);
+		snprintf(line, sizeof(line), " - %s%s ", m->sb->type->name, m->sb->subtype);
 		put_str(t, line);
 		put_escaped(t, m->source);
 		put_str(t, m->sb->flags & MS_RDONLY ? " ro" : " rw");
@@ -856,7 +858,7 @@ static void show_one(struct text *t, struct lx_mount *m, const char *where, cons
 		put_escaped(t, m->source);
 		put_str(t, " mounted on ");
 		put_escaped(t, where);
-		snprintf(line, sizeof(line), " with fstype %s\n", m->sb->type->name);
+		snprintf(line, sizeof(line), " with fstype %s%s\n", m->sb->type->name, m->sb->subtype);
 		put_str(t, line);
 		break;
 	}

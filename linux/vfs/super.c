@@ -26,13 +26,22 @@ void lx_fs_register(struct lx_fs_type *type)
 	rt_mutex_unlock(&lock);
 }
 
+/* "fuse.sshfs" is fuse, too. */
+static bool is_called(const struct lx_fs_type *t, const char *name)
+{
+	size_t n = strlen(t->name);
+
+	return str_equal(t->name, name) ||
+	       ((t->flags & LX_FS_SUBTYPE) && !strncmp(name, t->name, n) && name[n] == '.' && name[n + 1]);
+}
+
 const struct lx_fs_type *lx_fs_find(const char *name)
 {
 	struct lx_fs_type *t;
 
 	rt_mutex_lock(&lock);
 	list_for_each_entry(t, &types, link) {
-		if (str_equal(t->name, name)) {
+		if (is_called(t, name)) {
 			rt_mutex_unlock(&lock);
 			return t;
 		}

@@ -38,6 +38,7 @@ enum lx_lock_rank {
 	LX_LOCK_SIGHAND,	/* lx_group.lock: pending signals, tasks of the group, exit state */
 	LX_LOCK_ACTIONS,	/* lx_sighand.lock: signal handlers */
 	LX_LOCK_PAGES,		/* page cache fill and write-back state of an inode */
+	LX_LOCK_FUSE,		/* FUSE: requests of a connection, attributes */
 	LX_LOCK_EXT4_MAP,	/* ext4, in the order of fs/ext4/ext4.h: the extent tree of an inode */
 	LX_LOCK_EXT4_XATTR,	/* attribute blocks */
 	LX_LOCK_EXT4_ORPHAN,	/* the list of orphans */

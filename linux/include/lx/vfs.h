@@ -171,6 +171,7 @@ struct lx_super {
 	struct list link;		/* all super blocks: vfs/super.c */
 	_Atomic(uint32_t) refs;
 	_Atomic(uint64_t) next_ino;
+	char subtype[32];		/* LX_FS_SUBTYPE: ".sshfs", shown behind the type's name; constant */
 	char id[64];			/* source shown in /proc/mounts when there is no better */
 	void *private;
 };
@@ -184,6 +185,7 @@ struct lx_fs_type {
 	struct list link;
 };
 #define LX_FS_NODEV	1u		/* "nodev" in /proc/filesystems: needs no block device */
+#define LX_FS_SUBTYPE	2u		/* mounted as NAME.SUBTYPE, too (fuse.sshfs) */
 
 struct lx_mount {
 	struct lx_super *sb;		/* constant, a reference */
