@@ -174,6 +174,28 @@ static uint32_t choose_cpu(struct thread *t, bool sync)
 	return (uint32_t)__builtin_ctzll(t->se.affinity);
 }
 
+/*
+ * Make @t, which is RUNNABLE and on no queue, one of CPU @target, or, if what it may
+ * use has changed since @target was chosen, of another.  Returns that CPU's queue,
+ * locked.  (On the way, t->cpu names a queue that it is not on; nobody but us looks at
+ * more than its parameters then.)
+ */
+static struct runq *join_cpu(struct thread *t, uint32_t target)
+{
+	for (;;) {
+		struct runq *rq = &runqs[target];
+
+		atomic_store_explicit(&t->cpu, target, memory_order_relaxed);
+		spin_lock_irqoff(&rq->lock);
+		if (likely(may_run_on(t, target))) {
+			runq_join(rq, &t->se);
+			return rq;
+		}
+		spin_unlock_irqoff(&rq->lock);
+		target = choose_cpu(t, false);
+	}
+}
+
 /* -- waking --------------------------------------------------------------------- */
 
 /* End a wait of @t with @status if it is waiting and @allowed has what its wait accepts. */
@@ -197,16 +219,12 @@ static bool wake_common(struct thread *t, k_status_t status, uint32_t allowed, b
 	}
 	target = choose_cpu(t, sync);
 	if (target != (uint32_t)(rq - runqs)) {
-		/* RUNNABLE and on no queue: nobody else touches it on the way. */
 		runq_leave(rq, &t->se);
-		atomic_store_explicit(&t->cpu, target, memory_order_relaxed);
 		spin_unlock_irqoff(&rq->lock);
-		rq = &runqs[target];
-		spin_lock_irqoff(&rq->lock);
-		runq_join(rq, &t->se);
+		rq = join_cpu(t, target);
 	}
 	runq_place_woken(rq, &t->se);
-	enqueue_woken(rq, t, sync && target == cpu_id());
+	enqueue_woken(rq, t, sync && rq == this_runq());
 	runq_unlock(rq, flags);
 	return true;
 }
@@ -313,12 +331,8 @@ static struct thread *pick_next(struct runq *rq)
 /* Give a thread that may not run here any more to another CPU. */
 static void push_away(struct thread *t)
 {
-	uint32_t target = choose_cpu(t, false);
-	struct runq *rq = &runqs[target];
+	struct runq *rq = join_cpu(t, choose_cpu(t, false));
 
-	atomic_store_explicit(&t->cpu, target, memory_order_relaxed);
-	spin_lock_irqoff(&rq->lock);
-	runq_join(rq, &t->se);
 	enqueue_woken(rq, t, false);
 	runq_release(rq);
 }
@@ -548,26 +562,27 @@ void sched_init_thread(struct thread *t)
 }
 
 /* A child starts with its creator's class and affinity. */
-void sched_inherit(struct thread *t, const struct thread *from)
+void sched_inherit(struct thread *t, struct thread *from)
 {
+	arch_irqflags_t flags;
+	struct runq *rq = thread_lock_runq(from, &flags);
+
 	t->se.weight = from->se.weight;
 	t->se.sched_class = from->se.sched_class;
 	t->se.priority = from->se.priority;
 	t->se.affinity = from->se.affinity;
 	t->se.slice_ns = from->se.slice_ns;
+	runq_unlock(rq, flags);
 }
 
 void thread_start(struct thread *t)
 {
-	uint32_t target = choose_cpu(t, false);
-	struct runq *rq = &runqs[target];
 	arch_irqflags_t flags = arch_irq_save();
+	struct runq *rq;
 
 	kassert(t->state == THREAD_NEW);
-	atomic_store_explicit(&t->cpu, target, memory_order_relaxed);
-	spin_lock_irqoff(&rq->lock);
+	rq = join_cpu(t, choose_cpu(t, false));
 	atomic_store_explicit(&t->state, THREAD_RUNNABLE, memory_order_relaxed);
-	runq_join(rq, &t->se);
 	runq_place_new(rq, &t->se);
 	enqueue_woken(rq, t, false);
 	runq_unlock(rq, flags);

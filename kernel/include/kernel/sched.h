@@ -77,7 +77,7 @@ uint64_t sched_run_time_ns(struct thread *t);
 /* -- for sched/thread.c and the arch's first switch to a thread ----------------------- */
 
 void sched_init_thread(struct thread *t);
-void sched_inherit(struct thread *t, const struct thread *from);
+void sched_inherit(struct thread *t, struct thread *from);
 void sched_timeout(struct ktimer *timer);
 void sched_finish_switch(struct thread *prev);
 NORETURN void sched_exit(void);
