@@ -74,6 +74,13 @@ static void install(struct process *process, struct new_handle *fresh, uint32_t 
 	}
 }
 
+static void installed(const struct new_handle *fresh, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (fresh[i].installed)
+			fresh[i].installed(fresh[i].object);
+}
+
 #define NEW_MAX 2u
 
 k_status_t call_install_user(struct process *process, struct new_handle *fresh, uint32_t count,
@@ -89,6 +96,7 @@ k_status_t call_install_user(struct process *process, struct new_handle *fresh, 
 	for (uint32_t i = 0; i < count; i++)
 		if (caller_write(addrs[i], &handles[i], sizeof(handles[i])) != K_OK)
 			status = K_ERR_BAD_ADDRESS;
+	installed(fresh, count);
 	for (uint32_t i = 0; status != K_OK && i < count; i++)
 		(void)!handle_close(process, handles[i]);
 	return status;
@@ -105,7 +113,8 @@ k_status_t call_install_kernel(struct process *process, struct new_handle *fresh
 	}
 	install(process, fresh, count, handles);
 	for (uint32_t i = 0; i < count; i++)
-		*slots[i] = handles[i];
+		WRITE_ONCE(*slots[i], handles[i]);
+	installed(fresh, count);
 	return K_OK;
 }
 

@@ -67,7 +67,7 @@ static k_status_t start_with_handle(struct thread *self, struct process *process
 		}
 		params->arg = moved;
 	}
-	st = process_start_thread(process, params, start, NULL);
+	st = process_start_thread(process, params, start);
 	if (bootstrap == K_HANDLE_NONE)
 		return st;
 	if (st != K_OK) {

@@ -42,12 +42,14 @@ k_status_t thread_params_decode(struct thread *self, struct process *process,
 	struct object *object;
 	k_status_t st;
 
-	if ((start->flags & ~K_THREAD_INHERIT_FPU) || !name_is_valid(start->name, sizeof(start->name)))
+	if ((start->flags & ~(K_THREAD_INHERIT_FPU | K_THREAD_INHERIT_SCHED)) ||
+	    !name_is_valid(start->name, sizeof(start->name)))
 		return K_ERR_BAD_ARGUMENT;
 	*params = (struct thread_params){
 		.name = start->name,
 		.arg = start->arg,
 		.inherit_fpu = start->flags & K_THREAD_INHERIT_FPU ? self : NULL,
+		.inherit_sched = start->flags & K_THREAD_INHERIT_SCHED,
 	};
 	if (process->in_kernel) {
 		/* Only code inside the kernel image has such a process to name: it is trusted. */
@@ -85,6 +87,12 @@ void thread_params_done(struct process_start *process_start)
 		object_put(&process_start->space->object);
 }
 
+/* Only now: what the thread does first may be to look for its handle. */
+static void start_object(struct object *object)
+{
+	thread_start(container_of(object, struct thread, object));
+}
+
 k_status_t kcall_thread_create(struct thread *self, struct process *process,
 			       const struct k_thread_start *start, struct new_handle *thread)
 {
@@ -96,10 +104,12 @@ k_status_t kcall_thread_create(struct thread *self, struct process *process,
 	st = thread_params_decode(self, process, start, &params, &process_start);
 	if (st != K_OK)
 		return st;
-	st = process_start_thread(process, &params, &process_start, &fresh);
+	st = process_make_thread(process, &params, &process_start, &fresh);
 	thread_params_done(&process_start);
-	if (st == K_OK)
+	if (st == K_OK) {
 		thread->object = &fresh->object;
+		thread->installed = start_object;
+	}
 	return st;
 }
 

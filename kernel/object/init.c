@@ -209,5 +209,5 @@ void init_start(const struct boot_info *boot)
 	params.user_entry = load_image(init_process->space, entry.data, entry.size);
 	params.user_stack = map_stack(init_process->space);
 	params.arg = boot_channel(init_process, boot_message(boot, init_process));
-	must(process_start_thread(init_process, &params, &start, NULL), "its thread");
+	must(process_start_thread(init_process, &params, &start), "its thread");
 }

@@ -205,8 +205,8 @@ static void unshare_frame(struct process *process, struct thread *thread)
 	thread->shared_frame = NULL;
 }
 
-k_status_t process_start_thread(struct process *process, struct thread_params *params,
-				const struct process_start *start, struct thread **out)
+k_status_t process_make_thread(struct process *process, struct thread_params *params,
+			       const struct process_start *start, struct thread **out)
 {
 	struct thread *thread;
 	k_status_t st;
@@ -233,11 +233,20 @@ k_status_t process_start_thread(struct process *process, struct thread_params *p
 		thread->run_space = start->space;
 		thread->run_unified = !process->in_kernel;
 	}
+	*out = thread;
+	return K_OK;
+}
+
+k_status_t process_start_thread(struct process *process, struct thread_params *params,
+				const struct process_start *start)
+{
+	struct thread *thread;
+	k_status_t st = process_make_thread(process, params, start, &thread);
+
+	if (st != K_OK)
+		return st;
 	thread_start(thread);
-	if (out)
-		*out = thread;
-	else
-		thread_put(thread);
+	thread_put(thread);
 	return K_OK;
 }
 

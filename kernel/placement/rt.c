@@ -117,12 +117,14 @@ static k_status_t space_of(struct process *process, k_handle_t handle, struct sp
 }
 
 k_status_t rt_thread_create(void (*fn)(void *self), void *self, const struct k_user_frame *frame,
-			    k_handle_t space, uint32_t flags, const char *name, k_handle_t *handle)
+			    k_handle_t space, uint32_t flags, const char *name,
+			    _Atomic(k_handle_t) *handle)
 {
 	struct process *process = current_thread()->process;
 	struct thread_params params = {
 		.name = name, .fn = thread_main, .runs_programs = true,
 		.inherit_fpu = flags & K_THREAD_INHERIT_FPU ? current_thread() : NULL,
+		.inherit_sched = flags & K_THREAD_INHERIT_SCHED,
 	};
 	struct process_start start = { 0 };
 	struct rt_thread *rt;
@@ -144,11 +146,14 @@ k_status_t rt_thread_create(void (*fn)(void *self), void *self, const struct k_u
 	rt->fn = fn;
 	rt->self = self;
 	start.frame = &rt->frame;
-	st = process_start_thread(process, &params, &start, &thread);
-	if (st == K_OK)
-		*handle = handle_install(process, &thread->object, 0);
-	else
+	st = process_make_thread(process, &params, &start, &thread);
+	if (st == K_OK) {
+		/* (The run's reference keeps the thread until it is started.) */
+		atomic_store(handle, handle_install(process, &thread->object, 0));
+		thread_start(thread);
+	} else {
 		kfree(rt);
+	}
 put_space:
 	if (start.space)
 		object_put(&start.space->object);

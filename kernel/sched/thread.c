@@ -92,7 +92,7 @@ k_status_t thread_create(const struct thread_params *params, struct thread **out
 	list_init(&t->process_link);
 	ktimer_init(&t->timeout, sched_timeout);
 	sched_init_thread(t);
-	if (params->user_entry)
+	if (params->inherit_sched)
 		sched_inherit(t, current_thread());
 	t->own_space = t->run_space = params->own_space;
 

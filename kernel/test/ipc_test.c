@@ -39,7 +39,7 @@ static void run_process(void (*fn)(uint64_t), bool in_kernel)
 		return;
 	if (check(process_create(root_group, "test", in_kernel, &process) == K_OK)) {
 		check(process_watch(process, dead, 1) == K_OK);
-		check(process_start_thread(process, &params, &start, NULL) == K_OK);
+		check(process_start_thread(process, &params, &start) == K_OK);
 		check(bell_wait(dead, 1, time_now_ns() + 60 * NS_PER_SEC, false, &bits) == K_OK);
 		object_put(&process->object);
 	}

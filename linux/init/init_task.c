@@ -225,11 +225,10 @@ struct lx_task *lx_task_create_init(void)
 void init_task_start(k_handle_t memory, uint64_t length)
 {
 	struct lx_task *t = lx_task_create_init();
-	k_handle_t thread;
 
 	initrd = memory;
 	initrd_length = length;
-	if (!t || rt_thread_create(init_main, t, NULL, K_HANDLE_NONE, 0, "init", &thread) != K_OK)
+	if (!t || rt_thread_create(init_main, t, NULL, K_HANDLE_NONE, 0, "init",
+				   &t->thread) != K_OK)
 		init_panic("no memory for the first process");
-	atomic_store(&t->thread, thread);
 }

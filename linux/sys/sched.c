@@ -37,11 +37,9 @@ static uint64_t all_cpus(void)
 void lx_sched_apply(struct lx_task *t)
 {
 	struct k_sched s = { .weight = weights[t->nice + 20] };
-	/* Its creator may not have said yet which thread the caller is. */
-	bool own = t == lx_self();
-	k_handle_t thread = own ? K_HANDLE_NONE : atomic_load(&t->thread);
+	k_handle_t thread = atomic_load(&t->thread);
 
-	/* What every thread starts with needs no call. */
+	/* What every thread starts with needs no call; one that does not run yet applies it. */
 	if (t->policy == SCHED_NORMAL && t->nice == 0 && t->affinity == ~0ull && !t->sched_changed)
 		return;
 	t->sched_changed = true;
@@ -50,7 +48,7 @@ void lx_sched_apply(struct lx_task *t)
 			t->policy == SCHED_RR ? K_SCHED_RR :
 			t->policy == SCHED_IDLE ? K_SCHED_IDLE : K_SCHED_FAIR;
 	s.priority = (uint32_t)t->rt_priority;
-	if (own || thread)
+	if (thread)
 		(void)!k_thread_sched(thread, &s);
 }
 

@@ -145,10 +145,13 @@ static struct lx_group *copy_group(struct lx_task *self, uint64_t flags)
 
 static void copy_scheduling(struct lx_task *self, struct lx_task *t)
 {
+	rt_mutex_lock(&self->group->lock);
+	t->sched_changed = self->sched_changed;
 	t->policy = self->policy;
 	t->nice = self->nice;
 	t->rt_priority = self->rt_priority;
 	t->affinity = self->affinity;
+	rt_mutex_unlock(&self->group->lock);
 	if (self->reset_on_fork) {
 		if (t->policy == 1 || t->policy == 2) {		/* SCHED_FIFO, SCHED_RR */
 			t->policy = 0;
@@ -297,7 +300,6 @@ static void free_unborn(struct lx_task *t)
 static int start_thread(struct lx_task *self, struct lx_task *t, const struct lx_clone *a)
 {
 	struct k_user_frame frame = *self->frame;
-	k_handle_t thread;
 	k_status_t st;
 
 	LX_RESULT(&frame) = 0;
@@ -306,22 +308,15 @@ static int start_thread(struct lx_task *self, struct lx_task *t, const struct lx
 		LX_SP(&frame) = a->stack;
 	if (a->flags & CLONE_SETTLS)
 		frame.fs_base = a->tls;
-	st = rt_thread_create(lx_task_main, t, &frame, t->mm->space, K_THREAD_INHERIT_FPU,
-			      t->comm, &thread);
+	/*
+	 * From being linked on, somebody may have wanted its attention or set its
+	 * scheduling.  They do that first, and look at thread then; it is set before
+	 * the child runs, and lx_task_main() looks at both.
+	 */
+	st = rt_thread_create(lx_task_main, t, &frame, t->mm->space,
+			      K_THREAD_INHERIT_FPU | K_THREAD_INHERIT_SCHED, t->comm, &t->thread);
 	if (st != K_OK)
 		return st == K_ERR_NO_MEMORY ? -ENOMEM : -EAGAIN;
-	/*
-	 * The child may run already, and somebody may have wanted its attention
-	 * before we could say which thread to kick.  They set attention, then look
-	 * at thread; we set thread, then look at attention.
-	 */
-	atomic_store(&t->thread, thread);
-	/* The same with scheduling parameters: they change and are applied under this lock. */
-	rt_mutex_lock(&t->group->lock);
-	lx_sched_apply(t);
-	rt_mutex_unlock(&t->group->lock);
-	if (atomic_load(&t->attention))
-		(void)!k_thread_kick(thread);
 	return 0;
 }
 

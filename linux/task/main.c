@@ -110,6 +110,10 @@ void lx_task_main(void *arg)
 	struct lx_task *self = arg;
 
 	self->frame = rt_frame();
+	/* The thread came with its creator's scheduling, which may not be what it is to have. */
+	rt_mutex_lock(&self->group->lock);
+	lx_sched_apply(self);
+	rt_mutex_unlock(&self->group->lock);
 	if (self->set_child_tid.v) {
 		lx_pid_t tid = self->tid;
 

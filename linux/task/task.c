@@ -248,7 +248,6 @@ struct lx_task *lx_kthread_create(const char *name, void (*fn)(void *arg), void 
 {
 	static struct lx_group *group;	/* made by the first one, at start */
 	struct lx_task *t;
-	k_handle_t thread;
 
 	if (!group && !(group = lx_group_alloc()))
 		return NULL;
@@ -261,12 +260,11 @@ struct lx_task *lx_kthread_create(const char *name, void (*fn)(void *arg), void 
 	t->kthread_arg = arg;
 	strlcpy(t->comm, name, sizeof(t->comm));
 	lx_task_get(t);			/* the thread's: it may end before we are done */
-	if (rt_thread_create(kthread_main, t, NULL, K_HANDLE_NONE, 0, name, &thread) != K_OK) {
+	if (rt_thread_create(kthread_main, t, NULL, K_HANDLE_NONE, 0, name, &t->thread) != K_OK) {
 		lx_task_put(t);
 		lx_task_put(t);
 		return NULL;
 	}
-	atomic_store(&t->thread, thread);
 	lx_task_put(t);
 	return t;
 }

@@ -46,5 +46,5 @@ void lx_core_uncount_locked(struct lx_task *t);
 void lx_signal_group_stop_leave(struct lx_task *self);
 /* The first process ended: the system cannot go on. */
 void lx_init_died(int code) __attribute__((noreturn));
-/* Tell the kernel's scheduler about policy, nice value and affinity of @t. */
+/* Tell the kernel's scheduler about policy, nice value and affinity of @t.  With group->lock. */
 void lx_sched_apply(struct lx_task *t);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -176,6 +177,125 @@ TEST(affinity_is_kept_and_obeyed)
 		CHECK_OK(sched_getaffinity(0, sizeof(got), &got));
 		CHECK_EQ(CPU_COUNT(&got), 1);
 	});
+}
+
+/* The CPUs that the case may use. */
+static int usable_cpus(int cpus[CPU_SETSIZE])
+{
+	cpu_set_t all;
+	int count = 0;
+
+	CHECK_OK(sched_getaffinity(0, sizeof(all), &all));
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &all))
+			cpus[count++] = cpu;
+	return count;
+}
+
+static int here(void)
+{
+	unsigned int cpu;
+
+	CHECK_OK(syscall(SYS_getcpu, &cpu, NULL, NULL));
+	return (int)cpu;
+}
+
+static void spin_for_ever(void)
+{
+	for (;;)
+		;
+}
+
+/* Children that keep every CPU busy. */
+static void keep_busy(const int cpus[], int count)
+{
+	for (int i = 0; i < count; i++) {
+		pid_t pid = fork();
+
+		CHECK(pid >= 0);
+		if (pid == 0) {
+			pin(cpus[i]);
+			spin_for_ever();
+		}
+	}
+}
+
+TEST_SECONDS(child_starts_where_it_may_run, 60)
+{
+	int cpus[CPU_SETSIZE], count = usable_cpus(cpus);
+
+	for (int round = 0; round < 100; round++) {
+		int cpu = cpus[round % count];
+
+		pin(cpu);
+		IN_CHILD(CHECK_EQ(here(), cpu));
+	}
+}
+
+/*
+ * What a child asks for holds from its first instruction on, also while its parent is
+ * still in the call that makes it: a nicer parent on a busy CPU loses that to the child.
+ */
+TEST_SECONDS(newborn_moves_itself, 60)
+{
+	int cpus[CPU_SETSIZE], count = usable_cpus(cpus);
+
+	keep_busy(cpus, count);
+	CHECK_OK(setpriority(PRIO_PROCESS, 0, 19));
+	for (int round = 0; round < 25; round++) {
+		int cpu = cpus[(round + 1) % count];
+
+		pin(cpus[round % count]);
+		IN_CHILD({
+			pin(cpu);
+			CHECK_EQ(here(), cpu);
+		});
+	}
+}
+
+static _Atomic int moved_tid;
+static _Atomic unsigned int move_number;	/* odd: the thread is on moved_to, and only there */
+static _Atomic int moved_to;
+static _Atomic unsigned int looks;
+
+static void *look_where_it_is(void *arg)
+{
+	(void)arg;
+	atomic_store(&moved_tid, (int)syscall(SYS_gettid));
+	for (;;) {
+		unsigned int number = atomic_load(&move_number);
+		int to = atomic_load(&moved_to), cpu = here();
+
+		if ((number & 1) && atomic_load(&move_number) == number)
+			CHECK_EQ(cpu, to);
+		atomic_fetch_add(&looks, 1);
+	}
+	return NULL;
+}
+
+/* sched_setaffinity returns when the other thread has left the CPU that it may not use. */
+TEST_SECONDS(other_thread_is_moved_before_the_return, 60)
+{
+	int cpus[CPU_SETSIZE], count = usable_cpus(cpus);
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, look_where_it_is, NULL), 0);
+	while (!atomic_load(&moved_tid))
+		sched_yield();
+	for (int round = 0; round < 200; round++) {
+		unsigned int seen;
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		CPU_SET(cpus[round % count], &set);
+		CHECK_OK(sched_setaffinity(atomic_load(&moved_tid), sizeof(set), &set));
+		atomic_store(&moved_to, cpus[round % count]);
+		seen = atomic_load(&looks);
+		atomic_fetch_add(&move_number, 1);
+		while (atomic_load(&looks) - seen < 3)
+			sched_yield();
+		atomic_fetch_add(&move_number, 1);
+	}
 }
 
 TEST(affinity_arguments_are_checked)

@@ -48,6 +48,9 @@ struct handle_table {
 struct new_handle {
 	struct object *object;		/* the handler's reference goes to the handle */
 	uint32_t rights;		/* 0: all of the type's */
+	/* Called once the caller has been told the number, or could not be; may be NULL.  The
+	 * handle may be closed already: @object lives by a reference of the handler's own. */
+	void (*installed)(struct object *object);
 };
 
 void handle_table_init(struct handle_table *table);

@@ -89,12 +89,18 @@ struct process_start {
 };
 
 /*
- * Make a thread of @process and start it; process and own_space of @params are set
- * here.  LIMIT, BAD_STATE, NO_MEMORY: nothing happened, @start->frame is the caller's
- * still.  @thread, if not NULL, gets a reference of its own.
+ * Make a thread of @process; process and own_space of @params are set here.  LIMIT,
+ * BAD_STATE, NO_MEMORY: nothing happened, @start->frame is the caller's still.  The
+ * caller gets a reference, and has to start *@thread whatever happens: nothing else
+ * can end it.
  */
+k_status_t process_make_thread(struct process *process, struct thread_params *params,
+			       const struct process_start *start, struct thread **thread)
+	MUST_CHECK;
+
+/* The same for a thread that nobody has to know: it is started. */
 k_status_t process_start_thread(struct process *process, struct thread_params *params,
-				const struct process_start *start, struct thread **thread)
+				const struct process_start *start)
 	MUST_CHECK;
 
 /*

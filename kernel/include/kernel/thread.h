@@ -135,6 +135,7 @@ struct thread_params {
 	uint64_t user_stack;		/* top; the ABI's alignment for a call is made here */
 	struct space *own_space;	/* of user_entry's code; kept alive by the process */
 	struct thread *inherit_fpu;	/* copy this thread's FPU state (the caller), or NULL */
+	bool inherit_sched;		/* start with the caller's class, weight and affinity */
 	bool runs_programs;		/* will call user_run(): gets a register area for it */
 };
 

@@ -54,7 +54,7 @@ struct console {
 	struct link *link;
 	const struct console_ops *ops;
 	void *user;
-	k_handle_t thread;
+	_Atomic(k_handle_t) thread;
 
 	struct rt_mutex lock;
 	bool multiport;			/* thread */

@@ -154,7 +154,8 @@ static void *run_start(void *p)
 }
 
 k_status_t rt_thread_create(void (*fn)(void *self), void *self, const struct k_user_frame *frame,
-			    k_handle_t space, uint32_t flags, const char *name, k_handle_t *thread)
+			    k_handle_t space, uint32_t flags, const char *name,
+			    _Atomic(k_handle_t) *thread)
 {
 	struct start *s = malloc(sizeof(*s));
 

@@ -119,12 +119,11 @@ static void thread_main(uint64_t arg)
 
 k_status_t rt_thread_create(void (*fn)(void *self), void *self, const struct k_user_frame *frame,
 			    k_handle_t space, uint32_t flags, const char *name,
-			    k_handle_t *thread)
+			    _Atomic(k_handle_t) *thread)
 {
 	struct k_thread_start start = { .entry = (uint64_t)thread_main, .flags = flags,
 					.space = space };
 	struct rt_thread *t;
-	k_handle_t h;
 	k_status_t st = block_take(&t);
 
 	if (st != K_OK)
@@ -142,12 +141,12 @@ k_status_t rt_thread_create(void (*fn)(void *self), void *self, const struct k_u
 	*(uint64_t *)start.stack_top = 0;
 	start.frame = (uint64_t)frame_of(t);
 	strlcpy(start.name, name, sizeof(start.name));
-	st = k_thread_create(0, &start, &h);
+	/* The kernel writes the number in one access, and then starts the thread. */
+	st = k_thread_create(0, &start, (k_handle_t *)thread);
 	if (st != K_OK) {
 		block_put(t);
 		return st == K_ERR_NO_MEMORY ? st : K_ERR_LIMIT;
 	}
-	*thread = h;
 	return K_OK;
 }
 

@@ -30,7 +30,8 @@ struct lx_task {
 	struct k_user_frame *frame;	/* the program's registers, while it is not running; NULL before it ran */
 
 	_Atomic(uint32_t) refs;
-	_Atomic(k_handle_t) thread;	/* kernel thread; 0 before it runs */
+	_Atomic(k_handle_t) thread;	/* kernel thread: set before it runs, and then constant; 0: it
+					 * does not run yet */
 
 	/* Only this task itself (others: with the task stopped by ptrace, or as said above). */
 	struct lx_mm *mm;		/* a reference; NULL in kernel tasks and after exit.  Others: lx_task_mm_get */
@@ -76,7 +77,8 @@ struct lx_task {
 	char comm[16];			/* written by the task itself, or through /proc with group->lock */
 	uint64_t start_ns;		/* monotonic */
 	int nice; int policy; int rt_priority; uint64_t affinity;	/* group->lock */
-	bool reset_on_fork, sched_changed;	/* group->lock */
+	bool reset_on_fork;		/* group->lock */
+	bool sched_changed;		/* group->lock: the thread's is not what threads start with */
 	int pdeath_signal;		/* the task itself */
 	uint64_t timer_slack_ns;
 	uint32_t personality;		/* the task itself */

@@ -139,7 +139,7 @@ static void use(void *arg)
 static void start_using(const struct linux_link *m)
 {
 	struct link *l;
-	k_handle_t thread;
+	_Atomic(k_handle_t) thread;
 	k_status_t st = link_open(&m->geometry, handles, 0, &l);
 
 	say(m->geometry.name, "link %u of its class, status %d", m->index, st);
@@ -149,7 +149,7 @@ static void start_using(const struct linux_link *m)
 	st = rt_thread_create(use, l, NULL, 0, 0, m->geometry.name, &thread);
 	if (st != K_OK)
 		rt_panic("client: cannot start a thread: status %d", st);
-	rt_close(thread);
+	rt_close(atomic_load(&thread));
 }
 
 /* Done, and a moment for the consoles. */

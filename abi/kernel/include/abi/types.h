@@ -57,6 +57,7 @@ struct k_handle_info {
 /* -- processes and threads --------------------------------------------------- */
 
 #define K_THREAD_INHERIT_FPU	(1u << 0)	/* start with a copy of the caller's FPU state */
+#define K_THREAD_INHERIT_SCHED	(1u << 1)	/* and with the caller's class, weight and affinity */
 
 struct k_thread_start {
 	uint64_t entry;			/* called as entry(arg) */
