@@ -64,6 +64,11 @@ static size_t link_pending(struct lx_tty *tty)
 	return console_write_pending(port_of(tty));
 }
 
+static size_t link_drain(struct lx_tty *tty)
+{
+	return console_write_drain(port_of(tty));
+}
+
 static void pull(struct console_tty *ct)
 {
 	uint32_t seen = 1;
@@ -97,6 +102,7 @@ static const struct lx_tty_ops link_ops = {
 	.write = link_write,
 	.write_room = link_write_room,
 	.pending = link_pending,
+	.drain = link_drain,
 	.unthrottle = link_unthrottle,
 	.destroy = link_destroy,
 };
@@ -105,7 +111,8 @@ static const struct lx_tty_ops link_ops = {
 
 static void update_winsize(struct console_tty *ct)
 {
-	struct winsize ws = { .ws_row = ct->port->rows, .ws_col = ct->port->columns };
+	struct winsize ws = { .ws_row = READ_ONCE(ct->port->rows),
+			      .ws_col = READ_ONCE(ct->port->columns) };
 
 	if (ws.ws_row && ws.ws_col)
 		tty_set_winsize(ct->tty, &ws);

@@ -125,6 +125,7 @@ static const struct lx_tty_ops pty_ops = {
 	.write = pty_write,
 	.write_room = pty_write_room,
 	.pending = pty_pending,
+	.drain = pty_pending,
 	.flush_output = pty_flush_output,
 	.unthrottle = pty_unthrottle,
 	.packet_event = pty_packet_event,

@@ -238,7 +238,7 @@ int tty_drain(struct lx_tty *tty)
 	int err = 0;
 
 	while (!err && tty->hangups == hangups && !tty->other_closed &&
-	       ((tty->echo_len && !tty->is_pty) || tty->ops->pending(tty)))
+	       ((tty->echo_len && !tty->is_pty) || tty->ops->drain(tty)))
 		err = tty_sleep(tty, &tty->write_wait, K_DEADLINE_NEVER);
 	return err;
 }

@@ -35,6 +35,7 @@ struct lx_tty_ops {
 	size_t (*write)(struct lx_tty *tty, const uint8_t *buf, size_t n);
 	size_t (*write_room)(struct lx_tty *tty);
 	size_t (*pending)(struct lx_tty *tty);		/* written, not sent yet */
+	size_t (*drain)(struct lx_tty *tty);		/* the same; if not 0, write_wait is woken later */
 	void (*flush_output)(struct lx_tty *tty);	/* forget what is pending; may be NULL */
 	/* Without the lock. */
 	/* There is room in the input buffer again: receive what was held back.  May be NULL. */

@@ -190,12 +190,13 @@ static size_t queue_write(struct console *c, struct console_queue *q, const uint
 	return done;
 }
 
-/* Ask to be told when buffers were sent.  True: some were already. */
+/* Ask to be told when buffers were sent.  True: there is room already. */
 static bool queue_want_room(struct console *c, struct console_queue *q)
 {
 	q->short_write = true;
 	vq_driver_interrupts(&q->queue, true);
-	return queue_reclaim(c, q);
+	queue_reclaim(c, q);
+	return q->free != 0;
 }
 
 /* -- ports --------------------------------------------------------------------------------------------- */
@@ -229,7 +230,7 @@ static bool port_start(struct console *c, struct console_port *p, bool fill)
 		p->started = true;
 		queue_fill(c, p->rx);
 	}
-	p->present = true;
+	WRITE_ONCE(p->present, true);
 	return true;
 }
 
@@ -280,8 +281,8 @@ static void port_resized(struct console *c, struct console_port *p, const uint8_
 {
 	if (n < 4)
 		return;
-	p->columns = get_le16(m);
-	p->rows = get_le16(m + 2);
+	WRITE_ONCE(p->columns, get_le16(m));
+	WRITE_ONCE(p->rows, get_le16(m + 2));
 	if (p->announced)
 		c->ops->event(p, CONSOLE_RESIZED);
 }
@@ -311,7 +312,8 @@ static void control_message(struct console *c, const uint8_t *m, size_t n)
 		return;
 	switch (event) {
 	case DEVICE_REMOVE:
-		p->present = false;
+		WRITE_ONCE(p->present, false);
+		link_changed(c->link);	/* a writer that waits for room looks again */
 		if (p->announced)
 			c->ops->event(p, CONSOLE_REMOVED);
 		break;
@@ -325,7 +327,7 @@ static void control_message(struct console *c, const uint8_t *m, size_t n)
 		port_resized(c, p, m + CONTROL_LENGTH, n - CONTROL_LENGTH);
 		break;
 	case PORT_OPEN:
-		p->host_open = value != 0;
+		WRITE_ONCE(p->host_open, value != 0);
 		if (p->announced)
 			c->ops->event(p, value ? CONSOLE_HOST_OPEN : CONSOLE_HOST_CLOSED);
 		announce(c, p);
@@ -381,8 +383,8 @@ static void size_from_config(struct console *c)
 	rows = get_le16(config + 2);
 	if (columns == p->columns && rows == p->rows)
 		return;
-	p->columns = columns;
-	p->rows = rows;
+	WRITE_ONCE(p->columns, columns);
+	WRITE_ONCE(p->rows, rows);
 	if (p->announced)
 		c->ops->event(p, CONSOLE_RESIZED);
 }
@@ -395,7 +397,7 @@ static bool plain_start(struct console *c)
 
 	rt_mutex_lock(&c->lock);
 	p->is_console = true;
-	p->host_open = true;
+	WRITE_ONCE(p->host_open, true);
 	p->guest_open = true;
 	ok = port_start(c, p, true);
 	rt_mutex_unlock(&c->lock);
@@ -443,11 +445,13 @@ static void died(struct console *c)
 {
 	rt_mutex_lock(&c->lock);
 	c->dead = true;
+	for (uint32_t i = 0; i < CONSOLE_PORTS_MAX; i++) {
+		WRITE_ONCE(c->ports[i].dead, true);
+		WRITE_ONCE(c->ports[i].host_open, false);
+	}
 	rt_mutex_unlock(&c->lock);
 	link_changed(c->link);
 	for (uint32_t i = 0; i < ports_max(c); i++) {
-		c->ports[i].dead = true;
-		c->ports[i].host_open = false;
 		if (c->ports[i].announced)
 			c->ops->event(&c->ports[i], CONSOLE_DEAD);
 	}
@@ -596,13 +600,29 @@ size_t console_write_pending(struct console_port *p)
 	rt_mutex_lock(&c->lock);
 	if (p->tx) {
 		queue_reclaim(c, p->tx);
-		/* The caller is going to wait for the rest: CONSOLE_WRITABLE has to come. */
-		if (p->tx->pending && !c->dead)
-			queue_want_room(c, p->tx);
 		n = c->dead ? 0 : p->tx->pending;
 	}
 	rt_mutex_unlock(&c->lock);
 	return n;
+}
+
+size_t console_write_drain(struct console_port *p)
+{
+	struct console *c = p->console;
+	size_t n = 0;
+
+	rt_mutex_lock(&c->lock);
+	if (p->tx && !c->dead) {
+		queue_want_room(c, p->tx);
+		n = p->tx->pending;
+	}
+	rt_mutex_unlock(&c->lock);
+	return n;
+}
+
+static bool is_gone(const struct console_port *p)
+{
+	return READ_ONCE(p->dead) || !READ_ONCE(p->present);
 }
 
 /* Sleep until buffers come back. */
@@ -628,7 +648,7 @@ k_status_t console_write_all(struct console_port *p, const void *buf, size_t n,
 		*done += console_write(p, (const uint8_t *)buf + *done, n - *done);
 		if (*done == n)
 			break;
-		if (p->dead || !p->present)
+		if (is_gone(p))
 			return K_ERR_CLOSED;
 		st = wait_for_room(p, interruptible);
 	}
@@ -639,17 +659,21 @@ k_status_t console_drain(struct console_port *p, bool interruptible)
 {
 	k_status_t st = K_OK;
 
-	while (st == K_OK && console_write_pending(p)) {
-		if (p->dead || !p->present)
+	while (st == K_OK) {
+		uint32_t seq = link_seq(p->console->link);
+
+		if (is_gone(p))
 			return K_ERR_CLOSED;
-		st = wait_for_room(p, interruptible);
+		if (!console_write_drain(p))
+			break;
+		st = link_sleep(p->console->link, seq, K_DEADLINE_NEVER, interruptible);
 	}
 	return st;
 }
 
 void console_port_set_open(struct console_port *p, bool open)
 {
-	if (!p->console->multiport || !p->present || p->guest_open == open)
+	if (!p->console->multiport || !READ_ONCE(p->present) || p->guest_open == open)
 		return;
 	p->guest_open = open;
 	control_send(p->console, p->id, PORT_OPEN, open);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A console whose server echoes, with and without multiport; ports, order, flow control, death. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,9 @@ static struct console_port *_Atomic(added)[8];
 static _Atomic(uint32_t) events, ports;
 static _Atomic(bool) stop;
 static bool multiport;
+static _Atomic(bool) looked_enough;
+
+#define STREAM (4u << 20)
 
 static void port_added(struct console_port *p, void *user)
 {
@@ -209,6 +213,61 @@ static void *blocked_writer(void *arg)
 	size_t done;
 
 	return (void *)(long)console_write_all(arg, bytes, sizeof(bytes), false, &done);
+}
+
+/* Others look how much room there is, and so take the buffers back that a writer sleeps for. */
+static void *onlooker(void *arg)
+{
+	while (!looked_enough) {
+		(void)console_write_room(arg);
+		(void)console_write_pending(arg);
+	}
+	return NULL;
+}
+
+static void *reader(void *arg)
+{
+	uint8_t bytes[4096];
+	size_t got = 0, n;
+
+	while (got < 2 * STREAM) {
+		n = console_read(arg, bytes, sizeof(bytes));
+		got += n;
+		if (!n)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void *stream_writer(void *arg)
+{
+	static uint8_t bytes[STREAM];
+	size_t done;
+
+	return (void *)(long)console_write_all(arg, bytes, sizeof(bytes), false, &done);
+}
+
+TEST(console_writers_do_not_miss_room_that_others_saw)
+{
+	struct console *c = (multiport = false, start(2));
+	pthread_t t[4];
+	void *st;
+
+	REQUIRE(c);
+	looked_enough = false;
+	pthread_create(&t[0], NULL, onlooker, added[0]);
+	pthread_create(&t[1], NULL, reader, added[0]);
+	pthread_create(&t[2], NULL, stream_writer, added[0]);
+	pthread_create(&t[3], NULL, stream_writer, added[0]);
+	for (int i = 2; i < 4; i++) {
+		pthread_join(t[i], &st);
+		CHECK_EQ((long)st, K_OK);
+	}
+	CHECK_EQ(console_drain(added[0], false), K_OK);
+	pthread_join(t[1], NULL);
+	looked_enough = true;
+	pthread_join(t[0], NULL);
+	end();
 }
 
 TEST(console_death_ends_a_wait)

@@ -36,9 +36,10 @@ struct console_port {
 
 	/* Written by the library's thread before it reports the event. */
 	bool is_console;
+	char name[CONSOLE_NAME_MAX];	/* may be empty */
+	/* The same; read by anybody at any time (READ_ONCE). */
 	bool present, host_open, dead;
 	uint16_t rows, columns;		/* 0: unknown */
-	char name[CONSOLE_NAME_MAX];	/* may be empty */
 
 	/* The user's own. */
 	void *user;
@@ -72,8 +73,10 @@ size_t console_readable(struct console_port *p);
 /* Queue at most @n bytes for sending; short when the ring is full: CONSOLE_WRITABLE follows. */
 size_t console_write(struct console_port *p, const void *buf, size_t n);
 size_t console_write_room(struct console_port *p);
-/* Bytes queued and not yet taken by the device (tcdrain(3)); CONSOLE_WRITABLE follows if not 0. */
+/* Bytes queued and not yet taken by the device. */
 size_t console_write_pending(struct console_port *p);
+/* The same for who is going to wait for 0 (tcdrain(3)): CONSOLE_WRITABLE follows if it is not. */
+size_t console_write_drain(struct console_port *p);
 
 /*
  * Sleep until all @n bytes are queued; *@done says how many.  KICKED
