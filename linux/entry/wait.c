@@ -86,7 +86,7 @@ bool lx_waitq_empty(const struct lx_waitq *wq)
 {
 	/* The caller has written the condition; see the top of this file. */
 	atomic_thread_fence(memory_order_seq_cst);
-	return __atomic_load_n(&wq->entries.next, __ATOMIC_RELAXED) == &wq->entries;
+	return list_looks_empty(&wq->entries);
 }
 
 static void wake_locked(struct lx_waitq *wq, uint32_t events, unsigned int exclusive)

@@ -127,7 +127,7 @@ static bool ready_is_empty(struct epoll *ep)
 {
 	/* A hint: whoever sleeps on the answer is queued before, and woken after a change. */
 	atomic_thread_fence(memory_order_seq_cst);
-	return __atomic_load_n(&ep->ready.next, __ATOMIC_RELAXED) == &ep->ready;
+	return list_looks_empty(&ep->ready);
 }
 
 static void mark_ready(struct epoll_item *item)

@@ -25,7 +25,7 @@
 struct eventfd {
 	struct lx_waitq wait;		/* readers and writers */
 	struct rt_mutex lock;		/* rank LX_LOCK_PIPE */
-	uint64_t count;			/* lock; below UINT64_MAX */
+	uint64_t count;			/* lock, also read without it; below UINT64_MAX */
 	bool semaphore;			/* constant */
 };
 
@@ -41,7 +41,7 @@ static uint64_t eventfd_take(struct eventfd *e)
 
 	rt_mutex_lock(&e->lock);
 	value = e->semaphore && e->count ? 1 : e->count;
-	e->count -= value;
+	WRITE_ONCE(e->count, e->count - value);
 	rt_mutex_unlock(&e->lock);
 	return value;
 }
@@ -53,7 +53,7 @@ static bool eventfd_add(struct eventfd *e, uint64_t value)
 	rt_mutex_lock(&e->lock);
 	ok = UINT64_MAX - e->count > value;
 	if (ok)
-		e->count += value;
+		WRITE_ONCE(e->count, e->count + value);
 	rt_mutex_unlock(&e->lock);
 	return ok;
 }

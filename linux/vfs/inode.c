@@ -255,11 +255,11 @@ void lx_inode_touch(struct lx_inode *inode, uint32_t which)
 	struct lx_time now = lx_now_coarse();
 
 	if (which & LX_ATTR_ATIME)
-		inode->atime = now;
+		lx_time_set(&inode->atime, now);
 	if (which & LX_ATTR_MTIME)
-		inode->mtime = now;
+		lx_time_set(&inode->mtime, now);
 	if (which & LX_ATTR_CTIME)
-		inode->ctime = now;
+		lx_time_set(&inode->ctime, now);
 }
 
 static bool time_le(struct lx_time a, struct lx_time b)
@@ -270,7 +270,7 @@ static bool time_le(struct lx_time a, struct lx_time b)
 void lx_inode_accessed(struct lx_mount *mnt, struct lx_inode *inode)
 {
 	uint32_t flags = mnt ? atomic_load_explicit(&mnt->flags, memory_order_relaxed) : 0;
-	struct lx_time now;
+	struct lx_time atime = lx_time_get(&inode->atime), now;
 
 	if ((flags & (LX_MNT_NOATIME | LX_MNT_READONLY)) || (inode->sb->flags & 1) ||
 	    (inode->iflags & LX_INODE_NOATIME))
@@ -281,15 +281,15 @@ void lx_inode_accessed(struct lx_mount *mnt, struct lx_inode *inode)
 	 * relatime: once after each change, and once a day.  The common read finds
 	 * nothing to do after two comparisons; the clock is read only beyond them.
 	 */
-	if ((flags & LX_MNT_RELATIME) && !time_le(inode->atime, inode->mtime) &&
-	    !time_le(inode->atime, inode->ctime)) {
+	if ((flags & LX_MNT_RELATIME) && !time_le(atime, lx_time_get(&inode->mtime)) &&
+	    !time_le(atime, lx_time_get(&inode->ctime))) {
 		now = lx_now_coarse();
-		if (now.sec - inode->atime.sec < 24 * 3600)
+		if (now.sec - atime.sec < 24 * 3600)
 			return;
 	} else {
 		now = lx_now_coarse();
 	}
-	inode->atime = now;
+	lx_time_set(&inode->atime, now);
 }
 
 /* -- attributes */
@@ -303,11 +303,11 @@ void lx_setattr_copy(struct lx_inode *inode, const struct lx_attr *a)
 	if (a->valid & LX_ATTR_MODE)
 		inode->mode = (inode->mode & S_IFMT) | (a->mode & 07777);
 	if (a->valid & LX_ATTR_ATIME)
-		inode->atime = a->atime;
+		lx_time_set(&inode->atime, a->atime);
 	if (a->valid & LX_ATTR_MTIME)
-		inode->mtime = a->mtime;
+		lx_time_set(&inode->mtime, a->mtime);
 	if (a->valid & LX_ATTR_CTIME)
-		inode->ctime = lx_now_coarse();
+		lx_time_set(&inode->ctime, lx_now_coarse());
 }
 
 /* Owner and mode as the caller may set them; EPERM else.  Inode locked. */
@@ -385,7 +385,8 @@ void lx_getattr_inode(struct lx_inode *inode, struct lx_kstat *st)
 		.blocks = inode->blocks, .rdev = inode->rdev, .mode = inode->mode,
 		.nlink = atomic_load_explicit(&inode->nlink, memory_order_relaxed),
 		.uid = inode->uid, .gid = inode->gid, .blksize = inode->sb->block_size,
-		.atime = inode->atime, .mtime = inode->mtime, .ctime = inode->ctime,
+		.atime = lx_time_get(&inode->atime), .mtime = lx_time_get(&inode->mtime),
+		.ctime = lx_time_get(&inode->ctime),
 		.btime = inode->btime,
 	};
 	if (inode->ops && inode->ops->getattr)

@@ -461,7 +461,7 @@ int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter
 			remove_privs(self, inode);
 			err = write_locked(inode, from, off, (uint64_t)n, &wrote);
 			if (wrote) {
-				inode->mtime = inode->ctime = lx_now_coarse();
+				lx_inode_touch(inode, LX_ATTR_MTIME | LX_ATTR_CTIME);
 				*pos = (lx_off_t)(off + wrote);
 				total += (int64_t)wrote;
 			}

@@ -146,7 +146,7 @@ void rt_mutex_init(struct rt_mutex *m, uint32_t rank)
 {
 	atomic_store_explicit(&m->word, FREE, memory_order_relaxed);
 	m->rank = rank;
-	m->owner = NULL;
+	atomic_store_explicit(&m->owner, NULL, memory_order_relaxed);
 }
 
 /* Who a mutex belongs to while the caller, whose list is @h, holds it. */
@@ -155,16 +155,26 @@ static inline void *owner(struct rt_held *h)
 	return h ? h : rt_thread_token();
 }
 
+static inline void set_owner(struct rt_mutex *m, void *to)
+{
+	atomic_store_explicit(&m->owner, to, memory_order_relaxed);
+}
+
+static inline bool is_owner(const struct rt_mutex *m, struct rt_held *h)
+{
+	return atomic_load_explicit(&m->owner, memory_order_relaxed) == owner(h);
+}
+
 static inline void took(struct rt_mutex *m, struct rt_held *h)
 {
 	note_taken(h, m, m->rank);
 	if (CONFIG_CHECKS)
-		m->owner = owner(h);
+		set_owner(m, owner(h));
 }
 
 static void lock_contended(struct rt_mutex *m, struct rt_held *h)
 {
-	if (CONFIG_CHECKS && m->owner == owner(h))
+	if (CONFIG_CHECKS && is_owner(m, h))
 		rt_panic("mutex at %p (rank %u) taken twice by a thread", (void *)m, m->rank);
 	/* acquire: pairs with the release in rt_mutex_unlock() */
 	while (atomic_exchange_explicit(&m->word, CONTENDED, memory_order_acquire) != FREE)
@@ -217,10 +227,10 @@ void rt_mutex_unlock(struct rt_mutex *m)
 	struct rt_held *h = checked(m->rank);
 
 	if (CONFIG_CHECKS) {
-		if (unlikely(m->owner != owner(h)))
+		if (unlikely(!is_owner(m, h)))
 			rt_panic("mutex at %p (rank %u) released by another thread than its holder",
 				 (void *)m, m->rank);
-		m->owner = NULL;
+		set_owner(m, NULL);
 	}
 	note_released(h, m, m->rank);
 	if (unlikely(atomic_exchange_explicit(&m->word, FREE, memory_order_release) == CONTENDED))
@@ -231,7 +241,7 @@ bool rt_mutex_held(const struct rt_mutex *m)
 {
 	if (atomic_load_explicit(&m->word, memory_order_relaxed) == FREE)
 		return false;
-	return !CONFIG_CHECKS || m->owner == owner(checked(m->rank));
+	return !CONFIG_CHECKS || is_owner(m, checked(m->rank));
 }
 
 /* -- reader-writer lock ------------------------------------------------------------ */

@@ -99,9 +99,9 @@ static int copy_attributes(struct ovl_inode *oi, struct lx_inode *from, struct l
 	to->uid = from->uid;
 	to->gid = from->gid;
 	to->mode = from->mode;
-	to->atime = from->atime;
-	to->mtime = from->mtime;
-	to->ctime = from->ctime;
+	lx_time_set(&to->atime, lx_time_get(&from->atime));
+	lx_time_set(&to->mtime, lx_time_get(&from->mtime));
+	lx_time_set(&to->ctime, lx_time_get(&from->ctime));
 	return err;
 }
 
@@ -164,7 +164,7 @@ static int copy_one(struct ovl_super *s, struct lx_dentry *d, struct lx_dentry *
 	struct lx_inode *inode = lx_d_inode(d), *dir = lx_d_inode(updir), *from;
 	struct ovl_inode *oi = ovl_inode(inode);
 	struct lx_dentry *copy = NULL, *place = NULL;
-	struct lx_time mtime = dir->mtime, ctime = dir->ctime;
+	struct lx_time mtime = lx_time_get(&dir->mtime), ctime = lx_time_get(&dir->ctime);
 	char name[LX_NAME_MAX + 1];
 	struct lx_qstr q = { name, lx_dentry_name(d, name), 0 };
 	int err = 0;
@@ -190,8 +190,8 @@ static int copy_one(struct ovl_super *s, struct lx_dentry *d, struct lx_dentry *
 		err = copy ? dir->ops->link(copy, dir, place) : make_other(oi, from, dir, place);
 	if (!err) {
 		/* the directory looks as before: nothing happened in it */
-		dir->mtime = mtime;
-		dir->ctime = ctime;
+		lx_time_set(&dir->mtime, mtime);
+		lx_time_set(&dir->ctime, ctime);
 		atomic_store_explicit(&oi->upper, lx_dentry_get(place), memory_order_release);
 	}
 	rt_mutex_unlock(&dir->lock);

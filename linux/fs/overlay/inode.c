@@ -23,9 +23,9 @@ void ovl_sync_attributes(struct lx_inode *inode)
 	inode->gid = real->gid;
 	inode->rdev = real->rdev;
 	inode->blocks = real->blocks;
-	inode->atime = real->atime;
-	inode->mtime = real->mtime;
-	inode->ctime = real->ctime;
+	lx_time_set(&inode->atime, lx_time_get(&real->atime));
+	lx_time_set(&inode->mtime, lx_time_get(&real->mtime));
+	lx_time_set(&inode->ctime, lx_time_get(&real->ctime));
 	inode->btime = real->btime;
 	atomic_store(&inode->nlink, atomic_load(&real->nlink));
 	atomic_store(&inode->size, atomic_load(&real->size));

@@ -39,6 +39,18 @@ typedef uint64_t lx_dev_t;	/* kernel-internal: major << 20 | minor */
 
 struct lx_time { int64_t sec; uint32_t nsec; };
 
+/* For times that have no lock: each half in one access. */
+static inline struct lx_time lx_time_get(const struct lx_time *t)
+{
+	return (struct lx_time){ .sec = READ_ONCE(t->sec), .nsec = READ_ONCE(t->nsec) };
+}
+
+static inline void lx_time_set(struct lx_time *t, struct lx_time value)
+{
+	WRITE_ONCE(t->sec, value.sec);
+	WRITE_ONCE(t->nsec, value.nsec);
+}
+
 struct lx_task;
 struct lx_group;
 struct lx_mm;

@@ -43,6 +43,12 @@ struct lx_inode {
 	_Atomic(uint32_t) nlink;
 	_Atomic(uint64_t) size;		/* written under lock; page cache readers look without */
 	uint64_t blocks;		/* 512-byte units */
+	/*
+	 * By lx_time_get and lx_time_set, without a common lock: a read(2) sets atime, and a
+	 * change of a file's names its ctime, while others write the file or look at it.  As
+	 * on Linux 6.1, who looks meanwhile may see the seconds of one and the nanoseconds of
+	 * another change.
+	 */
 	struct lx_time atime, mtime, ctime, btime;
 	uint32_t iflags;		/* LX_INODE_* */
 

@@ -2,7 +2,8 @@
 /*
  * Intrusive doubly linked lists: a ring through its head.  A node that is on no
  * list points to itself (after list_init or list_remove), so that list_is_empty()
- * on a node asks "is it on no list?".  The caller locks.
+ * on a node asks "is it on no list?".  The caller locks; list_looks_empty() alone may
+ * be asked without the lock, which is why next is always stored in one access.
  */
 #pragma once
 
@@ -16,7 +17,7 @@ struct list {
 
 static inline void list_init(struct list *l)
 {
-	l->next = l;
+	WRITE_ONCE(l->next, l);
 	l->prev = l;
 }
 
@@ -25,11 +26,17 @@ static inline bool list_is_empty(const struct list *l)
 	return l->next == l;
 }
 
+/* The same without the list's lock: an answer that may be old when it comes. */
+static inline bool list_looks_empty(const struct list *l)
+{
+	return READ_ONCE(l->next) == l;
+}
+
 static inline void list_insert_between(struct list *node, struct list *prev, struct list *next)
 {
 	node->prev = prev;
-	node->next = next;
-	prev->next = node;
+	WRITE_ONCE(node->next, next);
+	WRITE_ONCE(prev->next, node);
 	next->prev = node;
 }
 
@@ -48,7 +55,7 @@ static inline void list_add_last(struct list *pos, struct list *node)
 /* Take @node off its list; a node that is on none stays so. */
 static inline void list_remove(struct list *node)
 {
-	node->prev->next = node->next;
+	WRITE_ONCE(node->prev->next, node->next);
 	node->next->prev = node->prev;
 	list_init(node);
 }
@@ -80,8 +87,8 @@ static inline void list_splice_last(struct list *to, struct list *from)
 	if (list_is_empty(from))
 		return;
 	from->next->prev = to->prev;
-	to->prev->next = from->next;
-	from->prev->next = to;
+	WRITE_ONCE(to->prev->next, from->next);
+	WRITE_ONCE(from->prev->next, to);
 	to->prev = from->prev;
 	list_init(from);
 }

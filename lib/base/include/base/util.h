@@ -52,9 +52,13 @@
 #define NORETURN	__attribute__((noreturn))
 #define MUST_CHECK	__attribute__((warn_unused_result))
 
-/* One access, exactly as written: not torn, repeated or removed by the compiler. */
-#define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+/*
+ * One relaxed access to an ordinary variable of at most 8 bytes: not torn, repeated or
+ * guessed by the compiler.  For a field that is read without the lock under which it is
+ * written; the writer uses WRITE_ONCE then.
+ */
+#define READ_ONCE(x)	__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 
 /* log2, rounded down; @v is not 0. */
 static inline unsigned int log2_u64(uint64_t v)

@@ -20,10 +20,12 @@
 struct rt_mutex {
 	_Atomic(uint32_t) word;
 	uint32_t rank;
-	void *owner;			/* says which thread holds it, for the checks; NULL: free */
+	/* For the checks: says which thread holds it; NULL: free.  Written by the holder and read
+	 * by others too: only "is it me?" has an answer that lasts, and needs no order. */
+	_Atomic(void *) owner;
 };
 
-#define RT_MUTEX_INIT(r)	{ .word = 0, .rank = (r), .owner = 0 }
+#define RT_MUTEX_INIT(r)	{ .word = 0, .rank = (r), .owner = (void *)0 }
 
 void rt_mutex_init(struct rt_mutex *m, uint32_t rank);
 void rt_mutex_lock(struct rt_mutex *m);
