@@ -12,6 +12,7 @@
 #include "lx/lock_rank.h"
 #include "lx/mm.h"
 #include "lx/pid.h"
+#include "lx/pidfd.h"
 #include "lx/system.h"
 #include "lx/task.h"
 #include "rt/log.h"
@@ -44,7 +45,7 @@ static int64_t badness(struct lx_group *g)
 	int64_t total = (int64_t)(lx_system.info.memory_bytes / K_PAGE_SIZE);
 	int64_t pages;
 
-	if ((g->flags & (LX_GROUP_UNKILLABLE | LX_GROUP_DEAD)) || g->oom_score_adj == -1000)
+	if (lx_group_has(g, LX_GROUP_UNKILLABLE) || lx_group_is_dead(g) || g->oom_score_adj == -1000)
 		return -1;
 	pages = (int64_t)pages_of(g);
 	return pages ? MAX(pages + total * g->oom_score_adj / 1000, (int64_t)1) : -1;
@@ -81,7 +82,7 @@ static bool wait_for_victim(struct lx_task *self)
 	for (i = 0; i < MAX_LOOKS; i++) {
 		rt_mutex_lock(&victim_lock);
 		g = victim;
-		if (g && !g->live) {
+		if (g && !lx_group_is_live(g)) {
 			victim = NULL;
 			rt_mutex_unlock(&victim_lock);
 			lx_group_put(g);

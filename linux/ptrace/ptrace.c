@@ -194,20 +194,21 @@ bool lx_ptrace_group_stop(struct lx_task *self)
 	struct lx_group *g = self->group;
 	struct lx_ptrace *pt = self->ptrace;
 	struct lx_siginfo info;
-	bool stopped;
+	bool stopped, seized;
 	int code;
 
 	lx_signal_group_stop_leave(self);
 	rt_mutex_lock(&g->lock);
+	seized = pt->seized;
 	/* SIGCONT may have come since; the tracer that seized learns of that by a trap. */
 	stopped = g->flags & (LX_GROUP_STOPPED | LX_GROUP_STOPPING);
 	code = !stopped ? SIGTRAP : g->stop_sig ? g->stop_sig : SIGSTOP;
 	if (!stopped)
 		pt->interrupt = false;
 	rt_mutex_unlock(&g->lock);
-	if (!stopped && !pt->seized)
+	if (!stopped && !seized)
 		return true;
-	if (pt->seized) {
+	if (seized) {
 		code |= PTRACE_EVENT_STOP << 8;
 		info = trap_info(self, code);
 		(void)stop(self, code, &info, 0);
@@ -417,15 +418,15 @@ void lx_ptrace_clone_locked(struct lx_task *self, struct lx_task *child, int eve
 	if (!(pt->options & 1u << event) && !(clone_flags & CLONE_PTRACE))
 		return;
 	link_locked(self->ptracer, child, pt->seized, pt->options);
-	if (pt->seized) {
+	rt_mutex_lock(&child->group->lock);
+	if (child->ptrace->seized) {
 		child->ptrace->interrupt = true;
 		atomic_fetch_or(&child->attention, LX_ATTN_WORK);
 	} else {
-		rt_mutex_lock(&child->group->lock);
 		child->pending.set |= LX_SIGMASK(SIGSTOP);
 		atomic_fetch_or(&child->attention, LX_ATTN_SIGNAL);
-		rt_mutex_unlock(&child->group->lock);
 	}
+	rt_mutex_unlock(&child->group->lock);
 }
 
 int lx_ptrace_may_access(struct lx_task *self, struct lx_task *t)
@@ -473,6 +474,7 @@ static long traceme(struct lx_task *self)
 static long attach(struct lx_task *self, struct lx_task *t, bool seize, uint64_t addr, uint64_t data)
 {
 	struct lx_siginfo stop_info = lx_siginfo_kernel(SIGSTOP);
+	bool exiting;
 	long err;
 
 	if (seize && (addr || data & ~(uint64_t)OPTIONS))
@@ -485,12 +487,15 @@ static long attach(struct lx_task *self, struct lx_task *t, bool seize, uint64_t
 	if (!alloc_state(t))
 		return -ENOMEM;
 	rt_mutex_lock(&lx_init_pidns.lock);
-	if (t->exiting || t->ptracer || !t->pid->task) {
+	rt_mutex_lock(&t->group->lock);
+	exiting = t->exiting;
+	rt_mutex_unlock(&t->group->lock);
+	if (exiting || t->ptracer || !t->pid->task) {
 		err = -EPERM;
 	} else {
 		link_locked(self, t, seize, (uint32_t)data * seize);
 		/* One that is stopped already becomes a stopped tracee. */
-		if (t->group->flags & LX_GROUP_STOPPED) {
+		if (lx_group_has(t->group, LX_GROUP_STOPPED)) {
 			if (seize)
 				lx_task_notify(t, LX_ATTN_STOP);
 			lx_task_wake(t);
@@ -581,13 +586,14 @@ void lx_ptrace_continued_locked(struct lx_task *t)
 
 static long interrupt(struct lx_task *t)
 {
-	struct lx_ptrace *pt = t->ptrace;
+	bool seized;
 
 	rt_mutex_lock(&t->group->lock);
-	if (pt->seized)
+	seized = t->ptrace->seized;
+	if (seized)
 		trap_soon_locked(t);
 	rt_mutex_unlock(&t->group->lock);
-	return pt->seized ? 0 : -EIO;
+	return seized ? 0 : -EIO;
 }
 
 static long listen(struct lx_task *t)

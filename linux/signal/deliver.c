@@ -209,7 +209,9 @@ static void call_handler(struct lx_task *self, const struct lx_sigaction *act,
 	if (lx_signal_frame_setup(self, act, info, oldmask)) {
 		if (info->signo == SIGSEGV) {
 			rt_mutex_lock(&g->lock);
+			rt_mutex_lock(&g->sighand->lock);
 			g->sighand->action[SIGSEGV - 1].handler = 0;
+			rt_mutex_unlock(&g->sighand->lock);
 			rt_mutex_unlock(&g->lock);
 		}
 		lx_signal_force(self, &segv);
@@ -264,7 +266,7 @@ static void act_by_default(struct lx_task *self, const struct lx_siginfo *info)
 
 	if (LX_SIG_IGNORED & LX_SIGMASK(sig))
 		return;
-	if ((self->group->flags & LX_GROUP_UNKILLABLE) && sig != SIGKILL)
+	if (sig != SIGKILL && lx_group_has(self->group, LX_GROUP_UNKILLABLE))
 		return;
 	if (LX_SIG_STOPS & LX_SIGMASK(sig)) {
 		/* Without a shell that could continue it, job control must not stop a process. */
@@ -315,8 +317,7 @@ void lx_task_attention(struct lx_task *self)
 		attention = atomic_load(&self->attention);
 	}
 	if (attention & LX_ATTN_EXIT) {
-		if (self->group->flags & LX_GROUP_CORE_DUMP)
-			lx_core_park(self);
+		lx_core_park(self);
 		lx_group_exit(self, SIGKILL);
 	}
 	if (attention & LX_ATTN_WORK) {

@@ -66,6 +66,15 @@ static bool is_owner(struct lx_task *self, struct lx_task *t)
 	return same;
 }
 
+static lx_uid_t uid_of(struct lx_task *t)
+{
+	const struct lx_cred *c = lx_task_cred_get(t);
+	lx_uid_t uid = c->uid;
+
+	lx_cred_put(c);
+	return uid;
+}
+
 long lx_sys_sched_yield(struct lx_task *self)
 {
 	(void)!k_thread_yield();
@@ -115,7 +124,7 @@ static int for_each(struct lx_task *self, int which, int who,
 			return result;
 		pid = g->pid;
 		t = lx_group_leader(g);
-		if (t && (which == PRIO_PGRP ? g->pgid == pgid : t->cred->uid == uid)) {
+		if (t && (which == PRIO_PGRP ? READ_ONCE(g->pgid) == pgid : uid_of(t) == uid)) {
 			err = fn(self, t, arg);
 			if (result == -ESRCH || err)
 				result = err;

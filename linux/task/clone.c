@@ -50,7 +50,7 @@ static int check_flags(struct lx_task *self, const struct lx_clone *a)
 		return -EINVAL;
 	if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM))
 		return -EINVAL;
-	if ((flags & CLONE_PARENT) && (self->group->flags & LX_GROUP_UNKILLABLE))
+	if ((flags & CLONE_PARENT) && lx_group_has(self->group, LX_GROUP_UNKILLABLE))
 		return -EINVAL;
 	if ((flags & CLONE_THREAD) && (flags & (CLONE_NEWUSER | CLONE_NEWPID)))
 		return -EINVAL;

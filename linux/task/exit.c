@@ -78,15 +78,20 @@ struct lx_task *lx_group_release_locked(struct lx_group *g)
 
 /* -- telling the parent ---------------------------------------------------------------- */
 
+/* With lx_pidns.lock; the status of CLD_STOPPED is filled in. */
 static struct lx_siginfo child_info(struct lx_group *g, int code, int status)
 {
 	struct lx_siginfo info = { .signo = SIGCHLD, .code = code };
 
 	info.chld.pid = g->pid;
-	info.chld.uid = g->leader ? g->leader->cred->uid : 0;
 	info.chld.status = status;
+	rt_mutex_lock(&g->lock);
+	info.chld.uid = g->leader ? g->leader->cred->uid : 0;
 	info.chld.utime = (g->dead_threads.utime_ns + g->dead_children.utime_ns) / 10000000;
 	info.chld.stime = (g->dead_threads.stime_ns + g->dead_children.stime_ns) / 10000000;
+	if (code == CLD_STOPPED)
+		info.chld.status = g->stop_sig;
+	rt_mutex_unlock(&g->lock);
 	return info;
 }
 
@@ -103,7 +108,12 @@ static void fill_exit(struct lx_siginfo *info, int code)
 
 int lx_group_wait_status(struct lx_group *g)
 {
-	return g->flags & LX_GROUP_EXITING ? g->exit_code : g->leader->exit_code;
+	int status;
+
+	rt_mutex_lock(&g->lock);
+	status = g->flags & LX_GROUP_EXITING ? g->exit_code : g->leader->exit_code;
+	rt_mutex_unlock(&g->lock);
+	return status;
 }
 
 /*
@@ -149,7 +159,7 @@ void lx_group_notify_parent_locked(struct lx_group *g, int why)
 
 	if (!parent)
 		return;
-	info = child_info(g, why, why == CLD_CONTINUED ? SIGCONT : g->stop_sig);
+	info = child_info(g, why, SIGCONT);
 	rt_mutex_lock(&parent->lock);
 	act = &parent->sighand->action[SIGCHLD - 1];
 	if (act->handler != 1 && !(act->flags & SA_NOCLDSTOP))
@@ -169,15 +179,13 @@ static bool leader_is_alone(struct lx_group *g)
  */
 static struct lx_task *check_dead_locked(struct lx_group *g)
 {
-	if (!leader_is_alone(g) || (g->flags & LX_GROUP_DEAD))
+	if (!leader_is_alone(g) || g->dead)
 		return NULL;
 	if (g->leader->ptracer && g->leader->ptracer->group != g->parent) {
 		lx_wake_all(&g->leader->ptracer->group->child_wait);
 		return NULL;
 	}
-	rt_mutex_lock(&g->lock);
-	g->flags |= LX_GROUP_DEAD;
-	rt_mutex_unlock(&g->lock);
+	g->dead = true;
 	/* A tracing parent waits for it in any case. */
 	if (notify_exit_locked(g) && !g->leader->ptracer)
 		return lx_group_release_locked(g);
@@ -189,7 +197,7 @@ bool lx_group_is_dead(struct lx_group *g)
 	bool dead;
 
 	rt_mutex_lock(&lx_init_pidns.lock);
-	dead = !g->leader || (g->flags & LX_GROUP_DEAD);
+	dead = !g->leader || g->dead;
 	rt_mutex_unlock(&lx_init_pidns.lock);
 	return dead;
 }
@@ -219,7 +227,7 @@ static struct lx_group *find_reaper_locked(struct lx_group *g)
 
 	if (g->has_child_subreaper)
 		for (r = g->parent; r; r = r->parent)
-			if (r->is_child_subreaper && r->live)
+			if (r->is_child_subreaper && lx_group_is_live(r))
 				return r;
 	return lx_init_pidns.init;
 }
@@ -244,7 +252,7 @@ static void reparent_children_locked(struct lx_group *g, struct list *dead)
 			info.code = SI_USER;
 			(void)lx_signal_group(c, &info);
 		}
-		if (c->flags & LX_GROUP_DEAD) {
+		if (c->dead) {
 			if (notify_exit_locked(c)) {
 				struct lx_task *leader = lx_group_release_locked(c);
 
@@ -336,8 +344,10 @@ static void become_zombie(struct lx_task *self, bool last)
 		lx_wake_all(&self->ptracer->group->child_wait);
 	}
 	dead_leader = check_dead_locked(g);
+	rt_mutex_lock(&g->lock);
 	if (g->exec_task)
 		lx_task_wake(g->exec_task);
+	rt_mutex_unlock(&g->lock);
 	rt_mutex_unlock(&lx_init_pidns.lock);
 
 	list_for_each_entry_safe(t, tmp, &dead, group_link) {
@@ -353,7 +363,10 @@ void lx_task_exit(struct lx_task *self, int code)
 	struct lx_group *g = self->group;
 	bool last;
 
-	if (g->flags & LX_GROUP_UNKILLABLE && g->live == 1)
+	rt_mutex_lock(&g->lock);
+	last = g->live == 1;
+	rt_mutex_unlock(&g->lock);
+	if (last && lx_group_has(g, LX_GROUP_UNKILLABLE))
 		lx_init_died(code);
 	lx_ptrace_event(self, PTRACE_EVENT_EXIT, (uint64_t)(unsigned int)code);
 	last = leave_the_living(self, code);

@@ -65,7 +65,7 @@ bool lx_pgrp_is_orphaned_locked(struct lx_pid *pgrp, struct lx_group *ignored)
 	struct lx_group *g;
 
 	list_for_each_entry(g, &pgrp->pgrp, pgrp_link) {
-		if (g == ignored || (g->flags & LX_GROUP_DEAD) || !g->live || !g->parent ||
+		if (g == ignored || g->dead || !lx_group_is_live(g) || !g->parent ||
 		    g->parent == ns.init)
 			continue;
 		if (g->parent->pgrp != pgrp && g->parent->session == g->session)
@@ -79,7 +79,7 @@ bool lx_pgrp_has_stopped_locked(struct lx_pid *pgrp)
 	struct lx_group *g;
 
 	list_for_each_entry(g, &pgrp->pgrp, pgrp_link)
-		if (g->flags & LX_GROUP_STOPPED)
+		if (lx_group_has(g, LX_GROUP_STOPPED))
 			return true;
 	return false;
 }

@@ -123,6 +123,26 @@ struct lx_task *lx_group_leader(struct lx_group *g)
 	return t;
 }
 
+bool lx_group_has(struct lx_group *g, unsigned int flags)
+{
+	bool has;
+
+	rt_mutex_lock(&g->lock);
+	has = g->flags & flags;
+	rt_mutex_unlock(&g->lock);
+	return has;
+}
+
+bool lx_group_is_live(struct lx_group *g)
+{
+	bool live;
+
+	rt_mutex_lock(&g->lock);
+	live = g->live != 0;
+	rt_mutex_unlock(&g->lock);
+	return live;
+}
+
 lx_pid_t lx_group_ppid(struct lx_group *g)
 {
 	return atomic_load_explicit(&g->ppid, memory_order_relaxed);

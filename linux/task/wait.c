@@ -79,8 +79,8 @@ static void found(struct lx_task *self, struct wait *w, struct lx_group *g, lx_p
 		  const struct lx_task *t)
 {
 	w->pid = pid;
-	w->uid = t->cred->uid;
 	rt_mutex_lock(&g->lock);
+	w->uid = t->cred->uid;
 	w->usage = g->dead_threads;
 	lx_usage_add(&w->usage, &g->dead_children);
 	rt_mutex_unlock(&g->lock);
@@ -105,6 +105,7 @@ static bool look_at_dead(struct lx_task *self, struct wait *w, struct lx_group *
 static bool look_at_stopped(struct lx_task *self, struct wait *w, struct lx_group *g)
 {
 	bool news;
+	int sig;
 
 	if (!(w->options & WUNTRACED))
 		return false;
@@ -112,11 +113,12 @@ static bool look_at_stopped(struct lx_task *self, struct wait *w, struct lx_grou
 	news = (g->flags & LX_GROUP_STOPPED) && !(g->flags & LX_GROUP_STOP_REPORTED);
 	if (news && !(w->options & WNOWAIT))
 		g->flags |= LX_GROUP_STOP_REPORTED;
+	sig = g->stop_sig;
 	rt_mutex_unlock(&g->lock);
 	if (!news)
 		return false;
 	found(self, w, g, g->pid, g->leader);
-	found_stop(w, CLD_STOPPED, g->stop_sig);
+	found_stop(w, CLD_STOPPED, sig);
 	return true;
 }
 
@@ -151,7 +153,7 @@ static bool look_at_child(struct lx_task *self, struct wait *w, struct lx_group 
 	}
 	if (tracer)
 		return false;		/* comes as a tracee */
-	if (g->flags & LX_GROUP_DEAD) {
+	if (g->dead) {
 		w->eligible |= !!(w->options & WEXITED);
 		return look_at_dead(self, w, g);
 	}

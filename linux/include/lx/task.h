@@ -141,13 +141,17 @@ struct lx_group {
 	struct list pgrp_link, session_link;
 	bool is_child_subreaper, has_child_subreaper;
 	int exit_signal;		/* what the parent gets; -1: reap silently */
+	bool dead;			/* the leader is a zombie, nobody else is left */
 	bool did_exec;			/* setpgid of a child after its exec fails */
 
-	/* Protected by lock. */
+	/* Changed with LX_LOCK_TASKS and lock, read with either. */
 	struct list tasks;		/* of task.group_link */
-	unsigned int nr_tasks, live;	/* live: not yet exiting */
+	unsigned int nr_tasks;
+
+	/* Protected by lock. */
+	unsigned int live;		/* tasks that are not yet exiting */
 	struct lx_sigpending shared_pending;
-	unsigned int flags;		/* LX_GROUP_* */
+	unsigned int flags;		/* LX_GROUP_*; lx_group_has() for who does not hold lock */
 	int exit_code, stop_sig;
 	unsigned int stop_count;	/* still to stop */
 	struct lx_task *exec_task;	/* waits for the others to go */
@@ -174,7 +178,11 @@ struct lx_group {
 #define LX_GROUP_UNKILLABLE	64u	/* init: signals without handler do nothing */
 #define LX_GROUP_CLD_STOPPED	128u	/* the parent has to be told */
 #define LX_GROUP_CLD_CONTINUED	256u
-#define LX_GROUP_DEAD		512u	/* the leader is a zombie, nobody else is left */
+
+/* Whether any of @flags is set, at this moment.  Takes group->lock. */
+bool lx_group_has(struct lx_group *g, unsigned int flags);
+/* Whether any task is not yet exiting.  Takes group->lock. */
+bool lx_group_is_live(struct lx_group *g);
 
 static inline struct lx_task *lx_self(void)
 {
