@@ -159,7 +159,8 @@ void lx_signal_stop(struct lx_task *self, int sig)
 	struct lx_task *t;
 
 	rt_mutex_lock(&g->lock);
-	if (g->flags & (LX_GROUP_EXITING | LX_GROUP_CORE_DUMP)) {
+	/* A SIGCONT that came after the signal was taken found no stop that it could end. */
+	if ((g->flags & (LX_GROUP_EXITING | LX_GROUP_CORE_DUMP)) || !self->stop_dequeued) {
 		rt_mutex_unlock(&g->lock);
 		return;
 	}
@@ -243,6 +244,7 @@ static int next(struct lx_task *self, struct lx_siginfo *info, struct lx_sigacti
 
 	rt_mutex_lock(&g->lock);
 	sig = lx_signal_take_locked(self, ~self->blocked, info);
+	self->stop_dequeued = true;
 	lx_signal_recalc_locked(self);
 	rt_mutex_unlock(&g->lock);
 	if (sig && lx_ptrace_is_traced(self) && sig != SIGKILL)

@@ -185,6 +185,7 @@ static void continue_group(struct lx_group *g)
 	g->stop_count = 0;
 	list_for_each_entry(t, &g->tasks, group_link) {
 		t->stop_counted = false;
+		t->stop_dequeued = false;
 		atomic_fetch_and(&t->attention, ~LX_ATTN_STOP);
 		if (g->flags & (LX_GROUP_CLD_CONTINUED | LX_GROUP_CLD_STOPPED))
 			atomic_fetch_or(&t->attention, LX_ATTN_WORK);

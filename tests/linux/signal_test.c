@@ -770,10 +770,16 @@ TEST(handler_of_sigcont_runs_after_continue)
 	CHECK_OK(pipe(fd));
 	child = fork();
 	if (!child) {
+		sigset_t cont, none;
+
+		/* Blocked until it is waited for: it could come just before a pause(). */
+		sigemptyset(&none);
+		sigemptyset(&cont);
+		sigaddset(&cont, SIGCONT);
+		sigprocmask(SIG_BLOCK, &cont, NULL);
 		handle(SIGCONT, counting, 0);
 		write(fd[1], "r", 1);
-		while (!count)
-			pause();
+		sigsuspend(&none);
 		_exit(count == 1 ? 0 : 1);
 	}
 	CHECK_EQ(read(fd[0], &c, 1), 1);
@@ -782,6 +788,35 @@ TEST(handler_of_sigcont_runs_after_continue)
 	kill(child, SIGCONT);
 	CHECK_EQ(waitpid(child, &status, 0), child);
 	CHECK_EQ(status, 0);
+}
+
+/* SIGCONT ends a stop whose signal was sent before, also one that is just being taken. */
+TEST_SECONDS(continue_after_stop_always_wins, 60)
+{
+	volatile unsigned int *steps = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+					    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t child;
+
+	CHECK(steps != MAP_FAILED);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child)
+		for (;;)
+			++*steps;
+	for (int round = 0; round < 1000; round++) {
+		unsigned int seen;
+
+		CHECK_OK(kill(child, SIGSTOP));
+		for (volatile int i = 0; i < round * 7 % 1000; i++)
+			;
+		CHECK_OK(kill(child, SIGCONT));
+		seen = *steps;
+		while (*steps == seen)
+			sched_yield();
+	}
+	kill(child, SIGKILL);
+	CHECK_EQ(waitpid(child, &status, 0), child);
 }
 
 /* -- frames ---------------------------------------------------------------------------------------------- */

@@ -63,6 +63,7 @@ struct lx_task {
 	bool exiting;			/* takes no more signals */
 	bool accounted;			/* its usage is in group->dead_threads */
 	bool stop_counted;		/* is one of group->stop_count */
+	bool stop_dequeued;		/* took a signal, which may be to stop, and no SIGCONT came since */
 	bool core_counted;		/* is one of group->core_count */
 
 	/* Protected by LX_LOCK_TASKS. */
