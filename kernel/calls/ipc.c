@@ -67,15 +67,31 @@ k_status_t kcall_timer_set(struct thread *self, struct timer_object *timer, uint
 	return K_OK;
 }
 
+/* Carry K_WAIT_PROGRAM out.  The thread keeps its program's space for as long as it is bound. */
+static bool program_space(struct thread *self, struct space **space, uint32_t *flags)
+{
+	if (!(*flags & K_WAIT_PROGRAM))
+		return true;
+	*flags &= ~K_WAIT_PROGRAM;
+	if (!self->space || *space != self->process->space)
+		return false;
+	*space = self->space;
+	return true;
+}
+
 k_status_t kcall_wait(struct thread *self, struct space *space, uint64_t addr, uint32_t expected,
 		      uint32_t bitset, uint64_t deadline, uint32_t flags)
 {
+	if (!program_space(self, &space, &flags))
+		return K_ERR_BAD_ARGUMENT;
 	return waitword_wait(space, addr, expected, bitset, deadline, flags);
 }
 
 k_status_t kcall_wake(struct thread *self, struct space *space, uint64_t addr, uint32_t count,
 		      uint32_t bitset, uint32_t flags, uint64_t *woken)
 {
+	if (!program_space(self, &space, &flags))
+		return K_ERR_BAD_ARGUMENT;
 	return waitword_wake(space, addr, count, bitset, flags, woken);
 }
 

@@ -297,7 +297,7 @@ k_status_t kcall_thread_yield(struct thread *self)
 }
 
 /* The frame is somewhere in the caller's memory. */
-static k_status_t run_copied(uint64_t addr)
+static k_status_t __attribute__((noinline)) run_copied(uint64_t addr)
 {
 	struct k_user_frame frame;
 	k_status_t st;

@@ -52,7 +52,8 @@ static k_status_t wait_word(struct lx_task *self, uint64_t addr, uint32_t val, u
 	k_status_t st;
 
 	atomic_store_explicit(&self->state, LX_SLEEPING, memory_order_relaxed);
-	st = k_wait(self->mm->space, addr, val, bitset, deadline, flags | K_WAIT_INTERRUPTIBLE);
+	st = k_wait(K_HANDLE_NONE, addr, val, bitset, deadline,
+		    flags | K_WAIT_INTERRUPTIBLE | K_WAIT_PROGRAM);
 	atomic_store_explicit(&self->state, LX_RUNNING, memory_order_relaxed);
 	return st;
 }
@@ -128,7 +129,7 @@ static long futex_wake(struct lx_task *self, uint64_t addr, int count, uint32_t 
 		return -EINVAL;
 	if (count < 1)
 		count = 1;
-	st = k_wake(self->mm->space, addr, (uint32_t)count, bitset, flags, &woken);
+	st = k_wake(K_HANDLE_NONE, addr, (uint32_t)count, bitset, flags | K_WAIT_PROGRAM, &woken);
 	if (st == K_ERR_NOT_FOUND && !(flags & K_WAIT_SHARED))
 		return 0;
 	return st == K_OK ? (long)woken : key_errno(st);

@@ -316,6 +316,8 @@ struct k_message {
 
 #define K_WAIT_INTERRUPTIBLE	(1u << 0)	/* thread_kick ends it with KICKED */
 #define K_WAIT_SHARED		(1u << 1)	/* the word may be in a shared mapping: key by object */
+#define K_WAIT_PROGRAM		(1u << 2)	/* wait, wake: in the space of the program that the
+						 * caller runs; the null handle is given */
 #define K_WAIT_ANY_BITS		0xffffffffu
 
 struct k_requeue {
