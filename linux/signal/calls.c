@@ -136,16 +136,16 @@ static void set_action(struct lx_task *self, int sig, const struct user_action *
 {
 	struct lx_group *g = self->group;
 	struct lx_sigaction *act = &g->sighand->action[sig - 1];
+	bool shared = lx_sighand_lock_shared(g);
 	struct lx_task *t;
 
-	rt_mutex_lock(&g->sighand->lock);
 	*act = (struct lx_sigaction){
 		.handler = u->handler,
 		.flags = u->flags & KNOWN_FLAGS,
 		.restorer = u->restorer,
 		.mask = u->mask & ~LX_SIG_UNBLOCKABLE,
 	};
-	rt_mutex_unlock(&g->sighand->lock);
+	lx_sighand_unlock_shared(g, shared);
 
 	/* What is ignored now is not pending any more, blocked or not. */
 	if (u->handler == 1 || (u->handler == 0 && (LX_SIG_IGNORED & LX_SIGMASK(sig)))) {

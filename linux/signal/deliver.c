@@ -209,10 +209,12 @@ static void call_handler(struct lx_task *self, const struct lx_sigaction *act,
 	restart_for_handler(self, act);
 	if (lx_signal_frame_setup(self, act, info, oldmask)) {
 		if (info->signo == SIGSEGV) {
+			bool shared;
+
 			rt_mutex_lock(&g->lock);
-			rt_mutex_lock(&g->sighand->lock);
+			shared = lx_sighand_lock_shared(g);
 			g->sighand->action[SIGSEGV - 1].handler = 0;
-			rt_mutex_unlock(&g->sighand->lock);
+			lx_sighand_unlock_shared(g, shared);
 			rt_mutex_unlock(&g->lock);
 		}
 		lx_signal_force(self, &segv);
@@ -246,17 +248,19 @@ static int next(struct lx_task *self, struct lx_siginfo *info, struct lx_sigacti
 	sig = lx_signal_take_locked(self, ~self->blocked, info);
 	self->stop_dequeued = true;
 	lx_signal_recalc_locked(self);
-	rt_mutex_unlock(&g->lock);
-	if (sig && lx_ptrace_is_traced(self) && sig != SIGKILL)
+	if (sig && lx_ptrace_is_traced(self) && sig != SIGKILL) {
+		rt_mutex_unlock(&g->lock);
 		sig = lx_ptrace_signal(self, sig, info);
-	if (!sig)
-		return 0;
-	rt_mutex_lock(&g->lock);
-	rt_mutex_lock(&g->sighand->lock);
-	*act = g->sighand->action[sig - 1];
-	if (act->handler > 1 && (act->flags & SA_ONESHOT))
-		g->sighand->action[sig - 1].handler = 0;
-	rt_mutex_unlock(&g->sighand->lock);
+		rt_mutex_lock(&g->lock);
+	}
+	if (sig) {
+		bool shared = lx_sighand_lock_shared(g);
+
+		*act = g->sighand->action[sig - 1];
+		if (act->handler > 1 && (act->flags & SA_ONESHOT))
+			g->sighand->action[sig - 1].handler = 0;
+		lx_sighand_unlock_shared(g, shared);
+	}
 	rt_mutex_unlock(&g->lock);
 	return sig;
 }

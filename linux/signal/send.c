@@ -342,9 +342,10 @@ static void force(struct lx_task *self, const struct lx_siginfo *info, bool fata
 	rt_mutex_lock(&g->lock);
 	act = &g->sighand->action[info->signo - 1];
 	if (fatal || (self->blocked & bit) || act->handler == 1) {
-		rt_mutex_lock(&g->sighand->lock);
+		bool shared = lx_sighand_lock_shared(g);
+
 		act->handler = 0;
-		rt_mutex_unlock(&g->sighand->lock);
+		lx_sighand_unlock_shared(g, shared);
 		self->blocked &= ~bit;
 	}
 	if (act->handler == 0)
@@ -532,6 +533,22 @@ struct lx_sighand *lx_sighand_copy(struct lx_sighand *from)
 		rt_mutex_unlock(&from->lock);
 	}
 	return s;
+}
+
+/* What another group did to the table before it left (lx_sighand_put) is visible: refs is
+ * sequentially consistent. */
+bool lx_sighand_lock_shared(struct lx_group *g)
+{
+	if (likely(atomic_load(&g->sighand->refs) == 1))
+		return false;
+	rt_mutex_lock(&g->sighand->lock);
+	return true;
+}
+
+void lx_sighand_unlock_shared(struct lx_group *g, bool locked)
+{
+	if (unlikely(locked))
+		rt_mutex_unlock(&g->sighand->lock);
 }
 
 void lx_sighand_put(struct lx_sighand *s)

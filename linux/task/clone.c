@@ -124,6 +124,8 @@ static struct lx_group *copy_group(struct lx_task *self, uint64_t flags)
 
 	if (!g)
 		return NULL;
+	/* Who has a table for itself changes it under this lock alone (lx_sighand_lock_shared). */
+	rt_mutex_lock(&from->lock);
 	if (flags & CLONE_SIGHAND) {
 		g->sighand = from->sighand;
 		atomic_fetch_add(&g->sighand->refs, 1);
@@ -132,10 +134,10 @@ static struct lx_group *copy_group(struct lx_task *self, uint64_t flags)
 							 : lx_sighand_copy(from->sighand);
 	}
 	if (!g->sighand) {
+		rt_mutex_unlock(&from->lock);
 		lx_group_put(g);
 		return NULL;
 	}
-	rt_mutex_lock(&from->lock);
 	memcpy(g->rlimits, from->rlimits, sizeof(g->rlimits));
 	g->oom_score_adj = from->oom_score_adj;
 	g->dumpable = from->dumpable;

@@ -31,8 +31,13 @@ struct lx_sigaction {
 	uint64_t flags, restorer, mask;
 };
 
+/*
+ * The handlers of a group, or of several (CLONE_SIGHAND without CLONE_THREAD).  Whoever
+ * uses the table holds its group's lock, and if other groups share it, the table's too:
+ * lx_sighand_lock_shared().
+ */
 struct lx_sighand {
-	_Atomic(uint32_t) refs;
+	_Atomic(uint32_t) refs;		/* groups; from 1 to 2 only under the lock of the one */
 	struct rt_mutex lock;		/* rank LX_LOCK_ACTIONS: inside group->lock */
 	struct lx_sigaction action[LX_NSIG];
 };
@@ -91,6 +96,9 @@ void lx_sigpending_flush(struct lx_sigpending *p);
 struct lx_sighand *lx_sighand_create(void);
 struct lx_sighand *lx_sighand_copy(struct lx_sighand *from);
 void lx_sighand_put(struct lx_sighand *s);
+/* With group->lock held: lock the table if it is shared.  Returns what to unlock with. */
+bool lx_sighand_lock_shared(struct lx_group *g);
+void lx_sighand_unlock_shared(struct lx_group *g, bool locked);
 /* With group->lock held.  1: queued, 0: ignored or pending already, -EAGAIN. */
 int lx_signal_send_locked(struct lx_group *g, struct lx_task *t, const struct lx_siginfo *info);
 void lx_signal_recalc_locked(struct lx_task *t);	/* attention's SIGNAL bit follows from the masks */
