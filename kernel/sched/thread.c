@@ -184,11 +184,9 @@ void thread_set_run_space(struct space *space, bool unified)
 void thread_set_unified(bool unified)
 {
 	struct thread *self = current_thread();
-	arch_irqflags_t flags = arch_irq_save();
 
 	self->run_unified = unified;
 	tlb_switch_root(self->run_space, unified);
-	arch_irq_restore(flags);
 }
 
 struct thread *thread_spawn_kernel(const char *name, void (*fn)(uint64_t arg), uint64_t arg)

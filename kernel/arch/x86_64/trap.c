@@ -95,10 +95,8 @@ static NORETURN void end_killed_thread(void)
 	thread_exit();
 }
 
-/* Everything that has to be looked at before ring 3; interrupts disabled, and stay so. */
-static void exit_to_user(const struct arch_regs *regs)
+static __attribute__((noinline)) void exit_to_user_slowly(const struct arch_regs *regs, struct thread *self)
 {
-	struct thread *self = current_thread();
 
 	for (;;) {
 		uint32_t pending = atomic_load_explicit(&self->pending, memory_order_relaxed);
@@ -116,6 +114,17 @@ static void exit_to_user(const struct arch_regs *regs)
 	}
 	if (unlikely(this_cpu()->arch.fpu_owner != self))
 		x86_fpu_load();
+}
+
+/* Everything that has to be looked at before ring 3; interrupts disabled, and stay so. */
+static inline void exit_to_user(const struct arch_regs *regs)
+{
+	struct thread *self = current_thread();
+
+	if (unlikely(atomic_load_explicit(&self->pending, memory_order_relaxed) ||
+		     !arch_percpu_read32(offsetof(struct cpu, preempt_count)) ||
+		     this_cpu()->arch.fpu_owner != self))
+		exit_to_user_slowly(regs, self);
 }
 
 /* user_run() found something pending; interrupts disabled. */
@@ -145,17 +154,21 @@ k_status_t x86_run_bad_rip(struct k_user_frame *frame)
 
 /* -- system calls of components ------------------------------------------------------ */
 
+static __attribute__((noinline)) void dispatch(struct arch_regs *regs)
+{
+	uint64_t args[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
+
+	regs->rax = (uint64_t)(int64_t)kcall_dispatch(regs->rax, args);
+}
+
 void x86_kernel_call(struct arch_regs *regs);
 void x86_kernel_call(struct arch_regs *regs)
 {
 	/* The first is the call that every system call of every program comes by. */
-	if (likely(regs->rax == K_CALL_USER_RUN)) {
+	if (likely(regs->rax == K_CALL_USER_RUN))
 		regs->rax = (uint64_t)(int64_t)kcall_user_run(current_thread(), regs->rdi);
-	} else {
-		uint64_t args[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
-
-		regs->rax = (uint64_t)(int64_t)kcall_dispatch(regs->rax, args);
-	}
+	else
+		dispatch(regs);
 	arch_irq_disable();
 	exit_to_user(regs);
 }
@@ -167,10 +180,11 @@ k_status_t user_run_in_process(struct k_user_frame *frame)
 	k_status_t status;
 	struct cpu *cpu;
 
+	arch_irq_disable();
 	thread_set_unified(false);
 	status = user_run(frame);
-	thread_set_unified(true);
 	arch_irq_disable();
+	thread_set_unified(true);
 	cpu = this_cpu();
 	cpu->arch.frame = NULL;
 	cpu->arch.tss.rsp[0] = (uint64_t)(uintptr_t)self->arch.stack + KSTACK_SIZE;

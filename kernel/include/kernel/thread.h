@@ -171,7 +171,8 @@ void thread_kill(struct thread *t);
 /* Load @space (of the caller: its own or its program's) now and whenever the caller runs. */
 void thread_set_run_space(struct space *space, bool unified);
 
-/* Show or hide the personality's slot beside the program's space, which the caller has loaded. */
+/* Show or hide the personality's slot beside the program's space, which the caller has loaded.
+ * Interrupts disabled. */
 void thread_set_unified(bool unified);
 
 /* Whether the calling thread is to end: for long loops in the kernel. */
