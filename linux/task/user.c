@@ -21,7 +21,7 @@ struct lx_user *lx_user_get_uid(lx_uid_t uid)
 		parent = *link;
 		u = rb_entry(parent, struct lx_user, node);
 		if (u->uid == uid) {
-			u->refs++;
+			atomic_fetch_add(&u->refs, 1);
 			goto out;
 		}
 		link = uid < u->uid ? &parent->left : &parent->right;
@@ -29,7 +29,7 @@ struct lx_user *lx_user_get_uid(lx_uid_t uid)
 	u = rt_zalloc(sizeof(*u));
 	if (u) {
 		u->uid = uid;
-		u->refs = 1;
+		atomic_init(&u->refs, 1);
 		rb_insert(&users, &u->node, parent, link);
 	}
 out:
@@ -39,18 +39,24 @@ out:
 
 struct lx_user *lx_user_get(struct lx_user *u)
 {
-	rt_mutex_lock(&users_lock);
-	u->refs++;
-	rt_mutex_unlock(&users_lock);
+	atomic_fetch_add_explicit(&u->refs, 1, memory_order_relaxed);
 	return u;
 }
 
 void lx_user_put(struct lx_user *u)
 {
+	uint32_t refs;
+
 	if (!u)
 		return;
+	/* Only the last one has to keep others from finding it. */
+	for (refs = atomic_load_explicit(&u->refs, memory_order_relaxed); refs > 1;)
+		if (atomic_compare_exchange_weak_explicit(&u->refs, &refs, refs - 1,
+							  memory_order_release,
+							  memory_order_relaxed))
+			return;
 	rt_mutex_lock(&users_lock);
-	if (--u->refs == 0)
+	if (atomic_fetch_sub(&u->refs, 1) == 1)
 		rb_remove(&users, &u->node);
 	else
 		u = NULL;

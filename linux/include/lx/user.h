@@ -7,7 +7,7 @@
 
 struct lx_user {
 	lx_uid_t uid;			/* constant */
-	uint32_t refs;			/* users_lock */
+	_Atomic(uint32_t) refs;		/* the first and the last one: under users_lock */
 	struct rb_node node;		/* users_lock */
 	_Atomic(uint32_t) processes;	/* tasks with this real uid */
 	_Atomic(uint32_t) sigpending;	/* queued signals */
