@@ -213,10 +213,12 @@ k_status_t kcall_thread_state_read(struct thread *self, struct thread *thread, u
 			st = K_ERR_BAD_ADDRESS;
 		return st;
 	}
-	if (kind == K_STATE_XSAVE_PROGRAM) {
+	if (kind == K_STATE_XSAVE_PROGRAM || kind == K_STATE_XSAVE_TAKE) {
 		*length = state->length;
 		st = check_program_state(self, thread, state);
-		return st == K_OK ? arch_xsave_to_user(state->addr, length) : st;
+		if (st != K_OK)
+			return st;
+		return arch_xsave_to_user(state->addr, length, kind == K_STATE_XSAVE_TAKE);
 	}
 	if (kind != K_STATE_XSAVE)
 		return K_ERR_BAD_ARGUMENT;

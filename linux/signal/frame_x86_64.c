@@ -89,17 +89,20 @@ static int save_xstate_slowly(uint64_t to)
 	if (k_thread_state_read(K_HANDLE_NONE, K_STATE_XSAVE, buf, xstate_bytes, &n) != K_OK)
 		return -EFAULT;
 	buf[FX_SIZE] |= 3;
-	if (lx_copy_to_user(uaddr(to), buf, FX_SW_BYTES))
+	if (lx_copy_to_user(uaddr(to), buf, FX_SW_BYTES) ||
+	    lx_copy_to_user(uaddr(to + FX_SIZE), buf + FX_SIZE, xstate_bytes - FX_SIZE))
 		return -EFAULT;
-	return lx_copy_to_user(uaddr(to + FX_SIZE), buf + FX_SIZE, xstate_bytes - FX_SIZE);
+	return lx_xstate_clear();
 }
 
 /*
+ * Store the state, and leave the initial one for the handler.
+ *
  * What surrounds the image comes first, so that its pages are there and the
  * processor can store the state itself.  x87 and SSE are always marked as present:
  * a handler that knows FXSAVE only may change them.
  */
-static int save_xstate(uint64_t to)
+static int take_xstate(uint64_t to)
 {
 	const struct _fpx_sw_bytes sw = {
 		.magic1 = FP_XSTATE_MAGIC1,
@@ -113,7 +116,7 @@ static int save_xstate(uint64_t to)
 	if (lx_copy_to_user(uaddr(to + FX_SW_BYTES), &sw, sizeof(sw)) ||
 	    lx_copy_to_user(uaddr(to + xstate_bytes), &magic2, sizeof(magic2)))
 		return -EFAULT;
-	if (k_thread_state_read(K_HANDLE_NONE, K_STATE_XSAVE_PROGRAM, (void *)(uintptr_t)to,
+	if (k_thread_state_read(K_HANDLE_NONE, K_STATE_XSAVE_TAKE, (void *)(uintptr_t)to,
 				xstate_bytes, &n) == K_OK)
 		return 0;
 	return save_xstate_slowly(to);
@@ -297,8 +300,7 @@ int lx_signal_frame_setup(struct lx_task *self, const struct lx_sigaction *act,
 	fill_sigcontext(&frame.uc.uc_mcontext, f, oldmask, fpstate);
 	memcpy(&frame.uc.uc_sigmask, &oldmask, sizeof(oldmask));
 	lx_siginfo_export(info, frame.info);
-	if (save_xstate(fpstate) || lx_copy_to_user(uaddr(sp), &frame, sizeof(frame)) ||
-	    lx_xstate_clear())
+	if (lx_copy_to_user(uaddr(sp), &frame, sizeof(frame)) || take_xstate(fpstate))
 		return -EFAULT;
 	if (self->altstack.flags & SS_AUTODISARM)
 		self->altstack = (struct lx_altstack){ .flags = SS_DISABLE };

@@ -245,7 +245,7 @@ void arch_thread_xsave_reset(struct thread *t)
 
 /* -- straight to and from the program's memory ------------------------------------- */
 
-k_status_t arch_xsave_to_user(uint64_t addr, uint64_t *length)
+k_status_t arch_xsave_to_user(uint64_t addr, uint64_t *length, bool reset)
 {
 	struct thread *self = current_thread();
 	arch_irqflags_t flags;
@@ -264,6 +264,8 @@ k_status_t arch_xsave_to_user(uint64_t addr, uint64_t *length)
 	if (this_cpu()->arch.fpu_owner != self)
 		x86_fpu_load();
 	done = x86_xsave_user(addr);
+	if (done && reset)
+		xrstor(initial_image);
 	arch_irq_restore(flags);
 	return done ? K_OK : K_ERR_BAD_ADDRESS;
 }

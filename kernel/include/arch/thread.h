@@ -50,7 +50,7 @@ void arch_thread_xsave_reset(struct thread *t);
 /*
  * K_STATE_XSAVE_PROGRAM: the calling thread's, to and from user memory in one
  * instruction.  The range lies in the program's half.  Any context that may be
- * interrupted; no fault is settled.
+ * interrupted; no fault is settled.  @reset: leave the initial state, if it was stored.
  */
-MUST_CHECK k_status_t arch_xsave_to_user(uint64_t addr, uint64_t *length);
+MUST_CHECK k_status_t arch_xsave_to_user(uint64_t addr, uint64_t *length, bool reset);
 MUST_CHECK k_status_t arch_xsave_from_user(uint64_t addr, uint64_t length);

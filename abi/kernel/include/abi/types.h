@@ -136,6 +136,7 @@ struct k_thread_info {
  * NOT_SUPPORTED: the processor has no XSAVE.
  */
 #define K_STATE_XSAVE_PROGRAM 3u
+#define K_STATE_XSAVE_TAKE	4u		/* the same, read only; leaves the initial state behind */
 
 /*
  * A program's registers, and why it stopped.  user_run() enters the program
