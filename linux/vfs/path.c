@@ -66,8 +66,11 @@ char *lx_path_string(const struct lx_path *path, const struct lx_path *root, cha
 	lx_names_unlock();
 	if (ok && !any)
 		ok = prepend(&p, buf, "/", 1);
-	/* without a root to compare with: what the namespace's own root leads to */
-	if (ok && !reached && root && root->mnt &&
+	/*
+	 * Without a root to compare with: what the namespace's own root leads to.  A mount
+	 * that never was in a tree (that of message queues) has no other paths than its own.
+	 */
+	if (ok && !reached && root && root->mnt && !(mnt && !mnt->ns && !mnt->detached) &&
 	    !(mnt && mnt->ns && mnt == mnt->ns->root && root->mnt == mnt && root->dentry == d))
 		ok = prepend(&p, buf, "(unreachable)", 13);
 	rt_read_unlock(&lx_mount_lock);
