@@ -34,12 +34,16 @@ static void init(struct lx_ipcns *ns, uint64_t ino)
 	atomic_init(&ns->msgmax, MSGMAX);
 	atomic_init(&ns->msgmnb, MSGMNB);
 	atomic_init(&ns->msgmni, MSGMNI);
+	mq_ns_init(ns);
 }
 
 int lx_ipc_init(void)
 {
+	int err;
+
 	init(&lx_init_ipcns, 0xefffffffu);
-	return ipc_proc_init();
+	err = ipc_proc_init();
+	return err ? err : mq_init();
 }
 
 struct lx_ipcns *lx_ipcns_create(void)
@@ -86,6 +90,7 @@ void lx_ipcns_put(struct lx_ipcns *ns)
 {
 	if (!ns || atomic_fetch_sub(&ns->refs, 1) != 1)
 		return;
+	mq_ns_exit(ns);
 	remove_all(ns, IPC_MSG, msg_remove);
 	remove_all(ns, IPC_SEM, sem_remove);
 	remove_all(ns, IPC_SHM, shm_remove);

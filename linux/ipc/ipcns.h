@@ -63,8 +63,6 @@ struct ipc_ids {
 	struct rb_tree keys;		/* of ipc_object.key_node */
 };
 
-struct lx_mq_ns;
-
 struct lx_ipcns {
 	_Atomic(uint32_t) refs;
 	uint64_t ino;			/* constant */
@@ -79,6 +77,11 @@ struct lx_ipcns {
 	uint64_t shm_pages;		/* of all segments: ids[IPC_SHM].lock */
 	uint64_t semaphores;		/* in all sets: ids[IPC_SEM].lock */
 	_Atomic(uint64_t) msg_bytes, msg_count;	/* in all queues */
+
+	/* POSIX message queues: the mount that mq_open(2) works on, NULL until the first use. */
+	_Atomic(struct lx_mount *) mq_mount;
+	_Atomic(uint32_t) mq_queues;	/* in it */
+	_Atomic(uint32_t) mq_queues_max, mq_msg_max, mq_msgsize_max, mq_msg_default, mq_msgsize_default;
 };
 
 /* -- sysv/ids.c */
@@ -167,3 +170,8 @@ void shm_remove_orphans(struct lx_ipcns *ns);
 
 /* -- sysv/proc.c */
 int ipc_proc_init(void);
+
+/* -- mqueue/ */
+int mq_init(void);			/* the file system type, sys/fs/mqueue */
+void mq_ns_init(struct lx_ipcns *ns);
+void mq_ns_exit(struct lx_ipcns *ns);

@@ -28,7 +28,7 @@ enum lx_lock_rank {
 	LX_LOCK_DENTRY,		/* dentry cache; order inside: vfs/dentry.c */
 	LX_LOCK_FILE,		/* lx_file.lock: owner, readahead, backing */
 	LX_LOCK_IPC_IDS,	/* ipc_ids.lock: System V objects by id and key (rwlock) */
-	LX_LOCK_IPC,		/* ipc_object.lock: one segment, semaphore set, message queue */
+	LX_LOCK_IPC,		/* ipc_object.lock: one segment, semaphore set, message queue; a POSIX one */
 	LX_LOCK_PIPE,		/* pipe, eventfd, timerfd...; two pipes: address order */
 	LX_LOCK_UNIX_GC,	/* AF_UNIX: files in flight */
 	LX_LOCK_SOCKET,		/* AF_UNIX socket; two: address order */

@@ -11,6 +11,7 @@ struct lx_user {
 	struct rb_node node;		/* users_lock */
 	_Atomic(uint32_t) processes;	/* tasks with this real uid */
 	_Atomic(uint32_t) sigpending;	/* queued signals */
+	_Atomic(uint64_t) mqueue_bytes;	/* POSIX message queues */
 };
 
 struct lx_user *lx_user_get_uid(lx_uid_t uid);		/* NULL: no memory */
