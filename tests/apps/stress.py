@@ -7,7 +7,7 @@ from concord.scenario import Failed, Skip, application
 
 STRESSORS = ["fork", "mmap", "vm", "pipe", "futex", "signal", "switch", "clone", "exec", "poll", "epoll",
              "dentry", "rename", "sigfd", "timer", "pthread", "malloc", "sysinval", "shm-sysv",
-             "sem-sysv", "msg", "shm", "sem"]
+             "sem-sysv", "msg", "shm", "sem", "mq"]
 
 
 def _define(name, seconds, full):
