@@ -396,7 +396,7 @@ static int mount_bind(struct lx_task *self, const char *source, struct lx_path *
 	err = lx_path_at(self, AT_FDCWD, source, LX_LOOKUP_FOLLOW, &from);
 	if (err)
 		return err;
-	if (from.mnt->propagation == MS_UNBINDABLE) {
+	if (!from.mnt || from.mnt->propagation == MS_UNBINDABLE) {
 		err = -EINVAL;
 		goto put_from;
 	}
@@ -452,7 +452,7 @@ static int mount_move(struct lx_task *self, const char *source, struct lx_path *
 		return err;
 	lx_mount_traverse_down(target);
 	rt_write_lock(&lx_mount_lock);
-	if (from.dentry != from.mnt->root || !from.mnt->parent || !from.mnt->ns || !target->mnt->ns)
+	if (!from.mnt || from.dentry != from.mnt->root || !from.mnt->parent || !from.mnt->ns || !target->mnt->ns)
 		err = -EINVAL;
 	else if (from.mnt->parent->propagation == MS_SHARED)
 		err = -EINVAL;
@@ -546,7 +546,10 @@ int lx_do_mount(struct lx_task *self, const char *source, const char *target, co
 	err = lx_path_at(self, AT_FDCWD, target, LX_LOOKUP_FOLLOW, &at);
 	if (err)
 		return err;
-	if (flags & MS_REMOUNT)
+	if (!at.mnt)			/* a pipe, through /proc/self/fd: on no mount */
+		err = flags & (MS_REMOUNT | MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE | MS_MOVE)
+			      ? -EINVAL : -ENOENT;
+	else if (flags & MS_REMOUNT)
 		err = mount_remount(&at, flags, options);
 	else if (flags & MS_BIND)
 		err = mount_bind(self, source, &at, flags & MS_REC);
@@ -566,6 +569,8 @@ int lx_do_umount(struct lx_task *self, struct lx_path *at, unsigned int flags)
 	struct list dead;
 	int err = 0;
 
+	if (!m)
+		return -EINVAL;
 	list_init(&dead);
 	rt_write_lock(&lx_mount_lock);
 	if (at->dentry != m->root || !m->ns || !m->parent) {

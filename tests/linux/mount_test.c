@@ -330,3 +330,25 @@ TEST(pivot_root_swaps_roots)
 		CHECK_ERRNO(access("/old/proc", F_OK), ENOENT);
 	});
 }
+
+/* A pipe is on no mount, and has a path all the same. */
+TEST(pipe_is_no_place_to_mount)
+{
+	char path[32];
+	int p[2];
+
+	CHECK_ROOT();
+	CHECK_OK(unshare(CLONE_NEWNS));
+	CHECK_OK(pipe(p));
+	close(open("file", O_RDWR | O_CREAT, 0600));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", p[0]);
+	CHECK_ERRNO(mount(path, "file", NULL, MS_BIND, NULL), EINVAL);
+	CHECK_ERRNO(mount(path, "file", NULL, MS_MOVE, NULL), EINVAL);
+	CHECK_ERRNO(mount("file", path, NULL, MS_BIND, NULL), ENOENT);
+	CHECK_ERRNO(mount("file", path, NULL, MS_MOVE, NULL), EINVAL);
+	CHECK_ERRNO(mount("none", path, "tmpfs", 0, NULL), ENOENT);
+	CHECK_ERRNO(mount("none", path, NULL, MS_REMOUNT, NULL), EINVAL);
+	CHECK_ERRNO(mount("none", path, NULL, MS_PRIVATE, NULL), EINVAL);
+	CHECK_ERRNO(umount(path), EINVAL);
+	CHECK_ERRNO(umount2(path, MNT_DETACH), EINVAL);
+}
