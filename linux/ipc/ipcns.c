@@ -11,6 +11,7 @@
 #include <linux/shm.h>
 
 #include "lx/ipc.h"
+#include "lx/ns.h"
 
 #ifndef ULONG_MAX
 #define ULONG_MAX	(~0ul)		/* in SHMMAX and SHMALL */
@@ -48,11 +49,10 @@ int lx_ipc_init(void)
 
 struct lx_ipcns *lx_ipcns_create(void)
 {
-	static _Atomic(uint64_t) next_ino = 0xf1000000u;
 	struct lx_ipcns *ns = rt_zalloc(sizeof(*ns));
 
 	if (ns)
-		init(ns, atomic_fetch_add(&next_ino, 1));
+		init(ns, lx_ns_number_next());
 	return ns;
 }
 

@@ -40,14 +40,13 @@ void lx_utsns_put(struct lx_utsns *ns)
 
 struct lx_utsns *lx_utsns_copy(struct lx_utsns *from)
 {
-	static _Atomic(uint64_t) next_ino = 0xf0000000u;
 	struct lx_utsns *ns = rt_zalloc(sizeof(*ns));
 
 	if (!ns)
 		return NULL;
 	atomic_init(&ns->refs, 1);
 	rt_mutex_init(&ns->lock, LX_LOCK_LEAF);
-	ns->ino = atomic_fetch_add(&next_ino, 1);
+	ns->ino = lx_ns_number_next();
 	rt_mutex_lock(&from->lock);
 	memcpy(ns->nodename, from->nodename, sizeof(ns->nodename));
 	memcpy(ns->domainname, from->domainname, sizeof(ns->domainname));

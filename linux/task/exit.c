@@ -271,7 +271,6 @@ static void give_up_parts(struct lx_task *self, bool group_dead)
 	struct lx_group *g = self->group;
 	struct lx_files *files = self->files;
 	struct lx_fs *fs = self->fs;
-	struct lx_nsproxy *ns = self->ns;
 
 	lx_mm_use(self, NULL);
 	lx_sem_exit(self);
@@ -286,8 +285,7 @@ static void give_up_parts(struct lx_task *self, bool group_dead)
 		lx_fs_put(fs);
 	if (group_dead && g->session && g->session->nr == g->pid)
 		lx_tty_session_exit(g->pid);
-	self->ns = NULL;
-	lx_nsproxy_put(ns);
+	lx_task_ns_set(self, NULL);
 }
 
 /* The accounting at the end: what the task used goes to the process. */

@@ -56,6 +56,26 @@ struct lx_nsproxy *lx_nsproxy_create_init(void)
 	return ns;
 }
 
+struct lx_nsproxy *lx_task_ns_get(struct lx_task *t)
+{
+	struct lx_nsproxy *ns;
+
+	rt_mutex_lock(&t->group->lock);
+	ns = t->ns ? lx_nsproxy_get(t->ns) : NULL;
+	rt_mutex_unlock(&t->group->lock);
+	return ns;
+}
+
+void lx_task_ns_set(struct lx_task *self, struct lx_nsproxy *ns)
+{
+	struct lx_nsproxy *old = self->ns;
+
+	rt_mutex_lock(&self->group->lock);
+	self->ns = ns;
+	rt_mutex_unlock(&self->group->lock);
+	lx_nsproxy_put(old);
+}
+
 int lx_ns_check(struct lx_task *self, uint64_t kinds)
 {
 	if (!kinds)
@@ -128,7 +148,7 @@ static int unshare_files(struct lx_task *self)
 
 long lx_sys_unshare(struct lx_task *self, uint64_t flags)
 {
-	struct lx_nsproxy *ns = NULL, *old = self->ns;
+	struct lx_nsproxy *ns = NULL;
 	int err;
 
 	if (flags & ~(uint64_t)(KINDS | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS |
@@ -151,16 +171,12 @@ long lx_sys_unshare(struct lx_task *self, uint64_t flags)
 	if (!err && (flags & CLONE_FILES))
 		err = unshare_files(self);
 	if (!err && (flags & KINDS))
-		err = lx_ns_copy(old, flags & KINDS, self->fs, &ns);
+		err = lx_ns_copy(self->ns, flags & KINDS, self->fs, &ns);
 	if (err)
 		return err;
 	if (flags & CLONE_SYSVSEM)
 		lx_sem_exit(self);
-	if (flags & KINDS) {
-		rt_mutex_lock(&self->group->lock);
-		self->ns = ns;
-		rt_mutex_unlock(&self->group->lock);
-		lx_nsproxy_put(old);
-	}
+	if (flags & KINDS)
+		lx_task_ns_set(self, ns);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "fs/devtmpfs/devtmpfs.h"
 #include "fs/erofs/erofs.h"
 #include "fs/ext4/init.h"
+#include "fs/nsfs/nsfs.h"
 #include "fs/overlay/ovl_fs.h"
 #include "fs/proc/proc.h"
 #include "fs/sysfs/sysfs.h"
@@ -35,6 +36,8 @@ int lx_vfs_init(void)
 		err = lx_proc_init();
 	if (!err)
 		err = lx_sysfs_init();
+	if (!err)
+		err = lx_nsfs_init();
 	lx_erofs_init();
 	lx_ext4_init();
 	lx_overlay_init();

@@ -17,6 +17,7 @@
 
 #include "base/format.h"
 #include "base/hlist.h"
+#include "fs/nsfs/nsfs.h"
 #include "lx/wait.h"
 #include "vfs/vfs_priv.h"
 
@@ -384,6 +385,18 @@ static int copy_children(struct lx_mount *old, struct lx_mount *copy, struct lx_
 	return 0;
 }
 
+/*
+ * Namespaces may be bound although they are on no tree; a mount namespace only by
+ * older ones, so that none holds itself.
+ */
+static bool may_bind_namespace(struct lx_task *self, const struct lx_path *from)
+{
+	const struct lx_inode *inode = lx_d_inode(from->dentry);
+
+	return lx_nsfs_is_mount(from->mnt) &&
+	       (!str_equal(from->dentry->name, "mnt") || inode->ino > ns_of(self)->ino);
+}
+
 static int mount_bind(struct lx_task *self, const char *source, struct lx_path *target, bool rec)
 {
 	struct lx_path from;
@@ -415,7 +428,7 @@ static int mount_bind(struct lx_task *self, const char *source, struct lx_path *
 	}
 	list_init(&dead);
 	rt_write_lock(&lx_mount_lock);
-	if (!target->mnt->ns || !from.mnt->ns) {
+	if (!target->mnt->ns || (!from.mnt->ns && !may_bind_namespace(self, &from))) {
 		err = -EINVAL;
 		list_add_last(&dead, &m->ns_link);
 	} else {
@@ -660,13 +673,12 @@ void lx_mntns_put(struct lx_mntns *ns)
 
 static struct lx_mntns *alloc_ns(void)
 {
-	static _Atomic(uint64_t) next_ino = 0xf0000000u;
 	struct lx_mntns *ns = rt_zalloc(sizeof(*ns));
 
 	if (!ns)
 		return NULL;
 	atomic_store(&ns->refs, 1);
-	ns->ino = atomic_fetch_add(&next_ino, 1);
+	ns->ino = lx_ns_number_next();
 	list_init(&ns->mounts);
 	lx_waitq_init(&ns->wait);
 	return ns;
@@ -679,11 +691,21 @@ int lx_mntns_init(struct lx_super *rootfs)
 	lx_init_mntns = alloc_ns();
 	if (!m || !lx_init_mntns)
 		return -ENOMEM;
+	lx_init_mntns->ino = 0xf0000001u;
 	m->ns = lx_init_mntns;
 	m->id = 1;
 	lx_init_mntns->root = m;
 	list_add_last(&lx_init_mntns->mounts, &m->ns_link);
 	return 0;
+}
+
+void lx_mntns_root(struct lx_mntns *ns, struct lx_path *out)
+{
+	rt_read_lock(&lx_mount_lock);
+	*out = (struct lx_path){ ns->root, ns->root->root };
+	lx_path_get(out);
+	rt_read_unlock(&lx_mount_lock);
+	lx_mount_traverse_down(out);
 }
 
 /* The n-th mount of one list for the n-th of the other: the copy keeps the order of the tree walk. */

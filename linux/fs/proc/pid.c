@@ -26,7 +26,7 @@ struct pid_inode {
 	int number;			/* of numbered entries */
 };
 
-static const struct lx_inode_ops dir_iops, file_iops, link_iops, magic_iops;
+static const struct lx_inode_ops dir_iops, file_iops, magic_iops;
 static const struct lx_file_ops dir_fops, file_fops;
 static const struct pid_entry process_entry, thread_entry;
 
@@ -44,6 +44,7 @@ int pid_subject_get(struct lx_inode *inode, struct pid_subject *s)
 {
 	struct pid_inode *pi = info(inode);
 
+	s->entry = pi->entry;
 	s->thread = pi->task != NULL;
 	s->task = pi->task ? lx_task_get(pi->task) : lx_group_leader(pi->group);
 	if (s->task && atomic_load(&s->task->state) == LX_DEAD) {
@@ -125,7 +126,7 @@ static int make(struct lx_dentry *d, struct lx_group *g, struct lx_task *task,
 		atomic_store(&inode->nlink, 2);
 		break;
 	case PID_LINK:
-		inode->ops = e->link ? &magic_iops : &link_iops;
+		inode->ops = &magic_iops;
 		break;
 	case PID_FILE:
 		inode->ops = &file_iops;
@@ -156,8 +157,7 @@ static void pid_evict(struct lx_inode *inode)
 
 static bool pid_owns(const struct lx_inode *inode)
 {
-	return inode->ops == &dir_iops || inode->ops == &file_iops || inode->ops == &link_iops ||
-	       inode->ops == &magic_iops;
+	return inode->ops == &dir_iops || inode->ops == &file_iops || inode->ops == &magic_iops;
 }
 
 /* Numbered entries of directories that hold descriptors: is it still open? */
@@ -486,36 +486,9 @@ static int link_root(const struct pid_subject *s, struct lx_path *out)
 	return link_fs(s, out, true);
 }
 
-/* Namespaces are named by number; the numbers of those that exist once are Linux's first ones. */
-static const struct { const char *name; const char *text; unsigned int ino; } namespaces[] = {
-	{ "cgroup", "cgroup", 4026531835u }, { "ipc", "ipc", 4026531839u },
-	{ "mnt", "mnt", 4026531841u }, { "net", "net", 4026531840u },
-	{ "pid", "pid", 4026531836u }, { "pid_for_children", "pid", 4026531836u },
-	{ "time", "time", 4026531834u }, { "time_for_children", "time", 4026531834u },
-	{ "user", "user", 4026531837u }, { "uts", "uts", 4026531838u },
-};
-
-static int ns_readlink(struct lx_dentry *d, char *buf, size_t size)
+static int link_ns(const struct pid_subject *s, struct lx_path *out)
 {
-	struct lx_inode *inode = lx_d_inode(d);
-	const char *name = info(inode)->entry->name;
-	struct pid_subject s;
-	char text[48];
-	int n = pid_subject_get(inode, &s);
-
-	if (n)
-		return n;
-	n = pid_may_look(&s);
-	for (size_t i = 0; !n && i < ARRAY_SIZE(namespaces); i++)
-		if (str_equal(namespaces[i].name, name))
-			n = scnprintf(text, sizeof(text), "%s:[%u]", namespaces[i].text,
-				      namespaces[i].ino);
-	pid_subject_put(&s);
-	if (n > 0) {
-		n = (int)MIN((size_t)n, size);
-		memcpy(buf, text, (size_t)n);
-	}
-	return n;
+	return lx_task_ns_path(s->task, s->entry->name, out);
 }
 
 /* -- attributes */
@@ -537,7 +510,6 @@ static int pid_getattr(struct lx_inode *inode, struct lx_kstat *st)
 
 static const struct lx_inode_ops dir_iops = { .lookup = pid_lookup, .lockless = true, COMMON };
 static const struct lx_inode_ops file_iops = { COMMON };
-static const struct lx_inode_ops link_iops = { .readlink = ns_readlink, COMMON };
 static const struct lx_inode_ops magic_iops = {
 	.readlink = magic_readlink, .follow = magic_follow, COMMON,
 };
@@ -567,17 +539,16 @@ static int next_thread(const struct pid_subject *s, int n)
 	return tid;
 }
 
+#define FILE_R(n, fn) { .name = n, .mode = 0444, .kind = PID_FILE, .show = fn }
+#define FILE_SECRET(n, fn) { .name = n, .mode = 0400, .kind = PID_FILE, .secret = true, .show = fn }
+#define FILE_RW(n, fn, st) { .name = n, .mode = 0644, .kind = PID_FILE, .show = fn, .store = st }
+#define LINK(n, fn) { .name = n, .mode = 0777, .kind = PID_LINK, .link = fn }
+#define DIR(n, m, d, hidden) { .name = n, .mode = m, .kind = PID_DIR, .dir = d, .secret = hidden }
+
 static const struct pid_entry ns_entries[] = {
-	{ .name = "cgroup", .mode = 0777, .kind = PID_LINK },
-	{ .name = "ipc", .mode = 0777, .kind = PID_LINK },
-	{ .name = "mnt", .mode = 0777, .kind = PID_LINK },
-	{ .name = "net", .mode = 0777, .kind = PID_LINK },
-	{ .name = "pid", .mode = 0777, .kind = PID_LINK },
-	{ .name = "pid_for_children", .mode = 0777, .kind = PID_LINK },
-	{ .name = "time", .mode = 0777, .kind = PID_LINK },
-	{ .name = "time_for_children", .mode = 0777, .kind = PID_LINK },
-	{ .name = "user", .mode = 0777, .kind = PID_LINK },
-	{ .name = "uts", .mode = 0777, .kind = PID_LINK },
+	LINK("cgroup", link_ns), LINK("ipc", link_ns), LINK("mnt", link_ns), LINK("net", link_ns),
+	LINK("pid", link_ns), LINK("pid_for_children", link_ns), LINK("time", link_ns),
+	LINK("time_for_children", link_ns), LINK("user", link_ns), LINK("uts", link_ns),
 };
 
 static int show_nothing(struct pseudo_buf *b, const struct pid_subject *s)
@@ -607,12 +578,6 @@ static const struct pid_dir fd_dir = {
 static const struct pid_dir fdinfo_dir = {
 	.next = next_fd, .numbered = { .name = "", .mode = 0444, .kind = PID_FILE },
 };
-
-#define FILE_R(n, fn) { .name = n, .mode = 0444, .kind = PID_FILE, .show = fn }
-#define FILE_SECRET(n, fn) { .name = n, .mode = 0400, .kind = PID_FILE, .secret = true, .show = fn }
-#define FILE_RW(n, fn, st) { .name = n, .mode = 0644, .kind = PID_FILE, .show = fn, .store = st }
-#define LINK(n, fn) { .name = n, .mode = 0777, .kind = PID_LINK, .link = fn }
-#define DIR(n, m, d, hidden) { .name = n, .mode = m, .kind = PID_DIR, .dir = d, .secret = hidden }
 
 /* Both of processes and of threads. */
 #define COMMON_ENTRIES \

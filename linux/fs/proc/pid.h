@@ -8,6 +8,7 @@ struct pid_entry;
 /* Who a file is about: references by the caller. */
 struct pid_subject {
 	struct lx_task *task;		/* of a process: its leader */
+	const struct pid_entry *entry;	/* which file */
 	bool thread;			/* the file is in PID/task/TID */
 };
 

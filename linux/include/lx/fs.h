@@ -40,6 +40,9 @@ void lx_mntns_put(struct lx_mntns *ns);
 /* unshare(CLONE_NEWNS): a copy of every mount; root and pwd of @fs move over to the copies. */
 int lx_mntns_copy(struct lx_mntns *ns, struct lx_fs *fs, struct lx_mntns **out);
 
+/* setns: where tasks of the namespace stand at first; references. */
+void lx_mntns_root(struct lx_mntns *ns, struct lx_path *out);
+
 /* -- start of the system, in this order (linux/init) */
 /* The group that memory objects are charged to: set before lx_vfs_init() (LINUX_HANDLE_GROUP). */
 extern k_handle_t lx_memory_group;
