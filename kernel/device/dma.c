@@ -5,7 +5,8 @@
  * Mapping pins the pages and tells their addresses, which are physical: there is no
  * IOMMU support yet, so nothing keeps a device to what was mapped for it.  Memory
  * stays pinned until it is unmapped or the device closes, after bus mastering was
- * switched off.
+ * switched off: a driver that dies leaves its mappings, as the device goes on using
+ * them, and its successor maps the same again to learn the addresses.
  */
 
 #include "device_priv.h"
@@ -17,7 +18,7 @@ struct device_dma {
 	struct list link;		/* devices_mutex */
 	uint64_t id;			/* constant, and all below */
 	struct memory *memory;		/* referenced */
-	uint64_t count;
+	uint64_t offset, count;
 	paddr_t pages[];
 };
 
@@ -59,6 +60,7 @@ static k_status_t create(struct device *device, struct memory *memory,
 	object_get(&memory->object);
 	dma->id = range->dma_id;
 	dma->memory = memory;
+	dma->offset = range->offset;
 	dma->count = count;
 	st = memory_pin(memory, range->offset, range->length, dma->pages);
 	if (st != K_OK) {
@@ -76,6 +78,30 @@ static void unmap(struct device *device, struct device_dma *dma)
 	destroy(device, dma);
 }
 
+static bool is_same(const struct device_dma *dma, const struct memory *memory,
+		    const struct k_dma_range *range)
+{
+	return dma->memory == memory && dma->offset == range->offset &&
+	       dma->count == range->length >> K_PAGE_SHIFT;
+}
+
+/* Find the mapping of that id, or make it. */
+static k_status_t map(struct device *device, struct memory *memory,
+		      const struct k_dma_range *range, struct device_dma **out)
+{
+	k_status_t st;
+
+	if (device->closed)
+		return K_ERR_BAD_ARGUMENT;
+	*out = find(device, range->dma_id);
+	if (*out)
+		return is_same(*out, memory, range) ? K_OK : K_ERR_BAD_ARGUMENT;
+	st = create(device, memory, range, out);
+	if (st == K_OK)
+		list_add_last(&device->dma, &(*out)->link);
+	return st;
+}
+
 k_status_t device_dma_map(struct device *device, struct memory *memory,
 			  const struct k_dma_range *range, uint64_t *addresses)
 {
@@ -87,16 +113,9 @@ k_status_t device_dma_map(struct device *device, struct memory *memory,
 	if (range->length >> K_PAGE_SHIFT > DEVICE_DMA_PAGES_MAX)
 		return K_ERR_LIMIT;
 	kmutex_lock(&devices_mutex);
-	if (device->closed || find(device, range->dma_id)) {
-		st = K_ERR_BAD_ARGUMENT;
-	} else {
-		st = create(device, memory, range, &dma);
-	}
-	if (st == K_OK) {
-		list_add_last(&device->dma, &dma->link);
-		for (uint64_t i = 0; i < dma->count; i++)
-			addresses[i] = dma->pages[i];
-	}
+	st = map(device, memory, range, &dma);
+	for (uint64_t i = 0; st == K_OK && i < dma->count; i++)
+		addresses[i] = dma->pages[i];
 	kmutex_unlock(&devices_mutex);
 	return st;
 }

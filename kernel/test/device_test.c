@@ -96,6 +96,40 @@ SELFTEST(a_resource_has_one_device_at_a_time)
 		drop(a);
 }
 
+SELFTEST(a_dma_mapping_outlives_the_driver_that_made_it)
+{
+	const struct k_device_desc desc = { .kind = K_DEVICE_MMIO, .base = 0xfe000200,
+					    .length = 0x200, .irq = UINT32_MAX, .name = "a" };
+	struct k_dma_range range = { .length = 2 * K_PAGE_SIZE, .dma_id = 7 };
+	uint64_t first[2], again[2] = { 0 };
+	struct memory *memory, *other;
+	struct device *device;
+
+	if (!check(memory_create(NULL, 4 * K_PAGE_SIZE, K_MEMORY_RESIDENT, &memory) == K_OK))
+		return;
+	if (!check(memory_create(NULL, 4 * K_PAGE_SIZE, K_MEMORY_RESIDENT, &other) == K_OK))
+		goto put_memory;
+	if (!check(make(&desc, &device) == K_OK))
+		goto put_other;
+	check(device_dma_map(device, memory, &range, first) == K_OK);
+	/* A successor that says the same learns the same, and pins nothing twice. */
+	check(device_dma_map(device, memory, &range, again) == K_OK);
+	check(again[0] == first[0] && again[1] == first[1]);
+	check(atomic_load(&memory->pins) == 2);
+	check(device_dma_map(device, other, &range, again) == K_ERR_BAD_ARGUMENT);
+	range.offset = K_PAGE_SIZE;
+	check(device_dma_map(device, memory, &range, again) == K_ERR_BAD_ARGUMENT);
+	range.offset = 0;
+	range.length = K_PAGE_SIZE;
+	check(device_dma_map(device, memory, &range, again) == K_ERR_BAD_ARGUMENT);
+	drop(device);
+	check(atomic_load(&memory->pins) == 0);
+put_other:
+	object_put(&other->object);
+put_memory:
+	object_put(&memory->object);
+}
+
 /* The first function with MSI-X on the first buses; UINT32_MAX: none. */
 static uint32_t find_msix(struct device **out)
 {

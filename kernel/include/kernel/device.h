@@ -78,6 +78,11 @@ k_status_t device_irq_bind(struct device *device, uint32_t index, struct bell *b
 	MUST_CHECK;
 k_status_t device_irq_ack(struct device *device, uint32_t index) MUST_CHECK;
 
+/*
+ * Pin @range of @memory for the device under range->dma_id, and say where its pages are.
+ * The same range under the same id again: the same addresses, nothing else happens (the
+ * successor of a driver asks).  BAD_ARGUMENT: not whole pages, or another range has the id.
+ */
 k_status_t device_dma_map(struct device *device, struct memory *memory,
 			  const struct k_dma_range *range, uint64_t *addresses) MUST_CHECK;
 void device_dma_unmap(struct device *device, uint64_t dma_id);
