@@ -35,6 +35,7 @@ class Machine:
     machine: str = "q35"                    # or microvm, possibly with ",acpi=off" and the like
     initrd: Path | None = None
     drives: list = field(default_factory=list)
+    ports: list = field(default_factory=list)   # sockets to listen at: virtio-serial ports, port0...
     words: list = field(default_factory=list)   # of the kernel's command line
     memory: int = 1024
     cpus: int = 1
@@ -139,6 +140,11 @@ def arguments(machine, serial, runner_fd=None):
         argv += ["-chardev", f"socket,id=runner,fd={runner_fd}"]
         argv += virtio("serial")
         argv += ["-device", "virtserialport,chardev=runner,name=concord.runner"]
+    if machine.ports and runner_fd is None:
+        argv += virtio("serial")
+    for number, path in enumerate(machine.ports):
+        argv += ["-chardev", f"socket,id=port{number},path={path},server=on,wait=off",
+                 "-device", f"virtserialport,chardev=port{number},name=port{number}"]
     argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     if machine.gdb:
         argv += ["-s", "-S"]
