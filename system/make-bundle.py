@@ -33,7 +33,7 @@ def main():
         name, path = arg.split("=", 1)
         with open(path, "rb") as f:
             data = f.read()
-        mode = 0o100644 if name.endswith(".conf") else 0o100755
+        mode = 0o100644 if name.endswith((".conf", ".symbols")) else 0o100755
         out += entry(len(out), name, data, mode, ino)
     out += entry(len(out), "TRAILER!!!", b"", 0, 0)
     out += b"\0" * (-len(out) % PAGE)

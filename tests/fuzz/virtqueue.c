@@ -11,7 +11,7 @@
 enum { SIZE = 8 };
 
 static uint8_t shared[1024] __attribute__((aligned(64)));
-static uint8_t inflight[sizeof(struct link_inflight) + SIZE * sizeof(struct link_inflight_record)]
+static uint8_t inflight[sizeof(struct record_inflight) + SIZE * sizeof(struct record_request)]
 	__attribute__((aligned(64)));
 
 static void device_step(struct vq_device *q, uint8_t what)
@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	vq_driver_init(&drv, &ring, slots);
 	if (data[0] & 1)
 		memcpy(inflight, data, n < sizeof(inflight) ? n : sizeof(inflight));
-	vq_device_init(&dev, &ring, (struct link_inflight *)inflight, taken, data[0] & 1);
+	vq_device_init(&dev, &ring, (struct record_inflight *)inflight, taken, data[0] & 1);
 	for (size_t i = 1; i + 4 <= n; i += 4) {
 		if (data[i] == 0xff && (data[0] & 2))
 			driver_step(&drv, data[i + 1]);

@@ -9,6 +9,7 @@
 #include "base/byteorder.h"
 #include "base/string.h"
 #include "base/util.h"
+#include "drv/die.h"
 #include "drv/forward.h"
 #include "rt/log.h"
 
@@ -19,14 +20,11 @@
 #define F_DISCARD	BIT(13)
 
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11 };
-enum { HEADER = 16, STATUS = 16, SLOT = 32, DEPTH = 128 };
+/* A request's slot: header and status for the device; where in link memory the client wants it. */
+enum { HEADER = 16, STATUS = 16, CLIENT = 24, SLOT = 32, DEPTH = 128 };
+enum { S_IOERR = 1 };
 
 static struct forward forward;
-
-/* Per head of the link's queue: header and status for the device. */
-static uint8_t *slots;
-static uint64_t slots_bus;
-static uint8_t *client_status[LINK_QUEUE_SIZE_MAX];	/* where the client wants the status */
 
 static bool type_is_known(uint32_t type)
 {
@@ -53,23 +51,31 @@ static bool copy_header(struct drv *d, const struct vq_chain *c, uint8_t *slot, 
 	return true;
 }
 
+/* The client's status byte, the last of the chain; NULL: there is none. */
+static uint8_t *status_of(struct drv *d, const struct vq_chain *c)
+{
+	const struct vq_segment *last = &c->segments[c->count - 1];
+
+	return last->len == 1 && last->device_writes ? drv_pointer(d, last->addr, 1) : NULL;
+}
+
 static unsigned int prepare(struct forward *f, uint32_t queue, const struct vq_chain *c,
 			    struct vq_segment *out, unsigned int max, const char **why)
 {
 	struct drv *d = f->hw.d;
-	uint8_t *slot = slots + c->head * SLOT;
-	uint64_t bus = slots_bus + c->head * SLOT;
-	const struct vq_segment *last = &c->segments[c->count - 1];
+	uint64_t bus;
+	uint8_t *slot = forward_slot(f, queue, c->head, &bus);
 	unsigned int n = 1, k;
 
 	if (c->count < 2 || max < 2 || !copy_header(d, c, slot, why))
 		return 0;
-	client_status[c->head] = last->len == 1 && last->device_writes ?
-					 drv_pointer(d, last->addr, 1) : NULL;
-	if (!client_status[c->head]) {
+	if (CONFIG_CHECKS && get_le64(slot + 8) == drv_die_sector() && get_le32(slot) < T_FLUSH)
+		rt_panic("%s: told to die of this sector", d->start.name);
+	if (!status_of(d, c)) {
 		*why = "request without a status";
 		return 0;
 	}
+	put_le64(slot + CLIENT, c->segments[c->count - 1].addr);
 	out[0] = (struct vq_segment){ bus, HEADER, false };
 	if (c->count > 2) {
 		k = forward_translate(f, &c->segments[1], c->count - 2u, out + 1, max - 2);
@@ -84,11 +90,30 @@ static unsigned int prepare(struct forward *f, uint32_t queue, const struct vq_c
 
 static uint32_t finish(struct forward *f, uint32_t queue, uint16_t head, uint32_t written)
 {
-	*client_status[head] = *(volatile uint8_t *)(slots + head * SLOT + STATUS);
+	uint64_t bus;
+	const uint8_t *slot = forward_slot(f, queue, head, &bus);
+	/* The device could have written there: the address is checked again. */
+	uint8_t *client = drv_pointer(f->hw.d, get_le64(slot + CLIENT), 1);
+
+	if (client)
+		*client = *(const volatile uint8_t *)(slot + STATUS);
 	return written;
 }
 
-static const struct forward_ops ops = { .prepare = prepare, .finish = finish };
+static uint32_t fail(struct forward *f, uint32_t queue, const struct vq_chain *c)
+{
+	uint8_t *client = status_of(f->hw.d, c);
+
+	if (!client)
+		return 0;
+	*client = S_IOERR;
+	return 1;
+}
+
+static const struct forward_ops ops = {
+	.slot_size = SLOT, .replay_in_order = true, .prepare = prepare, .finish = finish,
+	.fail = fail,
+};
 
 static void on_queue(struct drv *d, uint32_t queue)
 {
@@ -102,13 +127,8 @@ static void on_irq(struct drv *d, uint32_t index)
 
 static k_status_t start(struct drv *d)
 {
-	k_status_t st = forward_start(d, &forward, &ops,
-				      F_RO | F_BLK_SIZE | F_TOPOLOGY | F_FLUSH | F_DISCARD, DEPTH);
-
-	if (st != K_OK)
-		return st;
-	slots = virtio_hw_dma(&forward.hw, d->layout.queue_size * SLOT, SLOT, &slots_bus);
-	return slots ? K_OK : K_ERR_NO_MEMORY;
+	return forward_start(d, &forward, &ops,
+			     F_RO | F_BLK_SIZE | F_TOPOLOGY | F_FLUSH | F_DISCARD, DEPTH);
 }
 
 const struct driver driver = { .start = start, .queue = on_queue, .irq = on_irq };

@@ -16,6 +16,14 @@ enum { CONFIG_MAX_PORTS = 4, CONFIG_LENGTH = 12 };
 
 static struct forward forward;
 
+/* Queues that the client sends on. */
+static bool drains(uint32_t queue)
+{
+	return queue % 2;
+}
+
+static const struct forward_ops ops = { .drains = drains };
+
 static void on_queue(struct drv *d, uint32_t queue)
 {
 	forward_queue(&forward, queue);
@@ -30,7 +38,7 @@ static k_status_t start(struct drv *d)
 {
 	uint64_t features = F_SIZE | (d->layout.queue_count >= 4 ? F_MULTIPORT : 0);
 	uint8_t config[CONFIG_LENGTH];
-	k_status_t st = forward_start(d, &forward, NULL, features, 32);
+	k_status_t st = forward_start(d, &forward, &ops, features, 32);
 
 	if (st != K_OK)
 		return st;

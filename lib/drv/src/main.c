@@ -9,12 +9,13 @@
 #include "base/format.h"
 #include "base/string.h"
 #include "base/util.h"
-#include "drv/drv.h"
+#include "drv/die.h"
 #include "rt/log.h"
 #include "rt/memory.h"
 #include "rt/process.h"
 
 enum { IRQ_BIT = 32, CHANNEL_BIT = 63 };
+enum { FATAL = 3 };			/* incarnations in a row */
 
 static struct drv self;
 static uint8_t taken[LINK_QUEUES_MAX][LINK_QUEUE_SIZE_MAX];
@@ -59,6 +60,7 @@ static k_status_t receive_start(struct drv *d)
 	d->data_memory = at[COMPONENT_HANDLE_DATA];
 	d->client_bell = at[COMPONENT_HANDLE_CLIENT_BELL];
 	d->bell = at[COMPONENT_HANDLE_SERVER_BELL];
+	d->record_memory = at[COMPONENT_HANDLE_RECORD];
 	return K_OK;
 }
 
@@ -66,11 +68,19 @@ static k_status_t map_all(struct drv *d)
 {
 	const uint32_t rw = K_PROT_READ | K_PROT_WRITE;
 	struct k_handle_info info;
+	void *record = NULL;
 	k_status_t st;
 
 	if (!link_layout_make(&d->start.link, &d->layout))
 		return K_ERR_NOT_SUPPORTED;
+	if (record_length(&d->start.link) != d->start.record_length)
+		return K_ERR_NOT_SUPPORTED;
 	st = rt_map(d->control_memory, 0, d->layout.length, rw, &d->control);
+	if (st == K_OK)
+		st = rt_map(d->record_memory, 0, d->start.record_length, rw, &record);
+	d->record = record;
+	if (st == K_OK && d->record->version != RECORD_VERSION)
+		st = K_ERR_NOT_SUPPORTED;
 	if (st == K_OK && d->dma_memory)
 		st = rt_map(d->dma_memory, 0, d->start.dma_length, rw, &d->dma);
 	if (st != K_OK)
@@ -87,9 +97,31 @@ static void queues_start(struct drv *d)
 	for (uint32_t q = 0; q < d->layout.queue_count; q++) {
 		struct vring ring = link_layout_ring(&d->layout, d->control, q);
 
-		vq_device_init(&d->queue[q], &ring, link_layout_inflight(&d->layout, d->control, q),
+		vq_device_init(&d->queue[q], &ring, record_inflight(&d->start.link, d->record, q),
 			       taken[q], adopt);
+		d->queue[q].step = drv_step;
 	}
+}
+
+bool drv_option(struct drv *d, const char *name, char *value, size_t size)
+{
+	size_t n = strlen(name);
+	bool found = false;
+
+	/* Words are all "COMPONENT.name=value"; a component's name has no point. */
+	for (const char *word = d->start.options; word && *word; word = strchr(word, ' ')) {
+		const char *key;
+
+		word += *word == ' ';
+		key = strchr(word, '.');
+		if (!key || !str_has_prefix(key + 1, name) || key[1 + n] != '=')
+			continue;
+		key += n + 2;
+		strlcpy(value, key, size);
+		value[MIN(strcspn(key, " "), size - 1)] = '\0';
+		found = true;
+	}
+	return found;
 }
 
 /* -- for the driver's start() -------------------------------------------------------------------- */
@@ -113,6 +145,22 @@ void drv_config(struct drv *d, const void *config, size_t n)
 	atomic_store_explicit(&h->config_generation, (generation | 1) + 1, memory_order_release);
 	if (atomic_load_explicit(&h->server_state, memory_order_relaxed) == LINK_SERVER_READY)
 		(void)!k_bell_ring(d->client_bell, LINK_BELL_STATE);
+}
+
+uint32_t drv_adopt_flags(struct drv *d)
+{
+	char word[8];
+
+	if (!drv_option(d, "adopt", word, sizeof(word)))
+		return d->start.flags;
+	if (strcmp(word, "live") == 0)
+		return COMPONENT_ADOPT_LIVE;
+	return strcmp(word, "reset") == 0 ? COMPONENT_ADOPT_RESET : d->start.flags;
+}
+
+void drv_was_reset(struct drv *d)
+{
+	atomic_fetch_add_explicit(&header(d)->resets, 1, memory_order_release);
 }
 
 k_status_t drv_irq_bind(struct drv *d, uint32_t index)
@@ -201,8 +249,29 @@ unsigned int drv_bus_segments(struct drv *d, const struct vq_segment *s, struct 
 	return 0;
 }
 
+bool drv_work_on(struct drv *d, uint32_t queue, uint16_t head)
+{
+	const struct record_inflight *t = record_inflight(&d->start.link, d->record, queue);
+
+	atomic_store_explicit(&d->record->current, queue << 16 | (head + 1u),
+			      memory_order_relaxed);
+	atomic_signal_fence(memory_order_release);
+	return t->requests[head].fatal < FATAL;
+}
+
+void drv_work_done(struct drv *d)
+{
+	atomic_signal_fence(memory_order_release);
+	atomic_store_explicit(&d->record->current, 0, memory_order_relaxed);
+}
+
 void drv_publish(struct drv *d, uint32_t queue)
 {
+	uint16_t answers = (uint16_t)(d->queue[queue].used_idx - d->queue[queue].published);
+
+	atomic_store_explicit(&d->record->answered,
+			      atomic_load_explicit(&d->record->answered, memory_order_relaxed) +
+			      answers, memory_order_relaxed);
 	if (vq_device_publish(&d->queue[queue]))
 		(void)!k_bell_ring(d->client_bell, BIT(queue));
 }
@@ -252,12 +321,21 @@ static void serve_irq(struct drv *d, uint32_t index)
 	(void)!k_device_irq_ack(d->device, index);
 }
 
+/* init closed its end; or the bit is the client's, or from the last incarnation's channel. */
+static void look_at_channel(struct drv *d)
+{
+	struct k_message m = { 0 };
+
+	if (k_channel_recv(d->channel, &m, 0) == K_ERR_CLOSED)
+		k_process_exit(0);
+}
+
 static void dispatch(struct drv *d, uint64_t bits)
 {
 	bool was_open = d->open;
 
 	if (bits & BIT(CHANNEL_BIT))
-		k_process_exit(0);
+		look_at_channel(d);
 	for (uint32_t i = 0; i < DRV_IRQS; i++)
 		if ((bits & BIT(IRQ_BIT + i)) && (d->irqs_bound & 1u << i))
 			serve_irq(d, i);
@@ -270,42 +348,68 @@ static void dispatch(struct drv *d, uint64_t bits)
 			serve_queue(d, q);
 }
 
+/* init looks at it: odd while there is something to do, and another number each time. */
+static void beat(struct drv *d)
+{
+	uint64_t beats = atomic_load_explicit(&d->record->beat, memory_order_relaxed);
+
+	atomic_store_explicit(&d->record->beat, beats + 1, memory_order_relaxed);
+}
+
 static void started(struct drv *d)
 {
+	uint32_t kind = COMPONENT_READY;
+	struct k_message m = { .data = (uint64_t)&kind, .length = sizeof(kind) };
+
 	/* release: features and configuration come first */
 	atomic_store_explicit(&header(d)->server_state, LINK_SERVER_READY, memory_order_release);
+	/* Answers of the last incarnation that the client was not told of, too. */
 	(void)!k_bell_ring(d->client_bell, LINK_BELL_STATE);
 	dispatch(d, LINK_BELL_STATE);	/* the client may have chosen before a restart */
+	if (k_channel_send(d->channel, &m) != K_OK)
+		drv_log(d, RT_LOG_WARNING, "init does not listen");
+}
+
+static k_status_t start(struct drv *d)
+{
+	k_status_t st = receive_start(d);
+
+	if (st == K_OK)
+		st = map_all(d);
+	if (st != K_OK) {
+		drv_log(d, RT_LOG_ERR, "cannot use what init granted: status %d", st);
+		return st;
+	}
+	atomic_store_explicit(&d->record->beat, 1, memory_order_relaxed);
+	atomic_store_explicit(&d->record->current, 0, memory_order_relaxed);
+	atomic_store_explicit(&d->record->adoption, RECORD_NOTHING, memory_order_relaxed);
+	drv_die_start(d);
+	queues_start(d);
+	st = k_channel_watch(d->channel, d->bell, BIT(CHANNEL_BIT));
+	if (st == K_OK)
+		st = driver.start(d);
+	if (st != K_OK)
+		drv_log(d, RT_LOG_ERR, "cannot start the device: status %d", st);
+	return st;
 }
 
 int rt_main(k_handle_t bootstrap)
 {
 	struct drv *d = &self;
-	k_status_t st;
 
 	d->channel = bootstrap;
-	st = receive_start(d);
-	if (st == K_OK)
-		st = map_all(d);
-	if (st != K_OK) {
-		drv_log(d, RT_LOG_ERR, "cannot use what init granted: status %d", st);
+	if (start(d) != K_OK)
 		return 1;
-	}
-	queues_start(d);
-	st = k_channel_watch(d->channel, d->bell, BIT(CHANNEL_BIT));
-	if (st == K_OK)
-		st = driver.start(d);
-	if (st != K_OK) {
-		drv_log(d, RT_LOG_ERR, "cannot start the device: status %d", st);
-		return 1;
-	}
 	started(d);
 	for (;;) {
 		uint64_t bits = 0;
+		k_status_t st;
 
+		beat(d);
 		st = k_bell_wait(d->bell, ~0ull, K_DEADLINE_NEVER, 0, &bits);
 		if (st != K_OK)
 			rt_panic("%s: cannot wait: status %d", d->start.name, st);
+		beat(d);
 		dispatch(d, bits);
 	}
 }

@@ -63,20 +63,28 @@ static void write64(struct virtio_hw *hw, uint32_t offset, uint64_t v)
 	reg_write32(hw->common, offset + 4, (uint32_t)(v >> 32));
 }
 
-static void queue_enable(struct virtio_hw *hw, uint32_t queue, uint32_t size, uint64_t desc,
-			 uint64_t avail, uint64_t used)
+static void queue_locate(struct virtio_hw *hw, uint32_t queue)
 {
 	uint32_t off;
 
+	reg_write16(hw->common, QUEUE_SELECT, (uint16_t)queue);
+	off = reg_read16(hw->common, QUEUE_NOTIFY_OFF);
+	hw->notify_at[queue] = hw->notify_base + (uint64_t)off * hw->notify_multiplier;
+}
+
+static void queue_enable(struct virtio_hw *hw, uint32_t queue, uint32_t size, uint64_t desc,
+			 uint64_t avail, uint64_t used)
+{
 	reg_write16(hw->common, QUEUE_SELECT, (uint16_t)queue);
 	reg_write16(hw->common, QUEUE_SIZE, (uint16_t)size);
 	write64(hw, QUEUE_DESC, desc);
 	write64(hw, QUEUE_DRIVER, avail);
 	write64(hw, QUEUE_DEVICE, used);
-	if (hw->message_interrupts)
+	if (hw->message_interrupts) {
 		reg_write16(hw->common, QUEUE_MSIX, 0);
-	off = reg_read16(hw->common, QUEUE_NOTIFY_OFF);
-	hw->notify_at[queue] = hw->notify_base + (uint64_t)off * hw->notify_multiplier;
+		reg_write16(hw->common, MSIX_CONFIG, 0);	/* a reset took it away */
+	}
+	queue_locate(hw, queue);
 	reg_write16(hw->common, QUEUE_ENABLE, 1);
 }
 
@@ -104,6 +112,7 @@ static uint32_t config_generation(struct virtio_hw *hw)
 static const struct virtio_transport pci = {
 	.status = status, .set_status = set_status, .features = features,
 	.set_features = set_features, .queue_max = queue_max, .queue_enable = queue_enable,
+	.queue_locate = queue_locate,
 	.notify = notify, .interrupt = interrupt, .config_byte = config_byte,
 	.config_generation = config_generation,
 };
@@ -192,7 +201,5 @@ k_status_t virtio_pci_open(struct virtio_hw *hw)
 		hw->config_length = MIN(caps[CAP_DEVICE].length, LINK_CONFIG_MAX);
 		st = map(hw, &info, &caps[CAP_DEVICE], &hw->config);
 	}
-	if (st == K_OK && hw->message_interrupts)
-		reg_write16(hw->common, MSIX_CONFIG, 0);
 	return st;
 }

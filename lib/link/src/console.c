@@ -58,6 +58,7 @@ struct console {
 
 	struct rt_mutex lock;
 	bool multiport;			/* thread */
+	uint32_t resets;		/* thread: how many of the device it has seen */
 	bool dead;			/* lock */
 	struct console_port ports[CONSOLE_PORTS_MAX];
 	struct console_queue *queues[LINK_QUEUES_MAX];	/* lock; made when needed */
@@ -265,6 +266,8 @@ static void port_add(struct console *c, struct console_port *p)
 	ok = port_start(c, p, true);
 	rt_mutex_unlock(&c->lock);
 	control_send(c, p->id, PORT_READY, ok);
+	if (p->guest_open)		/* the device was reset, and does not know it any more */
+		control_send(c, p->id, PORT_OPEN, 1);
 }
 
 static void port_named(struct console *c, struct console_port *p, const uint8_t *text, size_t n)
@@ -406,6 +409,11 @@ static bool plain_start(struct console *c)
 	return ok;
 }
 
+static uint32_t device_resets(const struct console *c)
+{
+	return atomic_load_explicit(&c->link->header->resets, memory_order_acquire);
+}
+
 static bool multiport_start(struct console *c)
 {
 	struct console_queue *rx, *tx;
@@ -419,8 +427,20 @@ static bool multiport_start(struct console *c)
 	if (!rx || !tx)
 		return false;
 	c->multiport = true;
+	c->resets = device_resets(c);
 	control_send(c, 0, DEVICE_READY, 1);
 	return true;
+}
+
+/* A device that its driver had to reset has forgotten its ports: they are introduced again. */
+static void after_reset(struct console *c)
+{
+	uint32_t resets = device_resets(c);
+
+	if (resets == c->resets)
+		return;
+	c->resets = resets;
+	control_send(c, 0, DEVICE_READY, 1);
 }
 
 static void port_look(struct console *c, struct console_port *p)
@@ -462,8 +482,10 @@ static void serve(struct console *c)
 	while (!link_is_dead(c->link)) {
 		uint32_t seq = link_seq(c->link);
 
-		if (c->multiport)
+		if (c->multiport) {
+			after_reset(c);
 			control_receive(c);
+		}
 		size_from_config(c);
 		for (uint32_t i = 0; i < ports_max(c); i++)
 			port_look(c, &c->ports[i]);

@@ -107,6 +107,16 @@ bool link_is_dead(const struct link *l)
 	return state == LINK_SERVER_CLOSED || state == LINK_SERVER_BROKEN;
 }
 
+uint32_t link_incarnation(const struct link *l)
+{
+	return *(const volatile uint32_t *)&l->header->incarnation;
+}
+
+void link_round(struct link *l, uint32_t round)
+{
+	atomic_store_explicit(&l->header->round, round, memory_order_relaxed);
+}
+
 void link_kill(struct link *l, const char *why)
 {
 	if (atomic_exchange_explicit(&l->dead, true, memory_order_release))

@@ -210,9 +210,7 @@ void fake_start(uint32_t class_id, uint32_t queues, uint32_t size, uint64_t data
 	for (uint32_t q = 0; q < queues; q++) {
 		struct vring ring = link_layout_ring(&fake.layout, fake.control, q);
 
-		vq_device_init(&fake.queue[q], &ring,
-			       link_layout_inflight(&fake.layout, fake.control, q), fake.taken[q],
-			       false);
+		vq_device_init(&fake.queue[q], &ring, NULL, fake.taken[q], false);
 	}
 }
 

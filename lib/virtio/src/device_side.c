@@ -1,45 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The side of a virtqueue that serves requests, see virtio/queue.h; the in-flight
- * records of abi/link.h.
+ * table of abi/record.h.
  *
- * taken[] is this incarnation's own record of the heads that it holds; the shared
- * records are written for a successor, and read only when adopting, where every
- * number in them is checked: they may have been damaged by the client.
+ * taken[] is this incarnation's own record of the heads that it holds; the table is
+ * written for a successor, and read only when adopting.  The client cannot write it; a
+ * predecessor that went wild can have, so numbers in it are checked all the same.
  */
 #include "base/string.h"
 #include "base/util.h"
 #include "virtio/queue.h"
+#include "virtio_priv.h"
 
-/* Finish what the last incarnation published but did not clear, and count what is left. */
-static unsigned int adopt_records(struct vq_device *q)
+/* The batch between used_idx and used_next is published: forget its requests. */
+static void clear_batch(struct vq_device *q)
 {
-	struct link_inflight *t = q->inflight;
+	struct record_inflight *t = q->inflight;
+	uint16_t d = t->batch_head;
+
+	for (unsigned int i = 0; i < q->ring.size && d < q->ring.size; i++) {
+		uint16_t next = t->requests[d].next;
+
+		t->requests[d].inflight = 0;
+		vq_step(q->step);
+		if (next == d)
+			break;
+		d = next;
+	}
+	atomic_signal_fence(memory_order_release);
+	t->used_idx = t->used_next;
+}
+
+/* Finish the publication that was under way, and count what is in flight. */
+static unsigned int adopt_table(struct vq_device *q)
+{
+	struct record_inflight *t = q->inflight;
 	unsigned int left = 0;
 
-	if (t->used_idx != q->used_idx) {
-		uint16_t d = t->batch_head;
-
-		for (unsigned int i = 0; i < q->ring.size && d < q->ring.size; i++) {
-			uint16_t next = t->records[d].next;
-
-			t->records[d].inflight = 0;
-			if (next == d)
-				break;
-			d = next;
-		}
-		t->used_idx = q->used_idx;
+	if (t->used_idx != t->used_next) {
+		atomic_store_explicit(&q->ring.used->idx, t->used_next, memory_order_release);
+		clear_batch(q);
 	}
+	q->counter = t->counter;
 	for (uint16_t d = 0; d < q->ring.size; d++) {
-		q->taken[d] = t->records[d].inflight != 0;
+		q->taken[d] = t->requests[d].inflight != 0;
 		left += q->taken[d];
-		if (q->taken[d] && t->records[d].counter > q->counter)
-			q->counter = t->records[d].counter;
+		if (q->taken[d] && t->requests[d].counter > q->counter)
+			q->counter = t->requests[d].counter;
 	}
 	return left;
 }
 
-void vq_device_init(struct vq_device *q, const struct vring *ring, struct link_inflight *inflight,
+void vq_device_init(struct vq_device *q, const struct vring *ring, struct record_inflight *inflight,
 		    uint8_t *taken, bool adopt)
 {
 	*q = (struct vq_device){ .ring = *ring, .inflight = inflight, .taken = taken,
@@ -47,15 +59,14 @@ void vq_device_init(struct vq_device *q, const struct vring *ring, struct link_i
 	memset(taken, 0, ring->size);
 	if (!inflight)
 		return;
-	if (!adopt || inflight->version != 1) {
-		memset(inflight, 0, vq_inflight_length(ring->size));
-		inflight->version = 1;
-		inflight->size = ring->size;
+	if (!adopt) {
+		memset(inflight, 0, sizeof(*inflight) + ring->size * sizeof(inflight->requests[0]));
 		return;
 	}
-	q->used_idx = atomic_load_explicit(&ring->used->idx, memory_order_acquire);
+	q->avail_idx = (uint16_t)adopt_table(q);
+	q->used_idx = inflight->used_idx;
 	q->published = q->used_idx;
-	q->avail_idx = (uint16_t)(q->used_idx + adopt_records(q));
+	q->avail_idx = (uint16_t)(q->avail_idx + q->used_idx);
 }
 
 static void record_taken(struct vq_device *q, uint16_t head)
@@ -64,11 +75,14 @@ static void record_taken(struct vq_device *q, uint16_t head)
 	q->counter++;
 	if (!q->inflight)
 		return;
-	q->inflight->records[head].counter = q->counter;
 	q->inflight->counter = q->counter;
+	q->inflight->requests[head].counter = q->counter;
+	q->inflight->requests[head].fatal = 0;
 	/* A signal fence is enough: only an end of this process comes between. */
 	atomic_signal_fence(memory_order_release);
-	q->inflight->records[head].inflight = 1;
+	vq_step(q->step);
+	q->inflight->requests[head].inflight = 1;
+	vq_step(q->step);
 }
 
 /* Copy the chain that starts at @head into @c; false: broken. */
@@ -140,7 +154,7 @@ bool vq_device_adopted(struct vq_device *q, uint64_t *counter, struct vq_chain *
 	if (!q->inflight || q->broken)
 		return false;
 	for (uint16_t d = 0; d < q->ring.size; d++) {
-		uint64_t v = q->inflight->records[d].counter;
+		uint64_t v = q->inflight->requests[d].counter;
 
 		if (q->taken[d] && v > *counter && v < best) {
 			best = v;
@@ -153,6 +167,13 @@ bool vq_device_adopted(struct vq_device *q, uint64_t *counter, struct vq_chain *
 	return copy_chain(q, head, c);
 }
 
+uint64_t vq_device_counter(const struct vq_device *q, uint16_t head)
+{
+	if (!q->inflight || head >= q->ring.size || !q->taken[head])
+		return 0;
+	return q->inflight->requests[head].counter;
+}
+
 void vq_device_answer(struct vq_device *q, uint16_t head, uint32_t written)
 {
 	struct vring_used_elem *e = &q->ring.used->ring[q->used_idx & (q->ring.size - 1)];
@@ -163,39 +184,33 @@ void vq_device_answer(struct vq_device *q, uint16_t head, uint32_t written)
 	q->taken[head] = 0;
 	if (!q->inflight)
 		return;
+	q->inflight->requests[head].next = head;
 	if (q->batch_last == UINT16_MAX)
 		q->inflight->batch_head = head;
 	else
-		q->inflight->records[q->batch_last].next = head;
-	q->inflight->records[head].next = head;
+		q->inflight->requests[q->batch_last].next = head;
 	q->batch_last = head;
-}
-
-/* After publishing: clear the batch's records. */
-static void record_published(struct vq_device *q)
-{
-	struct link_inflight *t = q->inflight;
-	uint16_t used = q->used_idx;
-
-	for (uint16_t i = q->published; i != used; i++) {
-		uint32_t id = q->ring.used->ring[i & (q->ring.size - 1)].id;
-
-		if (id < q->ring.size && !q->taken[id])
-			t->records[id].inflight = 0;
-	}
-	atomic_signal_fence(memory_order_release);
-	t->used_idx = used;
-	q->batch_last = UINT16_MAX;
+	vq_step(q->step);
 }
 
 bool vq_device_publish(struct vq_device *q)
 {
 	if (q->published == q->used_idx)
 		return false;
+	if (q->inflight) {
+		/* From here on the batch counts as answered: a successor would publish it. */
+		atomic_signal_fence(memory_order_release);
+		q->inflight->used_next = q->used_idx;
+		atomic_signal_fence(memory_order_release);
+		vq_step(q->step);
+	}
 	/* release: pairs with the driver's acquire; entries and data come first */
 	atomic_store_explicit(&q->ring.used->idx, q->used_idx, memory_order_release);
-	if (q->inflight)
-		record_published(q);
+	if (q->inflight) {
+		vq_step(q->step);
+		clear_batch(q);
+		q->batch_last = UINT16_MAX;
+	}
 	q->published = q->used_idx;
 	atomic_thread_fence(memory_order_seq_cst);
 	return !(atomic_load_explicit(&q->ring.avail->flags, memory_order_relaxed) &

@@ -7,6 +7,7 @@
  */
 #include "base/util.h"
 #include "virtio/queue.h"
+#include "virtio_priv.h"
 
 static void init_slots(struct vq_driver *q)
 {
@@ -53,6 +54,7 @@ bool vq_driver_add(struct vq_driver *q, const struct vq_segment *segments, unsig
 	q->slots[head].count = (uint16_t)n;
 	q->slots[head].writable = (uint32_t)MIN(writable, (uint64_t)UINT32_MAX);
 	q->slots[head].cookie = cookie;
+	vq_step(q->step);
 	q->ring.avail->ring[q->avail_idx & (q->ring.size - 1)] = head;
 	q->avail_idx++;
 	*head_out = head;
@@ -64,8 +66,10 @@ bool vq_driver_publish(struct vq_driver *q)
 	if (q->published == q->avail_idx)
 		return false;
 	q->published = q->avail_idx;
+	vq_step(q->step);
 	/* release: pairs with the device's acquire of idx; descriptors come first */
 	atomic_store_explicit(&q->ring.avail->idx, q->avail_idx, memory_order_release);
+	vq_step(q->step);
 	/* The device enables notifications and then looks at idx; we the other way round. */
 	atomic_thread_fence(memory_order_seq_cst);
 	return !(atomic_load_explicit(&q->ring.used->flags, memory_order_relaxed) &
@@ -125,6 +129,80 @@ void vq_driver_interrupts(struct vq_driver *q, bool enable)
 			      memory_order_relaxed);
 	/* With the fence in the device's publish: it sees the flag, or we its index. */
 	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* -- taking a ring over ------------------------------------------------------------------ */
+
+enum { UNCLAIMED = UINT16_MAX };
+
+void vq_driver_adopt_begin(struct vq_driver *q, const struct vring *ring,
+			   struct vq_driver_slot *slots, uint16_t used_idx)
+{
+	*q = (struct vq_driver){ .ring = *ring, .slots = slots, .used_idx = used_idx };
+	for (uint16_t i = 0; i < ring->size; i++)
+		slots[i] = (struct vq_driver_slot){ .next = UNCLAIMED };
+	q->free_count = ring->size;
+	q->avail_idx = atomic_load_explicit(&ring->avail->idx, memory_order_relaxed);
+	q->published = q->avail_idx;
+}
+
+bool vq_driver_adopt_chain(struct vq_driver *q, uint16_t head, uint16_t count, void *cookie)
+{
+	uint64_t writable = 0;
+	uint16_t d = head;
+
+	if (!count || count > q->free_count)
+		return false;
+	for (uint16_t i = 0; i < count; i++) {
+		const volatile struct vring_desc *desc = &q->ring.desc[d];
+		uint16_t flags, next;
+
+		if (d >= q->ring.size || q->slots[d].next != UNCLAIMED)
+			return false;
+		flags = desc->flags;
+		next = desc->next;
+		if (!(flags & VRING_DESC_NEXT) != (i + 1u == count))
+			return false;
+		writable += flags & VRING_DESC_WRITE ? desc->len : 0;
+		q->slots[d].next = i + 1 < count ? next : q->ring.size;
+		d = next;
+	}
+	q->slots[head].count = count;
+	q->slots[head].writable = (uint32_t)MIN(writable, (uint64_t)UINT32_MAX);
+	q->slots[head].cookie = cookie;
+	q->free_count = (uint16_t)(q->free_count - count);
+	return true;
+}
+
+/* Entries of the used ring that were settled, although used_idx had not moved yet. */
+static void skip_settled(struct vq_driver *q)
+{
+	uint16_t idx = atomic_load_explicit(&q->ring.used->idx, memory_order_acquire);
+
+	for (uint32_t i = 0; i < q->ring.size && q->used_idx != idx; i++) {
+		uint32_t id = *(volatile uint32_t *)
+				&q->ring.used->ring[q->used_idx & (q->ring.size - 1)].id;
+
+		if (id < q->ring.size && q->slots[id].count)
+			return;
+		q->used_idx++;
+	}
+}
+
+bool vq_driver_adopt_end(struct vq_driver *q)
+{
+	uint16_t in_flight = 0;
+
+	skip_settled(q);
+	q->free_head = q->ring.size;
+	for (uint16_t i = q->ring.size; i-- > 0;) {
+		in_flight = (uint16_t)(in_flight + (q->slots[i].count != 0));
+		if (q->slots[i].next != UNCLAIMED)
+			continue;
+		q->slots[i].next = q->free_head;
+		q->free_head = i;
+	}
+	return (uint16_t)(q->avail_idx - q->used_idx) == in_flight;
 }
 
 void *vq_driver_abandon(struct vq_driver *q, uint16_t *head)

@@ -17,9 +17,7 @@ bool link_layout_make(const struct link_geometry *g, struct link_layout *l)
 	ring = vring_layout(g->queue_size, RING_ALIGN);
 	l->queue_count = g->queue_count;
 	l->queue_size = g->queue_size;
-	l->inflight = ALIGN_UP((uint64_t)ring.length, (uint64_t)RING_ALIGN);
-	l->ring_stride = l->inflight +
-			 ALIGN_UP((uint64_t)vq_inflight_length(g->queue_size), (uint64_t)RING_ALIGN);
+	l->ring_stride = ALIGN_UP((uint64_t)ring.length, (uint64_t)RING_ALIGN);
 	l->slots = ALIGN_UP(LINK_RINGS + l->queue_count * l->ring_stride, page);
 	l->length = ALIGN_UP(l->slots + (uint64_t)l->queue_count * l->queue_size * LINK_SLOT_SIZE,
 			     page);
@@ -34,12 +32,6 @@ static char *ring_base(const struct link_layout *l, void *control, uint32_t queu
 struct vring link_layout_ring(const struct link_layout *l, void *control, uint32_t queue)
 {
 	return vring_at(ring_base(l, control, queue), l->queue_size, RING_ALIGN);
-}
-
-struct link_inflight *link_layout_inflight(const struct link_layout *l, void *control,
-					   uint32_t queue)
-{
-	return (struct link_inflight *)(ring_base(l, control, queue) + l->inflight);
 }
 
 uint64_t link_layout_slot(const struct link_layout *l, uint32_t queue, uint32_t descriptor)

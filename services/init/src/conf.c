@@ -290,6 +290,15 @@ static bool component_restart(struct parser *p)
 	return true;
 }
 
+static bool component_adopt(struct parser *p)
+{
+	if (p->words != 2 || (!is(p->word[1], "live") && !is(p->word[1], "reset")))
+		return fail(p, "adopt is \"live\" or \"reset\"");
+	p->component->adopt = is(p->word[1], "live") ? COMPONENT_ADOPT_LIVE
+						     : COMPONENT_ADOPT_RESET;
+	return true;
+}
+
 /* -- keys of a linux block ------------------------------------------------------------------ */
 
 static bool linux_placement(struct parser *p)
@@ -356,6 +365,7 @@ static const struct key {
 	{ COMPONENT, "needs", component_needs, false },
 	{ COMPONENT, "serves", component_serves, false },
 	{ COMPONENT, "restart", component_restart, false },
+	{ COMPONENT, "adopt", component_adopt, false },
 	{ LINUX, "placement", linux_placement, false },
 	{ LINUX, "binary", linux_binary, false },
 	{ LINUX, "memory", linux_memory, false },

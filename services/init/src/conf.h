@@ -13,6 +13,8 @@
  *	needs WORD, WORD ...		mmio, ports, irq, dma SIZE, devices
  *	serves CLASS [data mapped]	block, console, entropy, net; queues N of SIZE
  *	restart always | never
+ *	adopt live | reset		how a next incarnation takes the device over; without it:
+ *					live if it can, else after a reset
  * Keys of a linux block:
  *	placement kernel | process
  *	binary PATH			of placement process
@@ -62,6 +64,7 @@ struct conf_component {
 	uint32_t queues, queue_size;	/* of its links */
 	uint64_t data_size;
 	bool restart;
+	uint32_t adopt;			/* COMPONENT_ADOPT_*, or 0 */
 	uint32_t line;
 };
 

@@ -7,14 +7,18 @@
  *	0 .. INSTANCES-1		the process of that instance ended
  *	BELL_LINUX + n			the process of the n-th personality ended
  *	BELL_DEVICES			a message of the component "devices"
+ *	BELL_MESSAGES			messages of drivers: a bell of their own, bit n for
+ *					instance n
+ *	BELL_TICK			time to look after drivers (supervise.c)
  *	BELL_DUMP, BELL_KILL		time for concord.dump= and concord.kill=
  *
  * What outlives a component is owned here: its device, its DMA memory, its link's
- * memory and bells (struct instance).
+ * memory and bells, its record (struct instance).
  *
- * An instance is EMPTY, RUNNING from instance_start() on, and DEAD once its
- * process ended; a dead one's link is closed, so that its client fails what is in
- * flight.  (Starting a next incarnation over the same record is what comes next.)
+ * An instance is EMPTY, then RUNNING from instance_start() on.  When its process
+ * ends, it is RUNNING again at once with the next incarnation over the same things, or
+ * WAITING for its turn if it keeps dying; or DEAD for good: then its link is
+ * closed, so that its client fails what is in flight.
  */
 #pragma once
 
@@ -22,11 +26,12 @@
 #include "abi/component.h"
 #include "base/util.h"
 #include "conf.h"
+#include "virtio/record.h"
 
 enum { INSTANCES = 40, BELL_LINUX = 48, BELL_DEVICES = 56, BELL_DUMP = 57,
-       BELL_KILL = 58 };
+       BELL_KILL = 58, BELL_MESSAGES = 59, BELL_TICK = 60 };
 
-enum instance_state { INSTANCE_EMPTY, INSTANCE_RUNNING, INSTANCE_DEAD };
+enum instance_state { INSTANCE_EMPTY, INSTANCE_RUNNING, INSTANCE_WAITING, INSTANCE_DEAD };
 
 struct instance {
 	enum instance_state state;
@@ -35,6 +40,23 @@ struct instance {
 	uint32_t incarnation;
 	char name[32];			/* "virtio-blk.0" */
 	k_handle_t process, channel;	/* of the incarnation */
+	bool ready;			/* it serves */
+	uint64_t started_ns;
+	const char *ending;		/* why we end it, or NULL: it ended by itself */
+	bool wished;			/* ... because somebody asked for it */
+
+	/* Of incarnations that ended (supervise.c). */
+	uint64_t died_ns, retry_ns;
+	uint64_t answered;		/* requests until then */
+	uint32_t failures;		/* ended without having done anything, in a row */
+	bool wants_reset;		/* its successor is to reset the device */
+	uint64_t suspect;		/* counter of the request that the last one died of, or 0 */
+	uint64_t cpu_ns;		/* of all that ended */
+	uint64_t stall_ns;		/* of the last restart */
+
+	/* What the last look saw. */
+	uint64_t seen_beat, seen_answered, seen_cpu_ns;
+	uint64_t beat_since_ns, answered_since_ns;
 
 	/* Kept from one incarnation to the next. */
 	struct component_device found;
@@ -42,6 +64,8 @@ struct instance {
 	k_handle_t dma;
 	struct link_geometry link;	/* class_id 0: no link */
 	k_handle_t control, data, client_bell, server_bell;
+	k_handle_t record_memory;
+	struct record *record;		/* mapped; NULL: no link, no record */
 	struct personality *client;	/* or NULL */
 };
 
@@ -56,7 +80,8 @@ struct personality {
 struct init {
 	struct k_boot_message boot;
 	k_handle_t handle[K_BOOT_HANDLES];
-	k_handle_t bell;
+	k_handle_t bell, messages, tick;
+	bool never_restart;		/* concord.restart=never */
 	k_handle_t components_group;
 	const void *bundle;		/* mapped */
 	struct conf conf;
@@ -86,8 +111,23 @@ k_status_t image_load(const char *binary, k_handle_t space, uint64_t base, struc
 
 /* Start the next instance of @c for the device @found (NULL: for none). */
 void instance_start(const struct conf_component *c, const struct component_device *found);
+/* Start a process over what the instance has.  On failure nothing of it is left. */
+k_status_t instance_incarnate(struct instance *in) MUST_CHECK;
+/* Its client fails what is in flight, and what it is asked from now on. */
+void instance_close_link(struct instance *in);
+/* The running or waiting one of that name, or NULL. */
+struct instance *instance_find(const char *name);
+
+/* -- supervise.c: their ends, and what follows --------------------------------------------- */
+
 /* Its process ended. */
-void instance_ended(struct instance *i);
+void instance_ended(struct instance *in);
+/* End the incarnation; the next follows as always.  @wished: nobody is to blame. */
+void instance_end(struct instance *in, const char *why, bool wished);
+/* It said something. */
+void instance_message(struct instance *in);
+/* Look after all: heartbeats, queues that do not move, those whose turn it is. */
+void supervise(void);
 
 /* -- personality.c ---------------------------------------------------------------------------- */
 
@@ -118,8 +158,10 @@ k_status_t grants_send(struct grants *g, k_handle_t channel, const void *data, s
 
 /* -- post_mortem.c --------------------------------------------------------------------------------- */
 
-/* Say on the log how the process @name ended. */
-void post_mortem(const char *name, k_handle_t process);
+/* Say on the log how the process @name, a @binary of the bundle, ended; @why: we ended it. */
+void post_mortem(const char *name, const char *binary, const char *why, k_handle_t process);
+/* What was in flight when an incarnation of @in ended. */
+void post_mortem_requests(const struct instance *in);
 
 /* -- dump.c --------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instances of components: what they are given, how they start, how they end.
+ * Instances of components: what they are given, and how they start.
  *
  * Everything that belongs to the record (device, DMA memory, link) is made first,
  * then an incarnation over it.  A failure on the way is logged, and leaves the
@@ -77,7 +77,25 @@ static k_status_t make_link(struct instance *in)
 	return st;
 }
 
-static k_status_t make_record(struct instance *in, const struct component_device *found)
+/* What one incarnation leaves to the next.  Of a component without a link there is nothing. */
+static k_status_t make_record(struct instance *in)
+{
+	struct k_map map = { .length = record_length(&in->link), .prot = K_PROT_READ | K_PROT_WRITE,
+			     .max_prot = K_PROT_READ | K_PROT_WRITE, .flags = K_MAP_SHARED };
+	k_status_t st = k_memory_create(init.components_group, map.length, K_MEMORY_RESIDENT,
+					&in->record_memory);
+
+	map.memory = in->record_memory;
+	if (st == K_OK)
+		st = k_space_map(0, &map);
+	if (st != K_OK)
+		return st;
+	in->record = (struct record *)map.addr;
+	in->record->version = RECORD_VERSION;
+	return K_OK;
+}
+
+static k_status_t make_all(struct instance *in, const struct component_device *found)
 {
 	k_status_t st = K_OK;
 
@@ -90,6 +108,8 @@ static k_status_t make_record(struct instance *in, const struct component_device
 		st = make_memory(in->conf->dma_size, &in->dma);
 	if (st == K_OK && in->conf->serves)
 		st = make_link(in);
+	if (st == K_OK && in->conf->serves)
+		st = make_record(in);
 	return st;
 }
 
@@ -139,6 +159,7 @@ static void grant_all(struct grants *g, const struct instance *in)
 	grant(g, COMPONENT_HANDLE_DATA, in->data, c->data_mapped ? shared : K_RIGHT_DMA);
 	grant(g, COMPONENT_HANDLE_CLIENT_BELL, in->client_bell, K_RIGHT_SIGNAL);
 	grant(g, COMPONENT_HANDLE_SERVER_BELL, in->server_bell, K_RIGHT_SIGNAL | K_RIGHT_WAIT);
+	grant(g, COMPONENT_HANDLE_RECORD, in->record_memory, shared);
 	if (c->needs & CONF_NEEDS_DEVICES)
 		grant_window(g);
 }
@@ -151,6 +172,9 @@ static void fill_start(struct component_start *s, const struct instance *in)
 	*s = (struct component_start){
 		.kind = COMPONENT_START, .version = 1, .incarnation = in->incarnation,
 		.dma_length = in->conf->dma_size, .link = in->link, .device = in->found,
+		.record_length = in->record ? record_length(&in->link) : 0,
+		.flags = in->wants_reset && !in->conf->adopt ? COMPONENT_ADOPT_RESET
+							     : in->conf->adopt,
 	};
 	strlcpy(s->name, in->name, sizeof(s->name));
 	if (in->conf->needs & CONF_NEEDS_DEVICES) {
@@ -196,26 +220,59 @@ static k_status_t start_process(struct instance *in, k_handle_t space, k_handle_
 	return st == K_OK ? k_process_start(in->process, &start, channel) : st;
 }
 
-static k_status_t incarnate(struct instance *in)
+/* Which incarnation it is: for the client to see. */
+static void number_link(const struct instance *in)
 {
-	k_handle_t space, theirs;
-	k_status_t st;
+	uint64_t done;
 
-	in->incarnation++;
-	st = k_process_create(init.components_group, in->name, strlen(in->name), &in->process, &space);
+	if (in->control)
+		(void)!k_memory_write(in->control, offsetof(struct link_header, incarnation),
+				      &in->incarnation, sizeof(in->incarnation), &done);
+}
+
+static k_status_t start_incarnation(struct instance *in, k_handle_t space)
+{
+	k_handle_t theirs;
+	k_status_t st = k_channel_create(&in->channel, &theirs);
+
 	if (st != K_OK)
 		return st;
-	st = k_channel_create(&in->channel, &theirs);
+	st = k_channel_watch(in->channel, init.messages, BIT(in - init.instances));
 	if (st == K_OK)
 		st = send_start(in);
 	if (st == K_OK)
 		st = start_process(in, space, theirs);
-	rt_close(space);
+	if (st != K_OK)
+		rt_close(theirs);
 	return st;
 }
 
-/* The client fails what is in flight, and what it is asked from now on. */
-static void close_link(struct instance *in)
+k_status_t instance_incarnate(struct instance *in)
+{
+	k_handle_t space;
+	k_status_t st;
+
+	in->incarnation++;
+	in->ready = false;
+	in->ending = NULL;
+	in->wished = false;
+	in->seen_beat = 0;
+	number_link(in);
+	st = k_process_create(init.components_group, in->name, strlen(in->name), &in->process, &space);
+	if (st != K_OK)
+		return st;
+	(void)!k_clock_read(K_CLOCK_MONOTONIC, &in->started_ns);
+	st = start_incarnation(in, space);
+	rt_close(space);
+	if (st != K_OK) {
+		rt_close(in->process);
+		rt_close(in->channel);
+		in->process = in->channel = 0;
+	}
+	return st;
+}
+
+void instance_close_link(struct instance *in)
 {
 	uint32_t closed = LINK_SERVER_CLOSED;
 	uint64_t done;
@@ -225,6 +282,17 @@ static void close_link(struct instance *in)
 	(void)!k_memory_write(in->control, offsetof(struct link_header, server_state), &closed,
 			      sizeof(closed), &done);
 	(void)!k_bell_ring(in->client_bell, LINK_BELL_STATE);
+}
+
+struct instance *instance_find(const char *name)
+{
+	for (size_t i = 0; i < INSTANCES; i++) {
+		struct instance *in = &init.instances[i];
+
+		if (in->state != INSTANCE_EMPTY && strcmp(in->name, name) == 0)
+			return in;
+	}
+	return NULL;
 }
 
 void instance_start(const struct conf_component *c, const struct component_device *found)
@@ -240,27 +308,14 @@ void instance_start(const struct conf_component *c, const struct component_devic
 		rt_log(RT_LOG_INFO, "init: nobody uses %s", in->name);
 		return;
 	}
-	st = make_record(in, found);
+	st = make_all(in, found);
 	if (st == K_OK)
-		st = incarnate(in);
+		st = instance_incarnate(in);
 	in->state = st == K_OK ? INSTANCE_RUNNING : INSTANCE_DEAD;
 	if (st != K_OK) {
 		rt_log(RT_LOG_ERR, "init: cannot start %s: status %d", in->name, st);
-		close_link(in);
+		instance_close_link(in);
 	}
 	if (in->client && in->client->running && in->server_bell)
 		personality_give_link(in->client, in);
-}
-
-void instance_ended(struct instance *in)
-{
-	if (in->state != INSTANCE_RUNNING)
-		return;
-	in->state = INSTANCE_DEAD;
-	post_mortem(in->name, in->process);
-	close_link(in);
-	rt_close(in->process);
-	rt_close(in->channel);
-	in->process = 0;
-	in->channel = 0;
 }

@@ -118,51 +118,71 @@ static void device_found(const struct component_device *d)
 
 static void ring_later(uint64_t delay_ms, unsigned int bit)
 {
+	static k_handle_t timers[64];
 	uint64_t now = 0;
-	k_handle_t timer;
 
 	if (k_clock_read(K_CLOCK_MONOTONIC, &now) != K_OK ||
-	    k_timer_create(init.bell, BIT(bit), &timer) != K_OK ||
-	    k_timer_set(timer, now + delay_ms * 1000000, 0) != K_OK)
+	    (!timers[bit] && k_timer_create(init.bell, BIT(bit), &timers[bit]) != K_OK) ||
+	    k_timer_set(timers[bit], now + delay_ms * 1000000, 0) != K_OK)
 		rt_log(RT_LOG_ERR, "init: no timer for the command line's wishes");
 }
 
 /*
  * What the command line wants for tests, a while after all components were started:
- * concord.dump=handles, concord.kill=INSTANCE@MILLISECONDS.
+ * concord.dump=handles, concord.kill=INSTANCE@MILLISECONDS or, again and again,
+ * concord.kill=INSTANCE@MILLISECONDS/MILLISECONDS.
  */
+static struct {
+	char name[32];
+	uint64_t first_ms, every_ms;	/* every_ms 0: once */
+} kill_wish;
+
+static bool parse_kill(const char *text)
+{
+	const char *at = strchr(text, '@');
+	size_t n, digits;
+
+	if (!at)
+		return false;
+	n = (size_t)(at - text);
+	if (n >= sizeof(kill_wish.name))
+		return false;
+	memcpy(kill_wish.name, text, n);
+	kill_wish.name[n] = '\0';
+	at++;
+	digits = parse_u64(at, strlen(at), 10, &kill_wish.first_ms);
+	if (!digits || kill_wish.first_ms > 1000000)
+		return false;
+	at += digits;
+	return !*at || (*at == '/' && parse_u64_all(at + 1, &kill_wish.every_ms) &&
+			kill_wish.every_ms && kill_wish.every_ms <= 1000000);
+}
+
 static void wishes_schedule(void)
 {
 	char what[48];
-	const char *at;
-	uint64_t ms;
 
 	if (option_value(init.boot.command_line, "concord.dump", what, sizeof(what)) &&
 	    strcmp(what, "handles") == 0)
 		ring_later(300, BELL_DUMP);
 	if (!option_value(init.boot.command_line, "concord.kill", what, sizeof(what)))
 		return;
-	at = strchr(what, '@');
-	if (at && parse_u64_all(at + 1, &ms) && ms < 1000000)
-		ring_later(ms, BELL_KILL);
+	if (parse_kill(what))
+		ring_later(kill_wish.first_ms, BELL_KILL);
 	else
-		rt_log(RT_LOG_WARNING, "init: concord.kill wants INSTANCE@MILLISECONDS");
+		rt_log(RT_LOG_WARNING, "init: concord.kill wants INSTANCE@MILLISECONDS[/MILLISECONDS]");
 }
 
 static void wished_kill(void)
 {
-	char what[48];
+	struct instance *in = instance_find(kill_wish.name);
 
-	option_value(init.boot.command_line, "concord.kill", what, sizeof(what));
-	what[strcspn(what, "@")] = '\0';
-	for (size_t i = 0; i < INSTANCES; i++) {
-		struct instance *in = &init.instances[i];
-
-		if (in->state == INSTANCE_RUNNING && strcmp(in->name, what) == 0 &&
-		    k_process_kill(in->process, K_EXIT_KILLED) == K_OK)
-			return;
-	}
-	rt_log(RT_LOG_WARNING, "init: concord.kill: there is no %s", what);
+	if (in)
+		instance_end(in, "concord.kill", true);
+	else
+		rt_log(RT_LOG_WARNING, "init: concord.kill: there is no %s", kill_wish.name);
+	if (kill_wish.every_ms)
+		ring_later(kill_wish.every_ms, BELL_KILL);
 }
 
 /* Also when "devices" ends before it said so, or is not in the description. */
@@ -209,10 +229,23 @@ static void ended(struct instance *in)
 	instance_ended(in);
 }
 
+static void messages(void)
+{
+	uint64_t bits = 0;
+
+	if (k_bell_wait(init.messages, ~0ull, 0, 0, &bits) != K_OK)
+		return;
+	for (size_t i = 0; i < INSTANCES; i++)
+		if (bits & BIT(i))
+			instance_message(&init.instances[i]);
+}
+
 static void dispatch(uint64_t bits)
 {
 	if (bits & BIT(BELL_DEVICES))
 		devices_message();
+	if (bits & BIT(BELL_MESSAGES))
+		messages();
 	if (bits & BIT(BELL_DUMP))
 		dump_handles();
 	if (bits & BIT(BELL_KILL))
@@ -223,6 +256,30 @@ static void dispatch(uint64_t bits)
 	for (uint32_t l = 0; l < init.conf.linux_count; l++)
 		if (bits & BIT(BELL_LINUX + l))
 			personality_ended(&init.personalities[l]);
+	if (bits & BIT(BELL_TICK))
+		supervise();
+}
+
+static void bells_make(void)
+{
+	k_status_t st = k_bell_create(&init.bell);
+
+	if (st == K_OK)
+		st = k_bell_create(&init.messages);
+	if (st == K_OK)
+		st = k_bell_chain(init.messages, init.bell, BIT(BELL_MESSAGES));
+	if (st == K_OK)
+		st = k_timer_create(init.bell, BIT(BELL_TICK), &init.tick);
+	if (st != K_OK)
+		rt_panic("init: cannot make its bells: status %d", st);
+}
+
+static void options_read(void)
+{
+	char word[16];
+
+	init.never_restart = option_value(init.boot.command_line, "concord.restart", word,
+					  sizeof(word)) && strcmp(word, "never") == 0;
 }
 
 int rt_main(k_handle_t bootstrap)
@@ -230,8 +287,8 @@ int rt_main(k_handle_t bootstrap)
 	boot_receive(bootstrap);
 	bundle_map();
 	conf_read();
-	if (k_bell_create(&init.bell) != K_OK)
-		rt_panic("init: cannot make a bell");
+	bells_make();
+	options_read();
 	groups_make();
 	personalities_prepare();
 	components_start();
@@ -239,6 +296,7 @@ int rt_main(k_handle_t bootstrap)
 		personality_start(&init.personalities[l]);
 	if (!init.devices_channel)
 		all_found();
+	supervise();
 	for (;;) {
 		uint64_t bits = 0;
 		k_status_t st = k_bell_wait(init.bell, ~0ull, K_DEADLINE_NEVER, 0, &bits);

@@ -130,7 +130,7 @@ void personality_ended(struct personality *p)
 	if (!p->running)
 		return;
 	p->running = false;
-	post_mortem(p->conf->name, p->process);
+	post_mortem(p->conf->name, p->conf->binary, NULL, p->process);
 	for (uint32_t l = 0; l < init.conf.linux_count; l++)
 		if (init.personalities[l].running)
 			return;

@@ -82,6 +82,7 @@ TEST(conf_names_line_and_reason)
 	rejects("component a {\nbinary b\nmatch pci 1af4:10010\n}\n", 3, "VENDOR");
 	rejects("component a {\nbinary b\nserves block, depth 3\n}\n", 3, "power of two");
 	rejects("component a {\nbinary b\ncolour red\n}\n", 3, "colour");
+	rejects("component a {\nbinary b\nadopt never\n}\n", 3, "live");
 	rejects("component a {\nbinary\n}\n", 2, "missing");
 	rejects("component 9 {\n}\n", 1, "not a name");
 	rejects("component abcdefghijklmnopqrstuvwxyz {\n}\n", 1, "longer");

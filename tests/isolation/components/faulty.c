@@ -13,6 +13,8 @@
  *	length	claims to have written 4 GiB
  *	scribble fills the shared control memory with noise
  *	silent	does not answer
+ *	hang	loops
+ *	start	does not even start
  *	reach	tries what its handles do not allow; dies if something is allowed
  */
 #include "base/parse.h"
@@ -100,28 +102,43 @@ static void misbehave(struct drv *d, const struct vq_chain *c)
 		scribble(d);
 	else if (is("reach"))
 		reach(d);
+	else if (is("hang"))
+		for (volatile int forever = 1; forever;)
+			;
 	if (is("good") || is("reach"))
 		vq_device_answer(q, c->head, c->writable);
 }
 
+static void serve(struct drv *d, const struct vq_chain *c)
+{
+	uint8_t *p = drv_pointer(d, c->segments[0].addr, c->segments[0].len);
+
+	if (!p) {
+		drv_break(d, "address outside of the link");
+		return;
+	}
+	memset(p, 0xa5, c->segments[0].len);
+	if (!drv_work_on(d, 0, c->head))
+		vq_device_answer(&d->queue[0], c->head, 0);
+	else if (requests++ == 0 && d->start.incarnation == 1)
+		vq_device_answer(&d->queue[0], c->head, c->writable);
+	else
+		misbehave(d, c);
+	drv_work_done(d);
+}
+
 static void on_queue(struct drv *d, uint32_t queue)
 {
+	static bool adopted;
 	struct vq_segment segments[LINK_QUEUE_SIZE_MAX];
 	struct vq_chain c = { .segments = segments };
+	uint64_t counter = 0;
 
-	while (vq_device_take(&d->queue[0], &c)) {
-		uint8_t *p = drv_pointer(d, segments[0].addr, segments[0].len);
-
-		if (!p) {
-			drv_break(d, "address outside of the link");
-			return;
-		}
-		memset(p, 0xa5, segments[0].len);
-		if (requests++ == 0)
-			vq_device_answer(&d->queue[0], c.head, c.writable);
-		else
-			misbehave(d, &c);
-	}
+	while (!adopted && !d->broken && vq_device_adopted(&d->queue[0], &counter, &c))
+		serve(d, &c);
+	adopted = true;
+	while (!d->broken && vq_device_take(&d->queue[0], &c))
+		serve(d, &c);
 	drv_publish(d, 0);
 }
 
@@ -134,7 +151,7 @@ static k_status_t start(struct drv *d)
 		mode[strcspn(mode, " ")] = '\0';
 	}
 	drv_offer(d, 0);
-	return K_OK;
+	return is("start") ? K_ERR_IO : K_OK;
 }
 
 static void on_irq(struct drv *d, uint32_t index)

@@ -6,6 +6,7 @@
  * and power-off.
  */
 #include "base/format.h"
+#include "base/parse.h"
 #include "base/string.h"
 #include "base/util.h"
 #include "link/blk.h"
@@ -19,6 +20,7 @@
 
 static k_handle_t handles[K_MESSAGE_MAX_HANDLES];
 static _Atomic(uint32_t) running;
+static uint64_t patience_s = 1;		/* client.seconds=N: how long a read may take */
 
 #define SECONDS 1000000000ull
 
@@ -80,7 +82,7 @@ static void use_rng(struct link *l)
 	k_status_t st = rng_open(l, &r);
 
 	for (int i = 0; i < 3 && st == K_OK; i++) {
-		st = rng_read(r, buf, sizeof(buf), rt_now_ns() + SECONDS, false, &done);
+		st = rng_read(r, buf, sizeof(buf), rt_now_ns() + patience_s * SECONDS, false, &done);
 		say(name, "read %d: %zu bytes %02x%02x%02x%02x", st, done, buf[0], buf[1], buf[2],
 		    buf[3]);
 	}
@@ -152,6 +154,15 @@ static void start_using(const struct linux_link *m)
 	rt_close(atomic_load(&thread));
 }
 
+static void options_read(const char *line)
+{
+	static const char word[] = "client.seconds=";
+	const char *at = strstr(line, word);
+
+	if (at)
+		(void)parse_u64(at + strlen(word), 2, 10, &patience_s);
+}
+
 /* Done, and a moment for the consoles. */
 static void finish(k_handle_t power)
 {
@@ -173,6 +184,7 @@ int rt_main(k_handle_t bootstrap)
 		switch (m.kind) {
 		case LINUX_START:
 			power = handles[LINUX_HANDLE_POWER];
+			options_read(m.start.command_line);
 			rt_log(RT_LOG_NOTICE, "client: started as %s", m.start.name);
 			break;
 		case LINUX_LINK:

@@ -18,6 +18,7 @@ enum component_message_kind {
 	COMPONENT_START = 1,
 	COMPONENT_DEVICE,		/* devices -> init: struct component_device */
 	COMPONENT_DEVICES_SETTLED,	/* devices -> init: all that are present were reported */
+	COMPONENT_READY,		/* driver -> init: it serves, and took over what there was; no payload */
 };
 
 /* Handles of COMPONENT_START, in this order; the message holds those in granted. */
@@ -28,6 +29,7 @@ enum component_handle {
 	COMPONENT_HANDLE_DATA,		/* DMA; with "data mapped" READ WRITE MAP too */
 	COMPONENT_HANDLE_CLIENT_BELL,	/* SIGNAL */
 	COMPONENT_HANDLE_SERVER_BELL,	/* WAIT SIGNAL (interrupts ring it too) */
+	COMPONENT_HANDLE_RECORD,	/* of servers of a link: READ WRITE MAP */
 	COMPONENT_HANDLE_WINDOW,	/* of "devices": the virtio-mmio window, to look at; READ MANAGE */
 	COMPONENT_START_HANDLES
 };
@@ -56,13 +58,18 @@ struct component_device {
 	struct k_device_desc desc;	/* as k_device_create() takes it */
 };
 
+#define COMPONENT_ADOPT_LIVE	(1u << 0)	/* without a reset of the device, or not at all */
+#define COMPONENT_ADOPT_RESET	(1u << 1)	/* after a reset */
+
 struct component_start {
 	uint32_t kind;			/* COMPONENT_START */
 	uint32_t version;		/* 1 */
 	uint32_t granted;		/* bit i: handle i is there */
-	uint32_t incarnation;		/* from 1; > 1: adopt what is in the link and the DMA memory */
+	uint32_t incarnation;		/* from 1; > 1: adopt what the record says (abi/record.h) */
+	uint32_t flags;			/* COMPONENT_ADOPT_*, 0: live if possible, else after a reset */
+	uint32_t pad;
 	char name[32];			/* "virtio-blk.0" */
-	uint64_t dma_length;
+	uint64_t dma_length, record_length;
 	struct link_geometry link;	/* class_id 0: serves nothing */
 	struct component_device device;	/* bus 0: none */
 	struct component_machine machine;	/* for "devices"; zeros for others */

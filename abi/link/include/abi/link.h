@@ -5,7 +5,7 @@
  *
  * A link is two memory objects and two bells:
  *
- *   control	header, rings, in-flight tables, slots; mapped by both sides
+ *   control	header, rings, slots; mapped by both sides
  *   data	payload; mapped by the client, and by servers whose manifest says
  *		"data mapped"; others only point their device at it
  *   client bell	the server rings, the client waits
@@ -20,10 +20,9 @@
  *
  *   0				struct link_header		one page
  *   LINK_RINGS + i * S		queue i, where S = ALIGN(16q + 4 + 2q + 2, 64)
- *				+ ALIGN(4 + 8q + 2, 64) + ALIGN(16 + 16q, 64):
+ *				+ ALIGN(4 + 8q + 2, 64):
  *				  +0	descriptors, 16 bytes each, then the available ring
  *				  then	the used ring, aligned to 64
- *				  then	struct link_inflight and its q records
  *   ALIGN(end of rings, 4096)	slots: n * q of LINK_SLOT_SIZE bytes, slot (i * q + d)
  *				belongs to descriptor d of queue i: headers, status
  *   the end is aligned to 4096
@@ -36,7 +35,7 @@
 
 #include <stdint.h>
 
-#define LINK_VERSION		1u
+#define LINK_VERSION		2u
 #define LINK_MAGIC		0x4b4e4c43u	/* "CLNK" */
 #define LINK_RINGS		4096u
 #define LINK_SLOT_SIZE		64u
@@ -78,36 +77,14 @@ struct link_header {
 	_Alignas(64) _Atomic(uint32_t) server_state;
 	uint32_t config_length;
 	_Atomic(uint32_t) config_generation;	/* odd while config changes; then LINK_BELL_STATE */
-	uint32_t pad0;
+	_Atomic(uint32_t) resets;	/* how often the device lost its state; then LINK_BELL_STATE */
 	uint64_t server_features;	/* virtio feature bits on offer; constant once READY */
 	uint8_t config[LINK_CONFIG_MAX];	/* the device's configuration space */
 
 	/* Written by the client. */
 	_Alignas(64) _Atomic(uint32_t) client_state;
-	uint32_t pad1;
+	_Atomic(uint32_t) round;	/* tests of restarts: a change restarts their count (drv/die.h) */
 	uint64_t client_features;	/* subset of server_features; constant once OPEN */
-};
-
-/*
- * Requests that the server has taken and not yet answered, so that a new
- * incarnation knows them.  One record per descriptor (head of a chain).  Taking
- * sets inflight and counter before the request is acted upon.  Answering a
- * batch: records linked through next, batch_head set, the ring's used index
- * published, the batch's inflight cleared, used_idx set; if used_idx differs from
- * the ring's when a new server looks, the batch was published but not cleared.
- */
-struct link_inflight {
-	uint16_t version;		/* 1 */
-	uint16_t size;			/* records */
-	uint16_t batch_head;		/* first record of the batch being published */
-	uint16_t used_idx;
-	uint64_t counter;		/* of the request taken last */
-	struct link_inflight_record {
-		uint8_t inflight;
-		uint8_t pad[5];
-		uint16_t next;		/* the batch's next record; the head's own number ends it */
-		uint64_t counter;	/* order in which they were taken */
-	} records[];
 };
 
 /* What init says about a link to both of its sides. */

@@ -14,12 +14,18 @@
  * The link's server bell carries all of it, so one thread waits in one place.
  * A client that breaks the protocol gets drv_break(): its link is BROKEN from then
  * on and the device is left alone.
+ *
+ * A driver can die anywhere, and its successor goes on over the same link and record:
+ * d->start.incarnation > 1 says so.  vq_device_adopted() names the requests that were taken
+ * and not answered; what else a driver needs to know of its predecessor it keeps in the
+ * record (forward.h does all of this for drivers of virtio devices).
  */
 #pragma once
 
 #include "abi/calls.h"
 #include "abi/component.h"
 #include "virtio/link_layout.h"
+#include "virtio/record.h"
 
 enum { DRV_IRQS = 8 };
 
@@ -30,8 +36,9 @@ struct drv {
 	/* Constant from start on. */
 	struct component_start start;
 	k_handle_t device, channel, client_bell, bell;
-	k_handle_t dma_memory, control_memory, data_memory;
+	k_handle_t dma_memory, control_memory, data_memory, record_memory;
 	struct link_layout layout;
+	struct record *record;		/* what a successor will know */
 	void *control;			/* the link's control memory */
 	void *data;			/* the link's payload, or NULL: not mapped */
 	void *dma;			/* memory of "needs dma", or NULL */
@@ -71,6 +78,11 @@ k_status_t drv_irq_bind(struct drv *d, uint32_t index);
 /* Make link and DMA memory reachable for the device: fills the *_bus arrays. */
 k_status_t drv_dma_map(struct drv *d);
 
+/* How a predecessor's device is to be taken over: COMPONENT_ADOPT_*, 0: as the driver thinks best. */
+uint32_t drv_adopt_flags(struct drv *d);
+/* The device lost its state: clients that keep state in it are told. */
+void drv_was_reset(struct drv *d);
+
 /* -- chains of the link ---------------------------------------------------------------------- */
 
 /*
@@ -85,10 +97,20 @@ void *drv_pointer(struct drv *d, uint64_t addr, uint64_t n);
 unsigned int drv_bus_segments(struct drv *d, const struct vq_segment *s, struct vq_segment *out,
 			      unsigned int max);
 
+/*
+ * Say which request is being worked on, so that it is known if it should be fatal.
+ * False: it was, to three incarnations in a row; answer it with an error.
+ */
+bool drv_work_on(struct drv *d, uint32_t queue, uint16_t head);
+void drv_work_done(struct drv *d);
+
 /* Show the client what was answered in @queue, and ring its bell if it wants that. */
 void drv_publish(struct drv *d, uint32_t queue);
 /* The client broke the protocol. */
 void drv_break(struct drv *d, const char *why);
+
+/* The value of the command line's "COMPONENT.NAME=VALUE"; false: not given. */
+bool drv_option(struct drv *d, const char *name, char *value, size_t size);
 
 /* Log with the instance's name before it. */
 void drv_log(struct drv *d, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -3,10 +3,12 @@
  * virtio devices as hardware: PCI (1.x, through its capabilities) and memory mapped
  * (versions 2 and 1, "legacy", as QEMU's microvm gives them).
  *
- * Order: virtio_hw_open() resets and acknowledges; features; queues;
- * virtio_hw_run().  Rings lie in the driver's DMA memory, one after the other, so
- * that a successor finds them where they were.  The device is not trusted more than
- * a client: vq_driver checks what it writes.
+ * Order: virtio_hw_open() finds the registers; then either a device is set up
+ * (virtio_hw_reset(), features, pieces of memory and queues, virtio_hw_run()), or the live
+ * one of a predecessor is taken over (virtio_hw_adopt(), the same pieces and
+ * queues).  Rings lie in the driver's DMA memory, and the record says where and what
+ * is in them (abi/record.h).  The device is not trusted more than a client: vq_driver checks
+ * what it writes.
  */
 #pragma once
 
@@ -29,6 +31,8 @@ struct virtio_transport {
 	uint32_t (*queue_max)(struct virtio_hw *hw, uint32_t queue);
 	void (*queue_enable)(struct virtio_hw *hw, uint32_t queue, uint32_t size, uint64_t desc,
 			     uint64_t avail, uint64_t used);
+	/* Find where queue_enable() found that it is notified.  NULL: nothing to find. */
+	void (*queue_locate)(struct virtio_hw *hw, uint32_t queue);
 	void (*notify)(struct virtio_hw *hw, uint32_t queue);
 	/* What the interrupt was about: 1 queues, 2 configuration; clears it. */
 	uint32_t (*interrupt)(struct virtio_hw *hw);
@@ -48,13 +52,38 @@ struct virtio_hw {
 
 	uint64_t features;		/* negotiated */
 	uint64_t dma_used;		/* bytes of DMA memory that are given out */
+	uint32_t pieces;		/* ... in so many pieces */
+	bool adopting;			/* pieces and queues have to be those of the record */
 	struct vq_driver queue[VIRTIO_HW_QUEUES];
 	uint32_t queue_count;
 };
 
-/* Find the registers of d's device, reset it, bind its interrupt 0. */
+/* Find the registers of d's device, and bind its interrupt 0.  The device is left as it is. */
 k_status_t virtio_hw_open(struct drv *d, struct virtio_hw *hw)
 	__attribute__((warn_unused_result));
+
+/* A predecessor had the device working, and it says that it still is. */
+bool virtio_hw_is_live(struct virtio_hw *hw);
+/* Begin to take it over: features and pieces of memory are the record's. */
+void virtio_hw_adopt(struct virtio_hw *hw);
+/*
+ * Take queue @i over: chains whose requests are in flight stay with the device; the
+ * cookie of each is the head of its request.  BAD_STATE: the record does not fit the ring.
+ */
+k_status_t virtio_hw_adopt_queue(struct virtio_hw *hw, uint32_t i)
+	__attribute__((warn_unused_result));
+/* Say that the chain @head of queue @i, just added, belongs to the request at @request. */
+void virtio_hw_note(struct virtio_hw *hw, uint32_t i, uint16_t head, uint16_t request);
+/* Say that all that was taken from queue @i is answered. */
+void virtio_hw_settle(struct virtio_hw *hw, uint32_t i);
+
+/*
+ * Stop the device, and acknowledge it anew: it touches no memory afterwards, and its
+ * rings still tell what it did until then.
+ */
+k_status_t virtio_hw_reset(struct virtio_hw *hw) __attribute__((warn_unused_result));
+/* The rings are void from now on: pieces and queues are made anew. */
+void virtio_hw_begin(struct virtio_hw *hw);
 /* What the device offers. */
 uint64_t virtio_hw_offered(struct virtio_hw *hw);
 /* Choose @features (VERSION_1 is added where there is one). */
@@ -63,11 +92,14 @@ k_status_t virtio_hw_choose(struct virtio_hw *hw, uint64_t features)
 /* Make queue @i with at most @size descriptors. */
 k_status_t virtio_hw_queue(struct virtio_hw *hw, uint32_t i, uint32_t size)
 	__attribute__((warn_unused_result));
-/* The device may work from now on. */
+/* The device may work from now on, and a successor may adopt it. */
 void virtio_hw_run(struct virtio_hw *hw);
 /* Show the device what was added to queue @i. */
 void virtio_hw_publish(struct virtio_hw *hw, uint32_t i);
 void virtio_hw_config(struct virtio_hw *hw, void *dst, size_t n);
 
-/* Bytes of DMA memory, aligned to @align; NULL: used up.  *@bus: of its first byte; in one page. */
+/*
+ * Bytes of DMA memory, aligned to @align; NULL: used up, or, when adopting, not the piece that
+ * the predecessor had.  Zeroed when it is new.  *@bus: of its first byte.
+ */
 void *virtio_hw_dma(struct virtio_hw *hw, uint64_t n, uint64_t align, uint64_t *bus);

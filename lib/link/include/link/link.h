@@ -50,6 +50,11 @@ uint64_t link_features(const struct link *l);
 /* A consistent copy of @n bytes of the configuration; zeros beyond what there is. */
 void link_config_read(struct link *l, size_t offset, void *dst, size_t n);
 
+/* Which incarnation of the driver serves it, or will once it is up: from 1. */
+uint32_t link_incarnation(const struct link *l);
+/* For tests of restarts: the driver counts its kill points anew (drv/die.h). */
+void link_round(struct link *l, uint32_t round);
+
 /* The driver is gone for good, or broke the protocol: requests fail with IO. */
 bool link_is_dead(const struct link *l);
 

@@ -12,12 +12,16 @@
  * Descriptors are copied once; the copy is checked and used.
  *
  * The caller locks: one thread at a time per queue.
+ *
+ * Either side can die between any two of its stores and be succeeded over the same
+ * memory: vq_device_init() with adopt, vq_driver_adopt_begin().  step, where it is set, is
+ * called between such stores in builds with checks, so that tests can die there.
  */
 #pragma once
 
 #include <stdbool.h>
 
-#include "abi/link.h"
+#include "abi/record.h"
 #include "virtio/ring.h"
 
 /* One piece of a chain: what an address means is the users' affair. */
@@ -42,6 +46,7 @@ struct vq_driver {
 	uint16_t published;
 	uint16_t used_idx;		/* next to take */
 	const char *broken;		/* reason, or NULL */
+	void (*step)(void);		/* or NULL */
 };
 
 /* @slots: ring.size of them, any contents.  The shared indices are set to zero. */
@@ -65,6 +70,19 @@ static inline unsigned int vq_driver_in_flight(const struct vq_driver *q)
 {
 	return (uint16_t)(q->avail_idx - q->used_idx);
 }
+/*
+ * Take over a ring whose driver died, without telling the device: begin, name each chain
+ * that is in flight by its head, end.  @used_idx: all before it is settled.  The
+ * rings lie in memory that only the dead driver and the device could write; what is
+ * not plausible there is refused (false), and then the queue has to be made anew.
+ * What the device used meanwhile is there to be taken afterwards, except for entries
+ * right after @used_idx that belong to no chain: those were settled, too.
+ */
+void vq_driver_adopt_begin(struct vq_driver *q, const struct vring *ring,
+			   struct vq_driver_slot *slots, uint16_t used_idx);
+bool vq_driver_adopt_chain(struct vq_driver *q, uint16_t head, uint16_t count, void *cookie);
+bool vq_driver_adopt_end(struct vq_driver *q);
+
 /* Any chain that is in flight, after the device is gone: its cookie, or NULL for none. */
 void *vq_driver_abandon(struct vq_driver *q, uint16_t *head);
 
@@ -79,7 +97,7 @@ struct vq_chain {
 
 struct vq_device {
 	struct vring ring;		/* constant */
-	struct link_inflight *inflight;	/* constant; NULL: not recorded */
+	struct record_inflight *inflight;	/* constant; NULL: not recorded */
 	uint8_t *taken;			/* per descriptor, private: 1 while a head is in flight */
 	uint16_t avail_idx;		/* next to take */
 	uint16_t used_idx;		/* next to answer; ring->used->idx lags until publish */
@@ -87,14 +105,15 @@ struct vq_device {
 	uint16_t batch_last;		/* record answered last, since the last publish */
 	uint64_t counter;
 	const char *broken;
+	void (*step)(void);		/* or NULL */
 };
 
 /*
  * A new queue, or one whose server died: with @inflight and @adopt the state is
- * taken from the used index and the records, and vq_device_adopted() gives the
- * requests that were in flight.  @taken: ring.size bytes.
+ * taken from the table alone, a publication that was under way is completed, and
+ * vq_device_adopted() gives the requests that are in flight.  @taken: ring.size bytes.
  */
-void vq_device_init(struct vq_device *q, const struct vring *ring, struct link_inflight *inflight,
+void vq_device_init(struct vq_device *q, const struct vring *ring, struct record_inflight *inflight,
 		    uint8_t *taken, bool adopt);
 
 /* The next available chain; false: none, or broken. */
@@ -105,6 +124,9 @@ bool vq_device_take(struct vq_device *q, struct vq_chain *chain);
  */
 bool vq_device_adopted(struct vq_device *q, uint64_t *counter, struct vq_chain *chain);
 
+/* The counter of the request at @head, 0: none is in flight there. */
+uint64_t vq_device_counter(const struct vq_device *q, uint16_t head);
+
 /* Answer the chain @head, @written bytes of it were written; shown at the next publish. */
 void vq_device_answer(struct vq_device *q, uint16_t head, uint32_t written);
 /* Show the driver what was answered.  True: it wants an interrupt. */
@@ -112,9 +134,3 @@ bool vq_device_publish(struct vq_device *q);
 
 /* Ask for no notifications, or for them.  After enabling: true if chains came meanwhile. */
 bool vq_device_notifications(struct vq_device *q, bool enable);
-
-/* Bytes of link memory for a queue's in-flight table. */
-static inline size_t vq_inflight_length(uint32_t size)
-{
-	return sizeof(struct link_inflight) + size * sizeof(struct link_inflight_record);
-}

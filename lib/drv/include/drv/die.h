@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kill points: builds with checks can have a driver die between any two of its ring
+ * operations, for tests that try all of them.  What is counted lies in the record, so that
+ * it goes on over incarnations.
+ *
+ * Words of the command line:
+ *	COMPONENT.die=N		at the N-th operation, once
+ *	COMPONENT.die=sweep	the client makes rounds, by changing its round word
+ *				(abi/link.h): in its n-th round the driver dies at the
+ *				n-th operation of the round
+ *	COMPONENT.die=sweep2	the same, and the successor dies, too, at one of its
+ *				first operations (another one in each round)
+ *	COMPONENT.die=sector:N	each time it works on a request for that sector (virtio-blk)
+ */
+#pragma once
+
+#include "drv/drv.h"
+
+/* Read the words.  Called by the runtime. */
+void drv_die_start(struct drv *d);
+/* An operation on a ring took place, or the next one is about to. */
+void drv_step(void);
+/* The sector of "sector:N", or UINT64_MAX. */
+uint64_t drv_die_sector(void);

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Supervision: how incarnations end, and what follows.
+ *
+ * An incarnation ends by itself (exit, fault), because somebody asked for it, or because
+ * a look once a second finds it
+ *
+ *	without a heartbeat	at work on the same thing for BUSY_CPU_NS of processor time or
+ *				BUSY_WALL_NS in all: it loops, or sleeps where it must not
+ *	with a stalled queue	waiting, with requests of a disk in flight, and none answered for
+ *				STALL_NS: the device has gone silent, or an answer was missed; its
+ *				successor resets the device
+ *
+ * The heartbeat costs the driver two stores per wake-up and no message: it counts in its
+ * record (struct record.beat), and only a number that does not change is news.
+ *
+ * The next incarnation starts at once.  One that ends without having answered anything
+ * is a failure; from the fourth failure in a row on there is a pause before the next, twice
+ * as long each time; after FAILURES the instance is given up: its link is closed.
+ *
+ * A request that an incarnation died of (record.current says which one it worked on) is
+ * counted; the third time in a row the driver is told to refuse it (record_request.fatal).
+ */
+#include <stdatomic.h>
+
+#include "base/format.h"
+#include "base/string.h"
+#include "init.h"
+#include "rt/log.h"
+#include "rt/process.h"
+
+#define SECOND		1000000000ull
+#define BUSY_CPU_NS	(2 * SECOND)
+#define BUSY_WALL_NS	(15 * SECOND)
+#define STALL_NS	(20 * SECOND)
+#define ALIVE_NS	SECOND		/* whoever lived that long was no failure */
+#define PAUSE_NS	10000000ull	/* the first */
+
+enum { FREE_FAILURES = 3, FAILURES = 10, FATAL = 3 };
+
+static uint64_t now_ns(void)
+{
+	uint64_t now = 0;
+
+	(void)!k_clock_read(K_CLOCK_MONOTONIC, &now);
+	return now;
+}
+
+/* -- ends ------------------------------------------------------------------------------------ */
+
+void instance_end(struct instance *in, const char *why, bool wished)
+{
+	if (in->state != INSTANCE_RUNNING || in->ending)
+		return;
+	in->ending = why;
+	in->wished = wished;
+	if (k_process_kill(in->process, K_EXIT_KILLED) != K_OK)
+		rt_log(RT_LOG_ERR, "init: cannot end %s", in->name);
+}
+
+/* The request that it worked on when it ended, or NULL.  The record may be nonsense. */
+static struct record_request *suspect(const struct instance *in, uint32_t *queue, uint32_t *head)
+{
+	uint32_t current = atomic_load_explicit(&in->record->current, memory_order_relaxed);
+	struct record_request *r;
+
+	*queue = current >> 16;
+	*head = (current & 0xffff) - 1;
+	if (!current || *queue >= in->link.queue_count || *head >= in->link.queue_size)
+		return NULL;
+	r = &record_inflight(&in->link, in->record, *queue)->requests[*head];
+	return r->inflight ? r : NULL;
+}
+
+static void blame_request(struct instance *in)
+{
+	uint32_t queue, head;
+	struct record_request *r;
+
+	if (!in->record)
+		return;
+	r = in->wished ? NULL : suspect(in, &queue, &head);
+	if (!r) {
+		in->suspect = 0;
+		return;
+	}
+	r->fatal = r->counter == in->suspect ? (uint8_t)MIN(r->fatal + 1, 255) : 1;
+	in->suspect = r->counter;
+	if (r->fatal == FATAL)
+		rt_log(RT_LOG_ERR, "%s: request %lu of queue %u ended %d incarnations in a row: "
+		       "it fails, the device goes on", in->name, r->counter, queue, FATAL);
+}
+
+static bool was_failure(const struct instance *in)
+{
+	uint64_t answered = in->record ? atomic_load_explicit(&in->record->answered,
+							      memory_order_relaxed) : 0;
+
+	return !in->wished && answered == in->answered && in->died_ns - in->started_ns < ALIVE_NS;
+}
+
+static void give_up(struct instance *in, const char *why)
+{
+	in->state = INSTANCE_DEAD;
+	instance_close_link(in);
+	if (in->conf->serves)
+		rt_log(RT_LOG_ERR, "%s: %s: its clients get errors from now on", in->name, why);
+}
+
+/* Start the next one, or set the time for it. */
+static void start_next(struct instance *in)
+{
+	uint32_t extra = in->failures > FREE_FAILURES ? in->failures - FREE_FAILURES : 0;
+	k_status_t st;
+
+	if (in->failures > FAILURES) {
+		give_up(in, "it ends without having done anything, again and again");
+		return;
+	}
+	if (extra && in->state != INSTANCE_WAITING) {
+		in->state = INSTANCE_WAITING;
+		in->retry_ns = now_ns() + (PAUSE_NS << extra);
+		return;
+	}
+	st = instance_incarnate(in);
+	if (st == K_OK) {
+		in->state = INSTANCE_RUNNING;
+		return;
+	}
+	rt_log(RT_LOG_ERR, "init: cannot start %s again: status %d", in->name, st);
+	in->failures = MAX(in->failures + 1, (uint32_t)FREE_FAILURES + 1);
+	in->state = INSTANCE_WAITING;
+	in->retry_ns = now_ns() + SECOND;
+}
+
+static void account(struct instance *in)
+{
+	struct k_process_info info;
+
+	if (k_process_info(in->process, &info) == K_OK)
+		in->cpu_ns += info.cpu_ns;
+	if (!in->record)
+		return;
+	in->record->deaths++;
+	in->answered = atomic_load_explicit(&in->record->answered, memory_order_relaxed);
+}
+
+void instance_ended(struct instance *in)
+{
+	if (in->state != INSTANCE_RUNNING)
+		return;
+	in->died_ns = now_ns();
+	in->failures = was_failure(in) ? in->failures + 1 : 0;
+	post_mortem(in->name, in->conf->binary, in->ending, in->process);
+	post_mortem_requests(in);
+	account(in);
+	rt_close(in->process);
+	rt_close(in->channel);
+	in->process = in->channel = 0;
+	if (!in->conf->restart || init.never_restart) {
+		give_up(in, "it is not started again");
+		return;
+	}
+	blame_request(in);
+	start_next(in);
+	supervise();
+}
+
+/* -- beginnings -------------------------------------------------------------------------------- */
+
+/* It serves: whoever waited since the last one's end goes on. */
+static void ready(struct instance *in)
+{
+	static const char *const how[] = {
+		[RECORD_NOTHING] = "", [RECORD_STARTED] = ", with a new device",
+		[RECORD_ADOPTED] = ", with the live device", [RECORD_RESET] = ", after a reset",
+	};
+	const struct record *r = in->record;
+	uint32_t adoption;
+	char requests[96] = "";
+
+	in->ready = true;
+	in->wants_reset = false;
+	if (!in->died_ns || !r)
+		return;
+	adoption = atomic_load_explicit(&r->adoption, memory_order_relaxed);
+	in->stall_ns = now_ns() - in->died_ns;
+	if (adoption == RECORD_ADOPTED || adoption == RECORD_RESET)
+		snprintf(requests, sizeof(requests), ": %u requests were with it, %u of them done; "
+			 "%u issued", r->adopted, r->finished, r->issued);
+	rt_log(RT_LOG_WARNING, "%s: incarnation %u serves after %lu us%s%s", in->name,
+	       in->incarnation, in->stall_ns / 1000, how[MIN(adoption, (uint32_t)RECORD_RESET)],
+	       requests);
+}
+
+void instance_message(struct instance *in)
+{
+	for (;;) {
+		k_handle_t handles[K_MESSAGE_MAX_HANDLES];
+		uint32_t kind = 0;
+		struct k_message m = { .data = (uint64_t)&kind, .length = sizeof(kind),
+				       .handles = (uint64_t)handles,
+				       .handle_count = K_MESSAGE_MAX_HANDLES };
+
+		if (in->state != INSTANCE_RUNNING || k_channel_recv(in->channel, &m, 0) != K_OK)
+			return;
+		for (uint32_t i = 0; i < m.handle_count; i++)
+			rt_close(handles[i]);
+		if (m.length == sizeof(kind) && kind == COMPONENT_READY && !in->ready)
+			ready(in);
+	}
+}
+
+/* -- looking after them --------------------------------------------------------------------------- */
+
+/* At work on the same thing for too long. */
+static bool hangs(struct instance *in, uint64_t beat, uint64_t now)
+{
+	struct k_process_info info;
+	bool busy = beat & 1;
+
+	if (k_process_info(in->process, &info) != K_OK)
+		return false;
+	if (!busy || beat != in->seen_beat) {
+		in->seen_beat = beat;
+		in->seen_cpu_ns = info.cpu_ns;
+		in->beat_since_ns = now;
+		return false;
+	}
+	return info.cpu_ns - in->seen_cpu_ns >= BUSY_CPU_NS || now - in->beat_since_ns >= BUSY_WALL_NS;
+}
+
+static bool has_requests(const struct instance *in)
+{
+	for (uint32_t q = 0; q < in->link.queue_count; q++) {
+		const struct record_inflight *t = record_inflight(&in->link, in->record, q);
+
+		for (uint32_t d = 0; d < in->link.queue_size; d++)
+			if (t->requests[d].inflight)
+				return true;
+	}
+	return false;
+}
+
+/* A disk that answers nothing.  (Consoles and entropy may keep a buffer for as long as they like.) */
+static bool stalls(struct instance *in, uint64_t now)
+{
+	uint64_t answered = atomic_load_explicit(&in->record->answered, memory_order_relaxed);
+
+	if (in->conf->serves != LINK_CLASS_BLOCK)
+		return false;
+	if (answered != in->seen_answered || !has_requests(in)) {
+		in->seen_answered = answered;
+		in->answered_since_ns = now;
+		return false;
+	}
+	return now - in->answered_since_ns >= STALL_NS;
+}
+
+static void look_after(struct instance *in, uint64_t now)
+{
+	uint64_t beat = atomic_load_explicit(&in->record->beat, memory_order_relaxed);
+
+	if (hangs(in, beat, now)) {
+		instance_end(in, "no heartbeat", false);
+	} else if (stalls(in, now)) {
+		in->wants_reset = true;
+		instance_end(in, "a stalled queue", false);
+	}
+}
+
+void supervise(void)
+{
+	uint64_t now = now_ns(), next = UINT64_MAX;
+
+	for (size_t i = 0; i < INSTANCES; i++) {
+		struct instance *in = &init.instances[i];
+
+		if (in->state == INSTANCE_WAITING && in->retry_ns <= now)
+			start_next(in);
+		if (in->state == INSTANCE_RUNNING && in->record) {
+			look_after(in, now);
+			next = MIN(next, now + SECOND);
+		}
+		if (in->state == INSTANCE_WAITING)
+			next = MIN(next, in->retry_ns);
+	}
+	if (next != UINT64_MAX &&
+	    k_timer_set(init.tick, next, next == now + SECOND ? SECOND / 4 : 0) != K_OK)
+		rt_log(RT_LOG_ERR, "init: no timer to look after drivers");
+}
