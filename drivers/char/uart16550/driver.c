@@ -8,6 +8,11 @@
  * console, log lines go out between the client's lines (log.c).  Input: bytes go into the client's
  * buffers; while there are none, the receiver's interrupt is off and bytes stay in
  * the FIFO, which an emulated port's sender notices.
+ *
+ * How far a chain is done stands in the record, so that a successor goes on in the middle of
+ * it.  It is written after the bytes have passed: a driver that is killed exactly in between,
+ * which is one return from a kernel call, has its last FIFO sent twice, or loses a byte
+ * that it had read.
  */
 #include "base/util.h"
 #include "drv/drv.h"
@@ -31,7 +36,12 @@ struct cursor {
 	bool busy;
 	uint32_t segment, offset;	/* next byte */
 	uint32_t done;			/* bytes in all */
+	bool adopting;			/* a predecessor's chains come first */
+	uint64_t adopted;		/* counter of the last one */
 };
+
+/* Words of the record: for each cursor the request that it is at, and the bytes done. */
+enum { WORD_COUNTER, WORD_DONE, WORDS, WORD_WITHIN_LINE = 2 * WORDS };
 
 static struct cursor rx, tx;
 static uint8_t ier;
@@ -60,18 +70,57 @@ static void set_ier(struct drv *d, uint8_t want)
 
 /* -- chains ---------------------------------------------------------------------------------- */
 
+static uint64_t *cursor_words(struct drv *d, const struct cursor *c)
+{
+	return &d->record->words[c == &rx ? 0 : WORDS];
+}
+
+static void cursor_advance(struct drv *d, struct cursor *c, uint32_t n)
+{
+	c->offset += n;
+	c->done += n;
+	cursor_words(d, c)[WORD_DONE] = c->done;
+}
+
+/* Go on where the predecessor was, if it had begun this chain. */
+static void cursor_resume(struct drv *d, struct cursor *c, uint32_t queue)
+{
+	uint64_t *words = cursor_words(d, c);
+	uint64_t counter = vq_device_counter(&d->queue[queue], c->chain.head), skip;
+
+	if (words[WORD_COUNTER] != counter) {
+		words[WORD_DONE] = 0;
+		atomic_signal_fence(memory_order_release);
+		words[WORD_COUNTER] = counter;
+	}
+	skip = words[WORD_DONE];
+	c->done = (uint32_t)skip;
+	for (; c->segment < c->chain.count; c->segment++) {
+		const struct vq_segment *s = &c->segments[c->segment];
+
+		if (s->device_writes != (c == &rx))
+			continue;
+		if (skip < s->len)
+			break;
+		skip -= s->len;
+	}
+	c->offset = (uint32_t)skip;
+}
+
 /* Have a chain to work on; false: there is none.  Its pieces are checked when they are used. */
 static bool cursor_take(struct drv *d, struct cursor *c, uint32_t queue)
 {
 	if (c->busy)
 		return true;
 	c->chain.segments = c->segments;
-	if (!vq_device_take(&d->queue[queue], &c->chain))
+	c->adopting = c->adopting && vq_device_adopted(&d->queue[queue], &c->adopted, &c->chain);
+	if (!c->adopting && !vq_device_take(&d->queue[queue], &c->chain))
 		return false;
 	c->busy = true;
 	c->segment = 0;
 	c->offset = 0;
 	c->done = 0;
+	cursor_resume(d, c, queue);
 	return true;
 }
 
@@ -93,12 +142,6 @@ static uint8_t *cursor_piece(struct drv *d, struct cursor *c, bool device_writes
 		return p + c->offset;
 	}
 	return NULL;
-}
-
-static void cursor_advance(struct cursor *c, uint32_t n)
-{
-	c->offset += n;
-	c->done += n;
 }
 
 static void cursor_answer(struct drv *d, struct cursor *c, uint32_t queue, uint32_t written)
@@ -143,7 +186,8 @@ static void send(struct drv *d)
 		} else {
 			n = log_client_may_send(&log_lines, p, MIN(n, (uint32_t)FIFO));
 			(void)!k_device_port_write_bytes(d->device, THR, p, n);
-			cursor_advance(&tx, n);
+			d->record->words[WORD_WITHIN_LINE] = log_lines.within_line;
+			cursor_advance(d, &tx, n);
 		}
 	}
 	if (d->open)
@@ -157,6 +201,8 @@ static void receive(struct drv *d)
 {
 	bool room = true;
 
+	if (rx.adopting)
+		cursor_take(d, &rx, RX);	/* it may hold bytes that nobody was told of */
 	while (!d->broken && (port_in(d, LSR) & LSR_DATA)) {
 		uint8_t *p = NULL;
 		uint32_t n;
@@ -172,7 +218,7 @@ static void receive(struct drv *d)
 		if (!room)
 			break;
 		*p = port_in(d, RBR);
-		cursor_advance(&rx, 1);
+		cursor_advance(d, &rx, 1);
 	}
 	if (rx.busy && rx.done)
 		cursor_answer(d, &rx, RX, rx.done);
@@ -216,6 +262,9 @@ static k_status_t start(struct drv *d)
 	if (st != K_OK)
 		return st;
 
+	log_lines.within_line = d->record->words[WORD_WITHIN_LINE] != 0;
+	rx.adopting = tx.adopting = d->start.incarnation > 1;
+	d->record->adoption = d->start.incarnation > 1 ? RECORD_ADOPTED : RECORD_STARTED;
 	drv_offer(d, 0);
 	drv_config(d, config, sizeof(config));
 	port_out(d, IER, 0);
