@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""Drivers die, and their clients do not notice.
+
+The client of test-heal (components/heal_client.c) works in rounds and compares every byte; its
+driver dies at the n-th ring operation of the n-th round, until all operations of a round
+have been tried (lib/drv/include/drv/die.h)."""
+
+import re
+import socket
+import threading
+import time
+
+from concord import qemu
+from concord.scenario import Failed, isolation
+
+MEMORY = 64
+
+
+def on(cpus):
+    return lambda c: c.placement == "kernel" and not c.kernel and c.cpus == cpus
+
+
+def everywhere(c):
+    return c.placement == "kernel" and not c.kernel
+
+
+def rounds(lab, name, machine):
+    """Boot it; every round has to be right, and nearly every one to have had a death."""
+    ended = lab.expect_boot(machine, "heal: done", status=0)
+    said = re.search(rf"heal: {name}: (\d+) rounds, (\d+) deaths: same data", ended.console)
+    if not said:
+        raise Failed(f"{name} did not get through its rounds\n{lab.last_words()}")
+    made, deaths = map(int, said.groups())
+    # Where the last operation is depends on how requests meet: the last rounds are without a death.
+    if made < 40 or deaths < made * 0.8:
+        raise Failed(f"{deaths} deaths in {made} rounds\n{lab.last_words()}")
+    for wrong in ("no heartbeat", "stalled queue", "in a row"):
+        if wrong in ended.console:
+            raise Failed(f"the log says {wrong!r}\n{lab.last_words()}")
+    how = set(re.findall(r"serves after \d+ us, ([^:]*):", ended.console))
+    return deaths, how
+
+
+def sweep_disk(lab, machine, adopt, sweep):
+    disk = lab.file("disk", bytes(1 << 20))
+    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"virtio-blk.die={sweep}",
+                           f"virtio-blk.adopt={adopt}"],
+                          memory=MEMORY, machine=machine, drives=[qemu.Drive(disk, False)])
+    _, how = rounds(lab, "virtio-blk.0", machine)
+    wanted = {"with the live device"} if adopt == "live" else {"after a reset"}
+    if how != wanted:
+        raise Failed(f"devices were taken over as {how}, not {wanted}")
+
+
+class Echo(threading.Thread):
+    """The other end of a port: sends back what comes, without hurry and in pieces of any length."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path = path
+        self.start()
+
+    def run(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            while True:
+                try:
+                    s.connect(str(self.path))
+                    break
+                except OSError:
+                    time.sleep(0.02)
+            try:
+                while data := s.recv(1777):
+                    s.sendall(data)
+            except OSError:
+                pass            # the machine ended
+
+
+def sweep_console(lab, machine, adopt, sweep):
+    path = lab.folder / "port"
+    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"virtio-console.die={sweep}",
+                           f"virtio-console.adopt={adopt}"],
+                          memory=MEMORY, machine=machine, ports=[path])
+    Echo(path)
+    rounds(lab, "virtio-console.0", machine)
+
+
+# -- every kill point ------------------------------------------------------------------------------
+
+@isolation(when=on(2))
+def a_disk_driver_may_die_at_any_step(lab):
+    sweep_disk(lab, "q35", "live", "sweep")
+
+
+@isolation(when=on(2))
+def a_disk_driver_may_die_at_any_step_if_its_device_has_to_be_reset(lab):
+    sweep_disk(lab, "microvm", "reset", "sweep2")
+
+
+@isolation(when=on(2))
+def a_console_driver_may_die_at_any_step(lab):
+    sweep_console(lab, "microvm", "live", "sweep2")
+
+
+def campaign(sweep, machine, adopt, how):
+    def run(lab):
+        sweep(lab, machine, adopt, how)
+    run.__name__ = f"{sweep.__name__}_{machine}_{adopt}_{how}"
+    run.__module__ = __name__
+    isolation(when=everywhere, full=True, seconds=300)(run)
+
+
+for one in (sweep_disk, sweep_console):
+    for board in ("q35", "microvm"):
+        for way in ("live", "reset"):
+            for depth in ("sweep", "sweep2"):
+                campaign(one, board, way, depth)
+
+
+# -- with a Linux on top ---------------------------------------------------------------------------
+
+DISK_USER = """#!/bin/sh
+b=/bin/busybox
+$b mount -t proc proc /proc
+until [ -b /dev/vda ]; do $b sleep 0.02; done
+i=0
+while [ $i -lt 25 ]; do
+	i=$((i + 1))
+	$b dd if=/dev/urandom of=/tmp/wanted bs=64k count=8 2>/dev/null
+	$b dd if=/tmp/wanted of=/dev/vda bs=64k conv=fsync 2>/dev/null || echo "write: $?"
+	$b dd if=/dev/vda of=/tmp/found bs=64k count=8 iflag=direct 2>/dev/null || echo "read: $?"
+	$b cmp /tmp/wanted /tmp/found || echo "round $i: other data"
+done
+echo "rounds: $i"
+$b poweroff -f
+"""
+
+
+@isolation(when=lambda c: not c.kernel)
+def programs_do_not_notice_that_a_disk_driver_dies(lab):
+    disk = lab.file("disk", bytes(1 << 20))
+    machine = lab.machine(["panic=-1", "concord.kill=virtio-blk.0@100/100"], memory=128,
+                          initrd=lab.initramfs(DISK_USER), drives=[qemu.Drive(disk, False)])
+    ended = lab.expect_boot(machine, "virtio-blk.0 was killed: concord.kill", "with the live device",
+                            "rounds: 25", status=0)
+    for wrong in ("write:", "read:", "other data", "differ", "error"):
+        if wrong in ended.console:
+            raise Failed(f"the console says {wrong!r}\n{lab.last_words()}")
+
+
+POISON_USER = """#!/bin/sh
+b=/bin/busybox
+until [ -b /dev/vda ]; do $b sleep 0.02; done
+$b dd if=/dev/vda of=/tmp/a bs=4k count=4 iflag=direct 2>/dev/null; echo "before: $?"
+$b dd if=/dev/vda of=/tmp/a bs=4k skip=40 count=1 iflag=direct 2>&1 | $b grep -o "Input/output error"
+$b dd if=/dev/vda of=/tmp/a bs=4k skip=41 count=4 iflag=direct 2>/dev/null; echo "after: $?"
+$b poweroff -f
+"""
+
+
+@isolation(when=lambda c: not c.kernel)
+def a_request_that_kills_its_driver_fails_and_the_disk_goes_on(lab):
+    disk = lab.file("disk", bytes(1 << 20))
+    machine = lab.machine(["panic=-1", "virtio-blk.die=sector:320"], memory=128,
+                          initrd=lab.initramfs(POISON_USER), drives=[qemu.Drive(disk, False)])
+    ended = lab.expect_boot(machine, "before: 0", "told to die of this sector",
+                            "read of sector 320 (at work on it)",
+                            "ended 3 incarnations in a row: it fails", "Input/output error",
+                            "after: 0", status=0)
+    deaths, requests = ended.console.count("virtio-blk.0 died"), ended.console.count("in a row")
+    if deaths != 3 * requests:
+        raise Failed(f"{deaths} incarnations ended for {requests} requests\n{lab.last_words()}")
+
+
+CONSOLE_USER = """#!/bin/sh
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	echo "line $i of a program that does not know, which is not short at all 0123456789abcdefghijklmnopqrstuvwxyz"
+	/bin/busybox sleep 0.05
+done
+/bin/busybox poweroff -f
+"""
+
+
+@isolation(when=lambda c: not c.kernel and c.cpus == 2)
+def a_killed_serial_driver_goes_on_where_it_was(lab):
+    machine = lab.machine(["panic=-1", "quiet", "concord.kill=uart.0@100/100"], memory=128,
+                          initrd=lab.initramfs(CONSOLE_USER))
+    ended = lab.expect_boot(machine, status=0)
+    lines = re.findall(r"line (\d+) of a program that does not know, which is not short at all "
+                       r"0123456789abcdefghijklmnopqrstuvwxyz", ended.console)
+    if lines != [str(i) for i in range(1, 13)]:
+        raise Failed(f"lines {lines} are whole\n{lab.last_words()}")
+
+
+# -- supervision -------------------------------------------------------------------------------------
+
+@isolation(when=on(2), seconds=90)
+def a_driver_without_a_heartbeat_is_replaced(lab):
+    machine = lab.machine(["concord.system=test-restart", "loglevel=6", "client.seconds=30", "faulty.mode=hang"],
+                          memory=MEMORY)
+    lab.expect_boot(machine, "faulty.0 was killed: no heartbeat", "ended 3 incarnations in a row",
+                    "client: done", status=0)
+
+
+@isolation(when=on(2))
+def a_driver_that_does_nothing_but_die_is_given_up(lab):
+    machine = lab.machine(["concord.system=test-restart", "loglevel=6", "client.seconds=30", "faulty.mode=start"],
+                          memory=MEMORY)
+    ended = lab.expect_boot(machine, "faulty.0: it ends without having done anything",
+                            "client: done", status=0)
+    if ended.console.count("faulty.0 ended") < 5:
+        raise Failed(f"it was given up too early\n{lab.last_words()}")
+
+
+@isolation(when=everywhere)
+def a_post_mortem_names_functions_and_requests(lab):
+    machine = lab.machine(["concord.system=test-restart", "loglevel=6", "faulty.mode=fault"],
+                          memory=MEMORY)
+    lab.expect_boot(machine, "faulty.0 died: exception 14", "called from rt_main+0x",
+                    "in flight: queue 0, request 2 (at work on it)",
+                    "ended 3 incarnations in a row", "faulty.0: incarnation 4 serves after",
+                    "client: done", status=0)
