@@ -81,6 +81,8 @@ void console_left(struct process *process)
 	if (!has_console(process))
 		return;
 	log_console_take();
+	/* Its bell can outlive it, and ring for its successor. */
+	(void)!log_watch(process->object.koid, NULL, 0);
 	atomic_store_explicit(&owner, 0, memory_order_relaxed);
 }
 
