@@ -32,6 +32,7 @@ static struct spinlock log_lock = SPINLOCK_INIT(LOCK_LOG);
 static char ring[LOG_SIZE];		/* log_lock, and all below */
 static uint64_t oldest, end;
 static bool console_released;
+static bool within_line;		/* whoever had the console may have stopped within one */
 static uint64_t printed;		/* what is known to be on the console */
 static uint64_t fetched;		/* printed <= fetched: end of the line being printed */
 static uint32_t lost;			/* lines that were overwritten unprinted */
@@ -42,6 +43,15 @@ static _Atomic(bool) notify_wanted;
 static bool is_due(uint64_t record)
 {
 	return ring[(record + 1) % LOG_SIZE] - '0' < console_level;
+}
+
+/* Only what is really printed ends a driver's line: its successor goes on there. */
+static void print_line(const char *line, size_t n)
+{
+	if (within_line)
+		arch_console_write("\n", 1);
+	within_line = false;
+	arch_console_write(line, n);
 }
 
 /* Make room for @n bytes: drop the oldest records. */
@@ -87,7 +97,7 @@ static void log_add(enum log_level level, const char *text, size_t length)
 	ring_add(line, n);
 	if (!console_released) {
 		if ((int)level < console_level)
-			arch_console_write(line + LEVEL_TAG, n - LEVEL_TAG);
+			print_line(line + LEVEL_TAG, n - LEVEL_TAG);
 		printed = end;
 	}
 	wake = notify != NULL;
@@ -229,12 +239,11 @@ static void take_back(void)
 	console_released = false;
 	arch_console_resume();
 	fetched = printed;
-	/* Whoever had it may have stopped within a line. */
-	arch_console_write("\n", 1);
+	within_line = true;
 	if (lost)
-		arch_console_write(line, say_lost(line, sizeof(line)));
+		print_line(line, say_lost(line, sizeof(line)));
 	while ((n = fetch(line, sizeof(line), &needed)))
-		arch_console_write(line, n);
+		print_line(line, n);
 	printed = end;
 }
 
@@ -243,6 +252,7 @@ void log_console_release(void)
 	arch_irqflags_t flags = spin_lock_irqsave(&log_lock);
 
 	console_released = true;
+	within_line = false;
 	printed = fetched = end;
 	spin_unlock_irqrestore(&log_lock, flags);
 }
@@ -275,6 +285,6 @@ void log_panic_begin(void)
 
 void log_panic_write(const char *text, size_t length)
 {
-	arch_console_write(text, length);
+	print_line(text, length);
 	ring_add(text, length);
 }
