@@ -2,7 +2,7 @@
 /*
  * See drv/forward.h.
  *
- * A request's way, and where a death leaves it (docs/decisions/0005-adoption.md):
+ * A request's way, and where a death leaves it (docs/decisions/0006-adoption.md):
  *
  *	taken		in the in-flight table; the device has not seen it: issued again
  *	added, noted	in the device's ring, which does not show it yet: the same

@@ -2,7 +2,7 @@
 /*
  * The record of an instance: what outlives an incarnation of a driver, beside the
  * memory of its link and its device.  init makes it and reads it, the driver maps
- * it; neither the client nor the device can.  docs/decisions/0005-adoption.md argues why
+ * it; neither the client nor the device can.  docs/decisions/0006-adoption.md argues why
  * what lies here is enough.  No logic here.
  *
  * Only one incarnation writes it at a time, and the next one reads what was

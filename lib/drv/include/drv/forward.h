@@ -5,7 +5,7 @@
  * i of the device, and come back.  Most drivers of virtio devices are this and a
  * few lines about features.
  *
- * It takes over from a dead predecessor (docs/decisions/0005-adoption.md): live, where
+ * It takes over from a dead predecessor (docs/decisions/0006-adoption.md): live, where
  * record and rings fit together and the device says that it works; else after a reset,
  * and then what was in flight is issued again, in its order, before anything new.
  */
