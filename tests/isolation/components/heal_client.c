@@ -303,7 +303,7 @@ static void use(void *arg)
 static void start_using(const struct linux_link *m)
 {
 	struct link *l;
-	k_handle_t thread;
+	_Atomic(k_handle_t) thread;
 	k_status_t st = link_open(&m->geometry, handles, 0, &l);
 
 	if (st != K_OK) {
@@ -314,7 +314,7 @@ static void start_using(const struct linux_link *m)
 	st = rt_thread_create(use, l, NULL, 0, 0, m->geometry.name, &thread);
 	if (st != K_OK)
 		rt_panic("heal: cannot start a thread: status %d", st);
-	rt_close(thread);
+	rt_close(atomic_load(&thread));
 }
 
 static void finish(k_handle_t power)
