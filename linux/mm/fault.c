@@ -19,7 +19,7 @@
 #include "lx/xstate.h"
 #include "mm/mm_impl.h"
 
-/* The owner of a page that is not there: read it.  0 or a negative errno. */
+/* The owner of a page that is not there, or is about to change.  0 or a negative errno. */
 static int supply(const struct k_fault *fault)
 {
 	struct lx_file *f = lx_backing_file(fault->cookie);
@@ -27,7 +27,7 @@ static int supply(const struct k_fault *fault)
 
 	if (!f)
 		return 0;		/* unmapped meanwhile: the next access will tell */
-	err = lx_inode_fill_page(f->inode, fault->offset);
+	err = lx_inode_settle_page(f->inode, fault->offset, fault->access & K_PROT_WRITE);
 	lx_file_put(f);
 	return err;
 }

@@ -290,6 +290,8 @@ void lx_inode_accessed(struct lx_mount *mnt, struct lx_inode *inode)
 		now = lx_now_coarse();
 	}
 	lx_time_set(&inode->atime, now);
+	if (inode->ops && inode->ops->accessed)
+		inode->ops->accessed(inode);
 }
 
 /* -- attributes */

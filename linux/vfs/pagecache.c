@@ -45,6 +45,13 @@ static bool is_paged(const struct lx_inode *inode)
 	return inode->ops && (inode->ops->readpage || inode->ops->readpages);
 }
 
+static uint32_t memory_flags(const struct lx_inode *inode)
+{
+	if (!is_paged(inode))
+		return 0;
+	return inode->ops->write_back ? K_MEMORY_PAGED | K_MEMORY_WRITE_FAULTS : K_MEMORY_PAGED;
+}
+
 int lx_pages_open(struct lx_inode *inode)
 {
 	k_status_t st = K_OK;
@@ -55,7 +62,7 @@ int lx_pages_open(struct lx_inode *inode)
 	rt_mutex_lock_nested(&inode->pages_lock);
 	if (!atomic_load_explicit(&inode->has_pages, memory_order_relaxed)) {
 		st = rt_memory_create(&inode->pages, lx_memory_group, rounded(inode->size),
-				      is_paged(inode) ? K_MEMORY_PAGED : 0);
+				      memory_flags(inode));
 		if (st == K_OK)
 			atomic_store_explicit(&inode->has_pages, true, memory_order_release);
 	}
@@ -155,6 +162,60 @@ int lx_inode_fill_page(struct lx_inode *inode, uint64_t off)
 		return -EIO;
 	/* neighbours are likely wanted next: aligned, so that clusters do not overlap */
 	return fill(inode, off, RA_MIN * 2 - off % (RA_MIN * 2));
+}
+
+/* The page is there and clean: it becomes dirty. */
+static int write_page(struct lx_inode *inode, uint64_t off)
+{
+	struct k_clean mark = { .offset = ALIGN_DOWN(off, PAGE), .length = PAGE,
+				.action = K_CLEAN_MARK };
+	uint64_t size;
+	int err = 0;
+
+	rt_mutex_lock(&inode->lock);
+	size = inode->size;
+	if (mark.offset >= size)
+		err = -EIO;
+	else
+		err = inode->ops->prepare_write(inode, mark.offset, MIN(PAGE, size - mark.offset));
+	if (!err) {
+		lx_inode_touch(inode, LX_ATTR_MTIME | LX_ATTR_CTIME);
+		if (k_memory_clean(inode->pages.handle, &mark) != K_OK)
+			err = -EIO;
+	}
+	rt_mutex_unlock(&inode->lock);
+	return err;
+}
+
+int lx_inode_settle_page(struct lx_inode *inode, uint64_t off, bool write)
+{
+	if (inode->ops->pages_of)
+		inode = inode->ops->pages_of(inode);
+	off = ALIGN_DOWN(off, PAGE);
+	if (write && inode->ops->write_back && atomic_load(&inode->has_pages) &&
+	    next_page(inode, off, K_NEXT_DATA) == off)
+		return write_page(inode, off);
+	return lx_inode_fill_page(inode, off);
+}
+
+/* -- to media */
+
+static void count_writeback(struct lx_inode *inode)
+{
+	/* pages_lock: nobody is deciding now whether clean pages may be dropped */
+	rt_mutex_lock_nested(&inode->pages_lock);
+	atomic_fetch_add(&inode->writeback_seq, 1);
+	rt_mutex_unlock(&inode->pages_lock);
+}
+
+void lx_inode_begin_writeback(struct lx_inode *inode)
+{
+	count_writeback(inode);
+}
+
+void lx_inode_end_writeback(struct lx_inode *inode)
+{
+	count_writeback(inode);
 }
 
 /* A read by @f at @off needs pages: how many bytes to ask for at once. */
@@ -384,6 +445,48 @@ static void remove_privs(struct lx_task *self, struct lx_inode *inode)
 }
 
 /*
+ * Pages behind the end of the file have nothing on the medium.  The first and the last
+ * one of [off, end), if they are written in part, are there and zero.
+ */
+static int supply_new(struct lx_inode *inode, uint64_t off, uint64_t end, uint64_t size)
+{
+	uint64_t edges[2] = { ALIGN_DOWN(off, PAGE), ALIGN_DOWN(end - 1, PAGE) };
+	k_status_t st = K_OK;
+	char *zeros = NULL;
+
+	if (!is_paged(inode))
+		return 0;
+	for (int i = 0; i < 2 && st == K_OK; i++) {
+		bool whole = off <= edges[i] && end >= edges[i] + PAGE;
+
+		if (whole || edges[i] < rounded(size) || (i && edges[1] == edges[0]))
+			continue;
+		if (!zeros)
+			zeros = rt_zalloc(PAGE);
+		if (!zeros)
+			return -ENOMEM;
+		st = k_memory_supply(inode->pages.handle, edges[i], zeros, PAGE);
+	}
+	rt_free(zeros);
+	return st == K_OK ? 0 : -ENOMEM;
+}
+
+/*
+ * The file became longer.  A write-back that took its pages before it knew leaves out
+ * what is behind the old end: they are dirty again.  It first counts, then takes pages,
+ * then looks at the size; here the size comes first, then the look at the count.
+ */
+static void lengthened(struct lx_inode *inode, uint32_t seq, uint64_t from, uint64_t end)
+{
+	struct k_clean mark = { .offset = ALIGN_DOWN(from, PAGE), .action = K_CLEAN_MARK };
+
+	mark.length = rounded(end) - mark.offset;
+	if (inode->ops->write_back &&
+	    ((seq & 1) || atomic_load(&inode->writeback_seq) != seq))
+		(void)!k_memory_clean(inode->pages.handle, &mark);
+}
+
+/*
  * One turn with the inode locked: write what can be written without faulting
  * memory in.  *@wrote counts what was.
  */
@@ -396,6 +499,7 @@ static int write_locked(struct lx_inode *inode, struct lx_iter *from, uint64_t o
 	*wrote = 0;
 	while (n && !err && st == K_OK) {
 		uint64_t len = MIN(n, (uint64_t)WRITE_CHUNK), size = inode->size;
+		uint32_t seq = atomic_load(&inode->writeback_seq);
 		size_t done = 0;
 
 		if (inode->ops->prepare_write)
@@ -409,14 +513,18 @@ static int write_locked(struct lx_inode *inode, struct lx_iter *from, uint64_t o
 			err = lx_pages_open(inode);
 		if (!err && rounded(off + len) > rounded(size))
 			err = lx_pages_grow(inode, off + len);
+		if (!err)
+			err = supply_new(inode, off, off + len, size);
 		if (err)
 			break;
 		st = lx_iter_get_memory(from, &inode->pages, off, len, &done);
 		off += done;
 		n -= done;
 		*wrote += done;
-		if (off > size)
-			atomic_store_explicit(&inode->size, off, memory_order_release);
+		if (off > size) {
+			atomic_store(&inode->size, off);
+			lengthened(inode, seq, off - done, off);
+		}
 		if (done < len && rounded(inode->size) < rounded(off - done + len))
 			rt_memory_resize(&inode->pages, rounded(inode->size));
 	}

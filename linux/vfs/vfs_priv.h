@@ -235,6 +235,9 @@ int64_t lx_pages_read_kernel(struct lx_inode *inode, void *buf, size_t n, uint64
 int64_t lx_pages_write_kernel(struct lx_inode *inode, const void *buf, size_t n, uint64_t off);
 lx_off_t lx_pages_seek(struct lx_inode *inode, lx_off_t off, bool data);
 uint64_t lx_pagecache_bytes(void);
+/* Around writing pages back: one at a time for an inode (lx_inode.writeback_seq). */
+void lx_inode_begin_writeback(struct lx_inode *inode);
+void lx_inode_end_writeback(struct lx_inode *inode);
 
 /* -- xattr.c: extended attributes kept in memory */
 struct lx_xattrs { struct list list; uint64_t bytes; };

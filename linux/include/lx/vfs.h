@@ -56,6 +56,11 @@ struct lx_inode {
 	struct rt_mutex pages_lock;
 	_Atomic(bool) has_pages;
 	struct rt_memory pages;
+	/*
+	 * Odd while pages are on their way to the disk: clean, and not to be dropped.  Changes
+	 * under pages_lock; a writer that made the file longer looks at it (write_locked()).
+	 */
+	_Atomic(uint32_t) writeback_seq;
 
 	/* Writers against executors (ETXTBSY): > 0 open for writing, < 0 denied. */
 	_Atomic(int32_t) writers;
@@ -144,6 +149,13 @@ struct lx_inode_ops {
 	int (*readpage)(struct lx_inode *inode, uint64_t off, void *buf);
 	/* The same for @n bytes (whole pages, zeros beyond the end); NULL: page by page. */
 	int (*readpages)(struct lx_inode *inode, uint64_t off, void *buf, size_t n);
+	/*
+	 * Pages are written back to a medium: the first write to a clean page through a mapping
+	 * goes through prepare_write, too.
+	 */
+	bool write_back;
+	/* The access time changed in memory. */
+	void (*accessed)(struct lx_inode *inode);
 	/* Before pages of [off, off + n) that may not exist are written: limits, lower copies. */
 	int (*prepare_write)(struct lx_inode *inode, uint64_t off, uint64_t n);
 	/* The inode whose pages a mapping of this one shows (overlay); NULL: its own. */
@@ -297,6 +309,11 @@ int lx_generic_mmap(struct lx_file *f, struct lx_mmap *m);
 lx_off_t lx_generic_llseek(struct lx_file *f, lx_off_t off, int whence);
 /* A page that a mapping faulted on: fill it (K_USER_FAULT with NEED_PAGE).  0 or -EIO... */
 int lx_inode_fill_page(struct lx_inode *inode, uint64_t off);
+/*
+ * What a fault on a mapping's page asks for: the page is read if it is not there; if it is,
+ * and @write, it is going to become dirty.  0, -ENOSPC, -EIO, -ENOMEM...
+ */
+int lx_inode_settle_page(struct lx_inode *inode, uint64_t off, bool write);
 /* Character and block devices: what open of a node with @dev does. */
 int lx_chrdev_register(uint32_t major, uint32_t first_minor, uint32_t count, const char *name,
 		       const struct lx_file_ops *ops);

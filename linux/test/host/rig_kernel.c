@@ -321,6 +321,7 @@ struct object {
 	uint32_t flags;
 	uint64_t nr;			/* pages that the table has room for */
 	char **pages;
+	bool *dirty;			/* as pages */
 	bool used;
 };
 
@@ -351,6 +352,8 @@ static char **slot(struct object *o, uint64_t off)
 			return NULL;
 		o->pages = realloc(o->pages, nr * sizeof(char *));
 		memset(o->pages + o->nr, 0, (nr - o->nr) * sizeof(char *));
+		o->dirty = realloc(o->dirty, nr * sizeof(bool));
+		memset(o->dirty + o->nr, 0, (nr - o->nr) * sizeof(bool));
 		o->nr = nr;
 	}
 	return &o->pages[i];
@@ -390,6 +393,7 @@ k_status_t k_handle_close(k_handle_t h)
 	for (uint64_t i = 0; i < o->nr; i++)
 		free(o->pages[i]);
 	free(o->pages);
+	free(o->dirty);
 	o->used = false;
 	alive--;
 	pthread_mutex_unlock(&objects_lock);
@@ -404,6 +408,7 @@ k_status_t k_memory_resize(k_handle_t h, uint64_t size)
 	for (uint64_t i = (size + K_PAGE_SIZE - 1) / K_PAGE_SIZE; i < o->nr; i++) {
 		free(o->pages[i]);
 		o->pages[i] = NULL;
+		o->dirty[i] = false;
 	}
 	o->size = size;
 	pthread_mutex_unlock(&o->lock);
@@ -441,6 +446,7 @@ k_status_t k_memory_discard(k_handle_t h, uint64_t off, uint64_t n)
 	for (uint64_t i = off / K_PAGE_SIZE; i < (off + n) / K_PAGE_SIZE && i < o->nr; i++) {
 		free(o->pages[i]);
 		o->pages[i] = NULL;
+		o->dirty[i] = false;
 	}
 	pthread_mutex_unlock(&o->lock);
 	return K_OK;
@@ -461,6 +467,32 @@ k_status_t k_memory_next(k_handle_t h, uint64_t off, uint32_t what, uint64_t *fo
 	}
 	pthread_mutex_unlock(&o->lock);
 	return st;
+}
+
+k_status_t k_memory_clean(k_handle_t h, struct k_clean *clean)
+{
+	struct object *o = get(h);
+	uint64_t at = clean->offset / K_PAGE_SIZE, end, first;
+
+	pthread_mutex_lock(&o->lock);
+	end = (o->size + K_PAGE_SIZE - 1) / K_PAGE_SIZE;
+	if (clean->length < end * K_PAGE_SIZE - clean->offset)
+		end = (clean->offset + clean->length + K_PAGE_SIZE - 1) / K_PAGE_SIZE;
+	end = end < o->nr ? end : o->nr;
+	if (clean->action == K_CLEAN_MARK) {
+		for (; at < end; at++)
+			o->dirty[at] = o->pages[at] != NULL;
+		pthread_mutex_unlock(&o->lock);
+		return K_OK;
+	}
+	while (at < end && !o->dirty[at])
+		at++;
+	for (first = at; at < end && o->dirty[at] && at - first < 256; at++)
+		o->dirty[at] = clean->action == K_CLEAN_FIND;
+	pthread_mutex_unlock(&o->lock);
+	clean->offset = first * K_PAGE_SIZE;
+	clean->length = (at - first) * K_PAGE_SIZE;
+	return K_OK;
 }
 
 k_status_t k_memory_info(k_handle_t h, struct k_memory_info *info)
@@ -545,6 +577,7 @@ static k_status_t access_object(struct rt_memory *m, uint64_t off, char *buf, si
 				break;
 			}
 			memcpy(*p + in, buf, len);
+			o->dirty[off / K_PAGE_SIZE] = o->flags & K_MEMORY_WRITE_FAULTS;
 		} else if (present(o, off)) {
 			memcpy(buf, o->pages[off / K_PAGE_SIZE] + in, len);
 		} else {

@@ -180,6 +180,29 @@ void rig_set_rlimit(unsigned int which, unsigned long value)
 	rlimits[which] = value;
 }
 
+static void *kthread_main(void *arg)
+{
+	struct rig_task *t = current = arg;
+
+	t->fn(t->arg);
+	lx_cred_put(t->task.cred);
+	free(t);
+	return NULL;
+}
+
+struct lx_task *lx_kthread_create(const char *name, void (*fn)(void *arg), void *arg)
+{
+	struct rig_task *t = make_task();
+
+	t->task.fs = current->task.fs;
+	t->fn = fn;
+	t->arg = arg;
+	if (pthread_create(&t->thread, NULL, kthread_main, t))
+		abort();
+	pthread_detach(t->thread);
+	return &t->task;
+}
+
 /* -- signals: counted */
 
 int lx_signal_task(struct lx_task *task, const struct lx_siginfo *info)
