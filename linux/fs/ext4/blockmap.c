@@ -4,7 +4,7 @@
  * numbers, of one, two and three levels.  Files that an older kernel made, and the
  * inode with the reserved descriptors, have them; nothing new is made with them.
  */
-#include "fs/ext4/ext4.h"
+#include "fs/ext4/journal.h"
 
 #define DIRECT 12u
 
@@ -84,5 +84,74 @@ int e4_ind_map(struct lx_inode *inode, uint32_t lblock, uint32_t max, struct e4_
 		count = s->block_size / 4;
 	}
 	e4_buf_put(b);
+	return err;
+}
+
+/* -- removing: from the end, as far as the handle's credits go */
+
+#define CREDITS_ONE 8u			/* a data block, pointer blocks on the way, their groups */
+
+/* Free what is at or behind @from below @pointers[@count], whose first one is for block @base. */
+static int remove_below(struct e4_handle *h, struct lx_inode *inode, struct e4_buf *b,
+			uint8_t *pointers, uint32_t count, unsigned int level, uint64_t base,
+			uint64_t from, uint64_t *to)
+{
+	struct e4_super *s = h->s;
+	uint64_t span = 1ull << ((s->block_bits - 2) * level);
+
+	for (uint32_t i = count; i-- > 0;) {
+		uint32_t block = get_le32(pointers + i * 4);
+		uint64_t first = base + i * span;
+		int err = 0;
+
+		if (!block || first + span <= from || first >= *to)
+			continue;
+		if (level) {
+			struct e4_buf *below;
+
+			err = e4_blocks_valid(s, block, 1)
+				      ? e4_buf_read(&s->cache, block, &below)
+				      : e4_corrupt(s, "inode %u points out of the file system",
+						   e4_inode(inode)->ino);
+			if (err)
+				return err;
+			err = remove_below(h, inode, below, below->data, s->block_size / 4, level - 1,
+					   first, from, to);
+			e4_buf_put(below);
+		}
+		if (err)
+			return err;
+		if (first < from)
+			continue;	/* the pointer block is needed still */
+		if (!e4_extend(h, CREDITS_ONE))
+			return -EAGAIN;
+		err = e4_free_blocks(h, block, 1, level);
+		if (!err && b)
+			err = e4_change(h, b);
+		if (err)
+			return err;
+		put_le32(pointers + i * 4, 0);
+		inode->blocks -= s->block_size / 512;
+		if (!level)
+			*to = first;
+	}
+	return 0;
+}
+
+int e4_ind_remove(struct e4_handle *h, struct lx_inode *inode, uint32_t from, uint64_t *to)
+{
+	struct e4_super *s = h->s;
+	struct e4_inode *e = e4_inode(inode);
+	unsigned int bits = s->block_bits - 2;
+	uint64_t base[4] = { 0, DIRECT };
+	int err = 0;
+
+	base[2] = base[1] + (1ull << bits);
+	base[3] = base[2] + (1ull << 2 * bits);
+	for (unsigned int level = 3; !err && level; level--)
+		err = remove_below(h, inode, NULL, e->block + (DIRECT + level - 1) * 4, 1, level,
+				   base[level], from, to);
+	if (!err)
+		err = remove_below(h, inode, NULL, e->block, DIRECT, 0, 0, from, to);
 	return err;
 }

@@ -168,7 +168,7 @@ _Static_assert(sizeof(struct e4_disk_inode) == 160, "inode");
 #define E4_FL_CASEFOLD		0x40000000u
 #define E4_FL_USER_VISIBLE	0x604bdfffu	/* FS_IOC_GETFLAGS */
 #define E4_FL_USER_MODIFIABLE	0x604380ffu	/* FS_IOC_SETFLAGS */
-#define E4_FL_INHERITED		0x300b10e8u	/* by what is made in a directory, below masks by type */
+#define E4_FL_INHERITED		0x200180c8u	/* by what is made in a directory */
 
 /* Extent trees. */
 #define E4_EXT_MAGIC		0xf30au

@@ -3,28 +3,33 @@
  * What the files of ext4 share.  The parts, from below:
  *
  *	buf.c		blocks of metadata in memory
- *	jsuper.c, recovery.c	the journal (journal.h)
+ *	journal.c ...	transactions over them (journal.h)
  *	group.c		group descriptors; balloc.c, ialloc.c: allocation
- *	inode.c		inodes to and from the inode tables
- *	map.c		where a file's blocks are: extents.c, blockmap.c
- *	dir.c, htree.c	names; xattr.c: attributes
+ *	inode.c, istore.c	inodes from and to the inode tables
+ *	map.c		where a file's blocks are: extents.c, extmod.c, blockmap.c
+ *	dir.c, htree.c	finding names; dirmod.c, dxmod.c: changing them
+ *	xattr.c, xattrmod.c	attributes
+ *	reserve.c, writeback.c	from the page cache to the disk
+ *	truncate.c, orphan.c	shortening and deleting files
  *	namei.c, file.c, super.c	the operations that the VFS calls
  *
  * Locks, outermost first (ranks in lx/lock_rank.h):
  *
  *	lx_inode.lock		contents of a directory, attributes, size: by the VFS
- *	a handle of the journal	not a lock, but waited for: never take an inode's lock within
+ *	e4_inode.wb_lock	writing back an inode's pages, or cutting them off
+ *	a handle of the journal	not a lock, but waited for: take nothing above within one
  *	e4_inode.map_lock	the extent tree of one inode
  *	e4_super.xattr_lock	attribute blocks, which inodes share
  *	e4_super.orphan_lock	the list of orphans
  *	e4_group.lock		bitmaps and descriptor of a group
- *	e4_super.super_lock	the super block's counters
+ *	e4_super.slot_lock	bytes of inode tables
  *	journal, buffer cache	their own
  */
 #pragma once
 
 #include "base/byteorder.h"
 #include "base/hash.h"
+#include "base/rbtree.h"
 #include "fs/ext4/buf.h"
 #include "fs/ext4/disk.h"
 #include "vfs/vfs_priv.h"
@@ -33,10 +38,11 @@
 
 struct e4_group {
 	struct rt_mutex lock;		/* rank LX_LOCK_EXT4_GROUP */
+	uint32_t number;		/* constant */
 	struct e4_buf *table;		/* constant: the block with the descriptor, a reference */
 	struct e4_disk_group *desc;	/* lock: in the table's bytes */
 	uint8_t *freed;			/* lock: bitmap of blocks freed and not committed, or NULL */
-	uint32_t freed_tid;		/* lock: the last transaction that added to it */
+	uint32_t freed_count;		/* lock: bits set in it */
 };
 
 struct e4_super {
@@ -59,10 +65,25 @@ struct e4_super {
 	struct e4_group *groups;
 	struct e4_cache cache;
 	struct e4_buf *super_buf;	/* the block with the super block */
-	struct e4_disk_super *super;	/* super_lock: in its bytes */
-	struct rt_mutex super_lock;	/* rank LX_LOCK_EXT4_SUPER */
+	struct e4_disk_super *super;	/* orphan_lock: in its bytes */
 	struct rt_mutex xattr_lock;	/* rank LX_LOCK_EXT4_XATTR */
+	struct rt_mutex orphan_lock;	/* rank LX_LOCK_EXT4_ORPHAN: the list on disk, the super block */
+	struct rt_mutex slot_lock;	/* rank LX_LOCK_EXT4_SLOT: an inode's bytes in its table */
 	_Atomic(uint32_t) errors;	/* seen since mounting */
+	uint8_t errors_behaviour;	/* E4_ERRORS_* */
+
+	/* Writable mounts only. */
+	struct e4_journal *journal;	/* set while mounting and remounting, else constant */
+	_Atomic(uint64_t) free_blocks;	/* by the bitmaps, without what waits for a commit */
+	_Atomic(uint64_t) free_inodes;
+	_Atomic(uint64_t) reserved;	/* blocks promised to dirty pages: reserve.c */
+	struct rt_mutex dirty_lock;	/* rank LX_LOCK_EXT4_DIRTY */
+	struct list dirty;		/* dirty_lock: of e4_inode.dirty_link; a reference each */
+	struct list orphans;		/* orphan_lock: of e4_inode.orphan_link, as on disk */
+	struct lx_task *flusher;	/* its thread, or NULL */
+	_Atomic(uint32_t) flusher_word;	/* wakes it; FLUSHER_STOP ends it */
+	uint32_t commit_seconds;	/* constant */
+	uint64_t dirty_limit;		/* constant: bytes of a file that one may be ahead of the disk */
 };
 
 struct e4_inode {
@@ -74,6 +95,19 @@ struct e4_inode {
 	uint64_t file_acl;		/* xattr_lock: block of attributes, or 0 */
 	struct rt_rwlock map_lock;	/* rank LX_LOCK_EXT4_MAP */
 	uint8_t block[E4_I_BLOCK];	/* map_lock: root of the extent tree, short target, device */
+	uint64_t disk_size;		/* map_lock: what the disk may show: data behind it is not written */
+
+	struct rt_mutex wb_lock;	/* rank LX_LOCK_EXT4_WRITEBACK */
+	struct rb_tree reserved;	/* map_lock: pages that wait for blocks: reserve.c */
+	uint64_t reserved_pages;	/* map_lock */
+	uint64_t unwritten_bytes;	/* vfs->lock: since the last write-back, for throttling */
+	_Atomic(bool) dirty;		/* attributes changed that the table does not have */
+	struct list dirty_link;		/* dirty_lock */
+	struct list orphan_link;	/* orphan_lock */
+	_Atomic(int) wb_error;		/* of a write-back, for the next fsync */
+	_Atomic(uint32_t) sync_tid, datasync_tid;	/* to be committed by fsync, fdatasync */
+	uint64_t goal;			/* map_lock: where to allocate next, or 0 */
+	uint32_t goal_lblock;
 };
 
 static inline struct e4_super *e4_super(const struct lx_super *sb)
@@ -126,13 +160,27 @@ uint64_t e4_group_inode_bitmap(const struct e4_super *s, const struct e4_group *
 uint64_t e4_group_inode_table(const struct e4_super *s, const struct e4_group *g);
 uint32_t e4_group_free_blocks(const struct e4_super *s, const struct e4_group *g);
 uint32_t e4_group_free_inodes(const struct e4_super *s, const struct e4_group *g);
-void e4_group_set_csum(struct e4_super *s, uint32_t group);	/* lock held */
+/* With the group's lock held; the descriptor's checksum last. */
+void e4_group_set_free_blocks(struct e4_super *s, struct e4_group *g, uint32_t n);
+void e4_group_set_free_inodes(struct e4_super *s, struct e4_group *g, uint32_t n);
+uint32_t e4_group_used_dirs(const struct e4_super *s, const struct e4_group *g);
+void e4_group_set_used_dirs(struct e4_super *s, struct e4_group *g, uint32_t n);
+uint32_t e4_group_itable_unused(const struct e4_super *s, const struct e4_group *g);
+void e4_group_set_itable_unused(struct e4_super *s, struct e4_group *g, uint32_t n);
+bool e4_group_bitmap_ok(const struct e4_super *s, const struct e4_group *g, bool inodes,
+			const uint8_t *bitmap);
+void e4_group_set_bitmap_csum(const struct e4_super *s, struct e4_group *g, bool inodes,
+			      const uint8_t *bitmap);
+void e4_group_set_csum(struct e4_super *s, struct e4_group *g);
 /* Do [block, block + n) lie in the file system, beyond the super block? */
 bool e4_blocks_valid(const struct e4_super *s, uint64_t block, uint64_t n);
 
 /* -- inode.c */
 /* The inode, a reference: -EUCLEAN, -EBADMSG (checksum), -ESTALE (free), -EIO, -ENOMEM. */
 int e4_iget(struct lx_super *sb, uint32_t ino, bool special, struct lx_inode **out);
+/* An inode that is not read: *@out has number, locks and operations for special files. */
+int e4_inode_alloc(struct lx_super *sb, uint32_t ino, struct lx_inode **out);
+void e4_set_ops(struct lx_inode *inode);	/* by its type */
 void e4_evict(struct lx_inode *inode);
 /* The block of the inode table that holds @ino, and where in it. */
 int e4_inode_slot(struct e4_super *s, uint32_t ino, struct e4_buf **out, struct e4_disk_inode **di);
@@ -193,6 +241,54 @@ int e4_dx_iterate(struct lx_inode *dir, struct lx_dir_emit *ctx);
 /* -- xattr.c */
 int e4_getxattr(struct lx_inode *inode, const char *name, void *buf, size_t size);
 int e4_listxattr(struct lx_inode *inode, char *buf, size_t size);
+
+/* -- changing (all within a handle) */
+struct e4_handle;
+struct e4_journal;
+
+/* balloc.c */
+/*
+ * Allocate up to *@n blocks in a row near @goal: *@n says how many.  -ENOSPC.  The
+ * bitmap, the descriptor: 2 credits.
+ */
+int e4_alloc_blocks(struct e4_handle *h, uint64_t goal, uint32_t *n, uint64_t *block);
+/* A block of metadata, in the cache and joined: zeros.  3 credits. */
+int e4_alloc_meta(struct e4_handle *h, uint64_t goal, struct e4_buf **out);
+/* Free [block, block + n); @meta: they held metadata, which is forgotten.  2 credits per group. */
+int e4_free_blocks(struct e4_handle *h, uint64_t block, uint32_t n, bool meta);
+uint64_t e4_inode_goal(const struct lx_inode *inode);	/* in the inode's own group */
+#define E4_CREDITS_ALLOC 2u
+
+/* ialloc.c */
+/* A new inode in the tables, not hashed, nlink 1, one reference, stored: e4_store() later. */
+int e4_new_inode(struct e4_handle *h, struct lx_inode *dir, lx_mode_t mode, struct lx_inode **out);
+int e4_free_inode(struct e4_handle *h, struct lx_inode *inode);
+#define E4_CREDITS_NEW_INODE 6u
+uint64_t e4_count_free_blocks(struct e4_super *s);
+uint64_t e4_count_free_inodes(struct e4_super *s);
+
+/* istore.c */
+/* Write the inode to its table: 1 credit.  _locked: map_lock is held for writing. */
+int e4_store(struct e4_handle *h, struct lx_inode *inode);
+int e4_store_locked(struct e4_handle *h, struct lx_inode *inode);
+void e4_inode_set_csum(struct e4_super *s, struct e4_inode *e, struct e4_disk_inode *di);
+/* Attributes changed in memory only: they are stored at the next sync.  Inode locked. */
+void e4_mark_dirty(struct lx_inode *inode);
+
+/* extmod.c: map_lock is held for writing, the inode is stored by the caller */
+/* Put an extent into a hole. */
+int e4_ext_insert(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock, uint32_t n,
+		  uint64_t block, bool unwritten);
+/* Make blocks of an unwritten extent written ones. */
+int e4_ext_convert(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock, uint32_t n);
+/*
+ * Remove and free what is mapped in [*@from, @to), from the end; *@to says how far it
+ * came when the handle's credits were not enough (-EAGAIN: go on with another).
+ */
+int e4_ext_remove(struct e4_handle *h, struct lx_inode *inode, uint32_t from, uint64_t *to);
+int e4_ind_remove(struct e4_handle *h, struct lx_inode *inode, uint32_t from, uint64_t *to);
+void e4_ext_init(struct e4_inode *e);	/* an empty tree */
+#define E4_CREDITS_INSERT 24u
 
 /* -- checksums */
 static inline uint32_t e4_csum_u32(uint32_t crc, uint32_t v)

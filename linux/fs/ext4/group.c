@@ -75,6 +75,77 @@ uint32_t e4_group_free_inodes(const struct e4_super *s, const struct e4_group *g
 	return WIDE16(s, g->desc, free_inodes);
 }
 
+static void put_wide16(const struct e4_super *s, uint8_t *lo, uint8_t *hi, uint32_t v)
+{
+	put_le16(lo, (uint16_t)v);
+	if (large(s))
+		put_le16(hi, (uint16_t)(v >> 16));
+}
+
+#define PUT16(s, d, field, v) put_wide16(s, (d)->field##_lo, (d)->field##_hi, v)
+
+void e4_group_set_free_blocks(struct e4_super *s, struct e4_group *g, uint32_t n)
+{
+	PUT16(s, g->desc, free_blocks, n);
+}
+
+void e4_group_set_free_inodes(struct e4_super *s, struct e4_group *g, uint32_t n)
+{
+	PUT16(s, g->desc, free_inodes, n);
+}
+
+uint32_t e4_group_used_dirs(const struct e4_super *s, const struct e4_group *g)
+{
+	return WIDE16(s, g->desc, used_dirs);
+}
+
+void e4_group_set_used_dirs(struct e4_super *s, struct e4_group *g, uint32_t n)
+{
+	PUT16(s, g->desc, used_dirs, n);
+}
+
+uint32_t e4_group_itable_unused(const struct e4_super *s, const struct e4_group *g)
+{
+	return WIDE16(s, g->desc, itable_unused);
+}
+
+void e4_group_set_itable_unused(struct e4_super *s, struct e4_group *g, uint32_t n)
+{
+	PUT16(s, g->desc, itable_unused, n);
+}
+
+/* Checksums of bitmaps: 32 bits of them only in large descriptors. */
+static bool csum_equal(const struct e4_super *s, const uint8_t *lo, const uint8_t *hi, uint32_t c)
+{
+	return get_le16(lo) == (uint16_t)c && (!large(s) || get_le16(hi) == c >> 16);
+}
+
+bool e4_group_bitmap_ok(const struct e4_super *s, const struct e4_group *g, bool inodes,
+			const uint8_t *bitmap)
+{
+	uint32_t bits = inodes ? s->inodes_per_group : s->blocks_per_group, c;
+
+	if (!s->csum)
+		return true;
+	c = crc32c(s->csum_seed, bitmap, bits / 8);
+	return inodes ? csum_equal(s, g->desc->inode_bitmap_csum_lo, g->desc->inode_bitmap_csum_hi, c)
+		      : csum_equal(s, g->desc->block_bitmap_csum_lo, g->desc->block_bitmap_csum_hi, c);
+}
+
+void e4_group_set_bitmap_csum(const struct e4_super *s, struct e4_group *g, bool inodes,
+			      const uint8_t *bitmap)
+{
+	uint32_t bits = inodes ? s->inodes_per_group : s->blocks_per_group, c;
+
+	if (!s->csum)
+		return;
+	c = crc32c(s->csum_seed, bitmap, bits / 8);
+	if (inodes)
+		PUT16(s, g->desc, inode_bitmap_csum, c);
+	else
+		PUT16(s, g->desc, block_bitmap_csum, c);
+}
+
 /* -- checksums: CRC-32C with metadata_csum, else CRC-16 if there is one at all */
 
 static uint16_t crc16(uint16_t crc, const void *data, size_t n)
@@ -121,12 +192,12 @@ static bool has_checksum(const struct e4_super *s)
 	return s->csum || e4_has_ro(s, E4_RO_GDT_CSUM);
 }
 
-void e4_group_set_csum(struct e4_super *s, uint32_t group)
+void e4_group_set_csum(struct e4_super *s, struct e4_group *g)
 {
-	struct e4_disk_group *d = s->groups[group].desc;
+	struct e4_disk_group *d = g->desc;
 
 	if (has_checksum(s))
-		put_le16(d->checksum, checksum(s, group, d));
+		put_le16(d->checksum, checksum(s, g->number, d));
 }
 
 /* -- loading */
@@ -176,6 +247,7 @@ int e4_groups_load(struct e4_super *s)
 				return err;
 		}
 		rt_mutex_init(&g->lock, LX_LOCK_EXT4_GROUP);
+		g->number = i;
 		g->desc = (struct e4_disk_group *)(g->table->data +
 						   i % s->desc_per_block * s->desc_size);
 		err = check(s, i);

@@ -2,7 +2,7 @@
 /*
  * Inodes from the inode tables.
  */
-#include "fs/ext4/ext4.h"
+#include "fs/ext4/extents.h"
 
 int e4_inode_slot(struct e4_super *s, uint32_t ino, struct e4_buf **out, struct e4_disk_inode **di)
 {
@@ -40,6 +40,18 @@ static uint32_t checksum(const struct e4_super *s, uint32_t seed, const struct e
 		return crc32c(c, p + hi, s->inode_size - hi);
 	c = crc32c(c, zeros, 2);
 	return crc32c(c, p + hi + 2, s->inode_size - hi - 2);
+}
+
+void e4_inode_set_csum(struct e4_super *s, struct e4_inode *e, struct e4_disk_inode *di)
+{
+	uint32_t c;
+
+	if (!s->csum)
+		return;
+	c = checksum(s, e->csum_seed, di);
+	put_le16(di->checksum_lo, (uint16_t)c);
+	if (has_high_csum(s, di))
+		put_le16(di->checksum_hi, (uint16_t)(c >> 16));
 }
 
 static bool checksum_ok(const struct e4_super *s, uint32_t seed, const struct e4_disk_inode *di)
@@ -102,6 +114,26 @@ static lx_dev_t decode_dev(const uint8_t *block)
 	return LX_MKDEV(new >> 8 & 0xfff, (new & 0xff) | (new >> 12 & 0xfff00));
 }
 
+void e4_set_ops(struct lx_inode *inode)
+{
+	switch (inode->mode & S_IFMT) {
+	case S_IFREG:
+		inode->ops = &e4_reg_iops;
+		inode->fops = &e4_reg_fops;
+		break;
+	case S_IFDIR:
+		inode->ops = &e4_dir_iops;
+		inode->fops = &e4_dir_fops;
+		break;
+	case S_IFLNK:
+		inode->ops = &e4_link_iops;
+		break;
+	default:
+		inode->ops = &e4_special_iops;
+		break;
+	}
+}
+
 static int decode_type(struct lx_inode *inode)
 {
 	struct e4_super *s = e4_super_of(inode);
@@ -110,22 +142,19 @@ static int decode_type(struct lx_inode *inode)
 
 	switch (inode->mode & S_IFMT) {
 	case S_IFREG:
-		inode->ops = &e4_reg_iops;
-		inode->fops = &e4_reg_fops;
-		return 0;
+		break;
 	case S_IFDIR:
-		inode->ops = &e4_dir_iops;
-		inode->fops = &e4_dir_fops;
 		if (size % s->block_size || !size || size >> s->block_bits > E4_MAX_LBLOCK)
 			return e4_corrupt(s, "directory %u has a size of %llu", e->ino,
 					  (unsigned long long)size);
-		return 0;
+		break;
 	case S_IFLNK:
-		inode->ops = &e4_link_iops;
 		if (!size || size >= LX_PATH_MAX || size > s->block_size)
 			return e4_corrupt(s, "symlink %u has a size of %llu", e->ino,
 					  (unsigned long long)size);
-		return 0;
+		if (size < E4_I_BLOCK)
+			return 0;	/* the target is where the tree would be */
+		break;
 	case S_IFCHR:
 	case S_IFBLK:
 		inode->rdev = decode_dev(e->block);
@@ -136,6 +165,7 @@ static int decode_type(struct lx_inode *inode)
 	default:
 		return e4_corrupt(s, "inode %u has mode %o", e->ino, inode->mode);
 	}
+	return e->flags & E4_FL_EXTENTS ? e4_ext_check_root(inode) : 0;
 }
 
 static void decode_flags(struct lx_inode *inode)
@@ -181,6 +211,7 @@ static int decode(struct lx_inode *inode, const struct e4_disk_inode *di, bool s
 	if (size > (uint64_t)inode->sb->max_bytes)
 		return e4_corrupt(s, "inode %u has a size of %llu", e->ino, (unsigned long long)size);
 	atomic_store(&inode->size, size);
+	e->disk_size = size;
 	inode->blocks = decode_blocks(s, di);
 	e->file_acl = get_le32(di->file_acl_lo);
 	if (e4_has_incompat(s, E4_INCOMPAT_64BIT))
@@ -197,12 +228,33 @@ static int decode(struct lx_inode *inode, const struct e4_disk_inode *di, bool s
 	return decode_type(inode);
 }
 
+int e4_inode_alloc(struct lx_super *sb, uint32_t ino, struct lx_inode **out)
+{
+	struct e4_inode *e = rt_zalloc(sizeof(*e));
+	struct lx_inode *inode = e ? lx_inode_create(sb, 0) : NULL;
+
+	if (!inode) {
+		rt_free(e);
+		return -ENOMEM;
+	}
+	rt_rwlock_init(&e->map_lock, LX_LOCK_EXT4_MAP);
+	rt_mutex_init(&e->wb_lock, LX_LOCK_EXT4_WRITEBACK);
+	list_init(&e->dirty_link);
+	list_init(&e->orphan_link);
+	e->vfs = inode;
+	e->ino = ino;
+	inode->ino = ino;
+	inode->private = e;
+	inode->ops = &e4_special_iops;
+	*out = inode;
+	return 0;
+}
+
 int e4_iget(struct lx_super *sb, uint32_t ino, bool special, struct lx_inode **out)
 {
 	struct e4_super *s = e4_super(sb);
 	struct e4_disk_inode *di;
 	struct lx_inode *inode;
-	struct e4_inode *e;
 	struct e4_buf *b;
 	int err;
 
@@ -216,31 +268,20 @@ int e4_iget(struct lx_super *sb, uint32_t ino, bool special, struct lx_inode **o
 	err = e4_inode_slot(s, ino, &b, &di);
 	if (err)
 		return err;
-	e = rt_zalloc(sizeof(*e));
-	inode = e ? lx_inode_create(sb, 0) : NULL;
-	if (!inode) {
-		rt_free(e);
+	err = e4_inode_alloc(sb, ino, &inode);
+	if (err) {
 		e4_buf_put(b);
-		return -ENOMEM;
+		return err;
 	}
-	rt_rwlock_init(&e->map_lock, LX_LOCK_EXT4_MAP);
-	e->vfs = inode;
-	e->ino = ino;
-	inode->ino = ino;
-	inode->private = e;
-	inode->ops = &e4_special_iops;
 	err = decode(inode, di, special);
 	e4_buf_put(b);
 	if (err) {
+		/* not one to be deleted from the disk */
+		atomic_store(&inode->nlink, 1);
 		lx_inode_put(inode);
 		return err;
 	}
+	e4_set_ops(inode);
 	*out = lx_inode_hash_unique(inode);
 	return 0;
-}
-
-void e4_evict(struct lx_inode *inode)
-{
-	rt_free(inode->private);
-	inode->private = NULL;
 }

@@ -151,8 +151,35 @@ void e4_journal_free(struct e4_journal *j)
 		return;
 	if (j->inode)
 		lx_inode_put(j->inode);
+	while (j->logged.next && !list_is_empty(&j->logged))
+		rt_free(list_pop_entry(&j->logged, struct e4_logged, link));
+	rt_free(j->running);		/* one that nothing was done in */
+	rt_free(j->staging);
 	rt_free(j->super);
 	rt_free(j);
+}
+
+void e4_journal_set_features(struct e4_journal *j)
+{
+	struct e4_j_super *js = super_of(j);
+	struct e4_super *s = j->s;
+
+	j->incompat |= E4_J_INCOMPAT_REVOKE;
+	if (e4_has_incompat(s, E4_INCOMPAT_64BIT))
+		j->incompat |= E4_J_INCOMPAT_64BIT;
+	if (s->csum) {
+		j->incompat |= E4_J_INCOMPAT_CSUM_V3;
+		js->checksum_type = E4_J_CHECKSUM_CRC32C;
+	} else {
+		j->incompat &= ~E4_J_INCOMPAT_CSUM_V3;
+	}
+	/* one kind of checksum at a time */
+	j->incompat &= ~E4_J_INCOMPAT_CSUM_V2;
+	j->compat &= ~E4_J_COMPAT_CHECKSUM;
+	j->csum = j->incompat & E4_J_INCOMPAT_CSUM_V3;
+	put_be32(js->header.type, E4_J_SUPER_V2);
+	put_be32(js->feature_compat, j->compat);
+	put_be32(js->feature_incompat, j->incompat);
 }
 
 int e4_journal_write_super(struct e4_journal *j, uint32_t start, uint32_t sequence)
@@ -161,6 +188,8 @@ int e4_journal_write_super(struct e4_journal *j, uint32_t start, uint32_t sequen
 	struct e4_super *s = j->s;
 	int err;
 
+	j->start = start;
+	j->sequence = sequence;
 	put_be32(js->start, start);
 	put_be32(js->sequence, sequence);
 	if (j->csum)

@@ -13,4 +13,4 @@ int e4_super_load(struct e4_super *s, bool silent);
 void e4_super_unload(struct e4_super *s);
 /* Past the journal, durably: while mounting and unmounting. */
 int e4_super_write(struct e4_super *s);
-void e4_super_set_csum(struct e4_super *s);	/* super_lock */
+void e4_super_set_csum(struct e4_super *s);	/* orphan_lock */

@@ -270,6 +270,7 @@ int e4_journal_recover(struct e4_journal *j)
 {
 	struct recovery r = { .j = j };
 	struct e4_super *s = j->s;
+	uint32_t begin = j->sequence;
 	int err = 0;
 
 	if (!j->start)
@@ -287,7 +288,7 @@ int e4_journal_recover(struct e4_journal *j)
 		err = e4_journal_write_super(j, 0, r.end + 1);
 	if (!err)
 		rt_log(RT_LOG_INFO, "EXT4-fs (%s): recovery complete (%u transactions, %u blocks)",
-		       s->name, r.end - j->sequence, r.replayed);
+		       s->name, r.end - begin, r.replayed);
 	rt_free(r.block);
 	rt_free(r.data);
 	rt_free(r.table);

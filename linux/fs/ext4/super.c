@@ -9,115 +9,118 @@
 #include <linux/fs.h>
 #include <asm/statfs.h>
 
+#include "abi/calls.h"
 #include "base/format.h"
 #include "block/block.h"
 #include "fs/ext4/init.h"
 #include "fs/ext4/journal.h"
 #include "fs/ext4/load.h"
 #include "fs/ext4/options.h"
+#include "fs/ext4/write.h"
 
 #define ERRORS_LOGGED 10u
+#define COMMIT_SECONDS 5u
 
 bool e4_note_error(struct e4_super *s)
 {
-	return atomic_fetch_add(&s->errors, 1) < ERRORS_LOGGED;
+	bool log = atomic_fetch_add(&s->errors, 1) < ERRORS_LOGGED;
+
+	if (s->journal && s->errors_behaviour == E4_ERRORS_RO)
+		e4_abort(s, -EUCLEAN);
+	if (s->journal && s->errors_behaviour == E4_ERRORS_PANIC)
+		rt_panic("EXT4-fs (device %s): panic forced after error", s->name);
+	return log;
 }
 
-/* -- operations on inodes */
+/* -- writable or not */
 
-static int getattr(struct lx_inode *inode, struct lx_kstat *st)
+/* Say on disk that the journal has to be looked at, or that it need not be. */
+static int mark_in_use(struct e4_super *s, bool in_use)
 {
-	if (e4_inode(inode)->flags & E4_FL_NODUMP)
-		st->attributes |= 0x40;	/* STATX_ATTR_NODUMP */
+	struct e4_disk_super *d = s->super;
+	uint32_t now = (uint32_t)lx_now_coarse().sec;
+
+	s->incompat = in_use ? s->incompat | E4_INCOMPAT_RECOVER : s->incompat & ~E4_INCOMPAT_RECOVER;
+	put_le32(d->feature_incompat, s->incompat);
+	put_le32(d->wtime, now);
+	if (in_use) {
+		put_le32(d->mtime, now);
+		put_le16(d->mnt_count, (uint16_t)(get_le16(d->mnt_count) + 1));
+	} else if (atomic_load(&s->errors)) {
+		put_le16(d->state, (uint16_t)(get_le16(d->state) | E4_ERROR_FS));
+	}
+	return e4_super_write(s);
+}
+
+static int open_journal(struct e4_super *s)
+{
+	struct e4_journal *j;
+	int err;
+
+	if (s->journal) {
+		atomic_store(&s->journal->closed, false);
+		return 0;
+	}
+	if (!(s->compat & E4_COMPAT_HAS_JOURNAL) || !get_le32(s->super->journal_inum)) {
+		rt_log(RT_LOG_ERR, "EXT4-fs (%s): no journal of its own: read-only", s->name);
+		return -EROFS;
+	}
+	err = e4_journal_load(s, &j);
+	if (err)
+		return err;
+	if (j->start) {
+		/* mounted with noload */
+		err = -EROFS;
+	} else {
+		err = e4_journal_start(j);
+	}
+	if (err) {
+		e4_journal_free(j);
+		return err;
+	}
+	s->journal = j;
 	return 0;
 }
 
-static int readlink(struct lx_dentry *d, char *buf, size_t size)
+static int make_writable(struct e4_super *s)
 {
-	struct lx_inode *inode = lx_d_inode(d);
-	struct e4_inode *e = e4_inode(inode);
-	size_t n = MIN(size, (size_t)inode->size);
-	struct e4_buf *b;
 	int err;
 
-	if (inode->size < E4_I_BLOCK) {
-		memcpy(buf, e->block, n);
-		return (int)strnlen(buf, n);
+	if (lx_blkdev_is_read_only(s->dev))
+		return -EACCES;
+	if (s->ro_compat & ~E4_RO_KNOWN) {
+		rt_log(RT_LOG_ERR, "EXT4-fs (%s): couldn't mount RDWR because of unsupported optional "
+		       "features (%x)", s->name, s->ro_compat & ~E4_RO_KNOWN);
+		return -EROFS;
 	}
-	err = e4_read_block(inode, 0, &b);
-	if (err)
-		return err;
-	memcpy(buf, b->data, n);
-	e4_buf_put(b);
-	return (int)strnlen(buf, n);
-}
-
-/*
- * A directory is found under one parent only, the one that its ".." names: whatever
- * a broken image says, the tree of names is a tree.
- */
-static int check_parent(struct lx_inode *dir, struct lx_inode *inode)
-{
-	struct e4_super *s = e4_super_of(dir);
-	uint32_t parent = 0;
-	int err;
-
-	if (!lx_is_dir(inode))
-		return 0;
-	if (inode == dir || inode->ino == E4_ROOT_INO)
-		return e4_corrupt(s, "directory %llu is in itself", (unsigned long long)inode->ino);
-	err = e4_dir_parent(inode, &parent);
-	if (!err && parent != dir->ino)
-		err = e4_corrupt(s, "directory %llu has a wrong \"..\"", (unsigned long long)inode->ino);
-	return err;
-}
-
-static int lookup(struct lx_inode *dir, struct lx_dentry *d)
-{
-	struct e4_name name = { d->name, d->name_len };
-	struct lx_inode *inode;
-	struct e4_found found;
-	int err = e4_dir_find(dir, &name, false, &found);
-
-	if (err == -ENOENT)
-		return 0;		/* negative */
+	if (s->journal && atomic_load(&s->journal->aborted))
+		return -EROFS;
+	err = open_journal(s);
 	if (!err)
-		err = e4_iget(dir->sb, found.ino, false, &inode);
+		err = mark_in_use(s, true);
 	if (err)
 		return err;
-	err = check_parent(dir, inode);
-	if (err)
-		lx_inode_put(inode);
-	else
-		lx_dentry_instantiate(d, inode);
-	return err;
+	atomic_store(&s->free_blocks, e4_count_free_blocks(s));
+	atomic_store(&s->free_inodes, e4_count_free_inodes(s));
+	err = e4_orphans_process(s);
+	return err ? err : e4_flusher_start(s);
 }
 
-static lx_off_t dir_llseek(struct lx_file *f, lx_off_t off, int whence)
+/* All of it on the disk, and the journal empty: -EIO... and it stays marked for recovery. */
+static int make_read_only(struct e4_super *s)
 {
-	if (whence == 1)
-		off += atomic_load(&f->pos);
-	else if (whence != 0)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	atomic_store(&f->pos, off);
-	return off;
+	int err, e1;
+
+	if (!s->journal)
+		return 0;
+	e4_flusher_stop(s);
+	err = e4_sync(s->sb);
+	atomic_store(&s->journal->closed, true);
+	e1 = e4_journal_stop(s->journal);
+	if (!e1)
+		e1 = mark_in_use(s, false);
+	return err ? err : e1;
 }
-
-#define XATTR_OPS .getxattr = e4_getxattr, .listxattr = e4_listxattr, .getattr = getattr
-
-const struct lx_inode_ops e4_dir_iops = { .lookup = lookup, XATTR_OPS };
-const struct lx_inode_ops e4_reg_iops = { .readpages = e4_readpages, XATTR_OPS };
-const struct lx_inode_ops e4_link_iops = { .readlink = readlink, XATTR_OPS };
-const struct lx_inode_ops e4_special_iops = { XATTR_OPS };
-
-const struct lx_file_ops e4_dir_fops = { .iterate = e4_iterate, .llseek = dir_llseek };
-const struct lx_file_ops e4_reg_fops = {
-	.read = lx_generic_read,
-	.mmap = lx_generic_mmap,
-	.llseek = lx_generic_llseek,
-};
 
 /* -- super block operations */
 
@@ -125,12 +128,11 @@ static int statfs(struct lx_super *sb, void *out)
 {
 	struct e4_super *s = e4_super(sb);
 	struct statfs *st = out;
-	uint64_t blocks = 0, inodes = 0, id;
+	uint64_t blocks, inodes, id;
 
-	for (uint32_t i = 0; i < s->group_count; i++) {
-		blocks += e4_group_free_blocks(s, &s->groups[i]);
-		inodes += e4_group_free_inodes(s, &s->groups[i]);
-	}
+	blocks = e4_count_free_blocks(s);
+	inodes = e4_count_free_inodes(s);
+	blocks -= MIN(blocks, atomic_load(&s->reserved));
 	st->f_type = E4_MAGIC;
 	st->f_bsize = st->f_frsize = s->block_size;
 	st->f_blocks = (long)(s->blocks - MIN(s->overhead, s->blocks));
@@ -145,33 +147,88 @@ static int statfs(struct lx_super *sb, void *out)
 	return 0;
 }
 
-static void put(struct lx_super *sb)
+/* The last mount went: dirty inodes hold references, which have to go before the inodes can. */
+static void shutdown(struct lx_super *sb)
 {
 	struct e4_super *s = e4_super(sb);
 
+	e4_flusher_stop(s);
+	(void)!e4_sync(sb);
+	/* what could not be written is lost */
+	while (s->journal && !list_is_empty(&s->dirty)) {
+		struct e4_inode *e = list_pop_entry(&s->dirty, struct e4_inode, dirty_link);
+
+		lx_inode_put(e->vfs);
+	}
+}
+
+static void put(struct lx_super *sb)
+{
+	struct e4_super *s = e4_super(sb);
+	bool closed;
+
 	if (!s)
 		return;
+	closed = !s->journal || atomic_load(&s->journal->closed);
+	if (!closed && make_read_only(s))
+		rt_log(RT_LOG_ERR, "EXT4-fs (%s): the journal is left for the next mount", s->name);
+	e4_journal_free(s->journal);
+	s->journal = NULL;
 	e4_super_unload(s);
 	lx_blkdev_release(s->dev);
 	lx_blkdev_put(s->dev);
 	rt_free(s);
 }
 
+static void apply(struct e4_super *s, const struct e4_options *o)
+{
+	if (o->errors_set)
+		s->errors_behaviour = o->errors;
+	if (o->commit_set)
+		s->commit_seconds = o->commit;
+}
+
 static int remount(struct lx_super *sb, unsigned long flags, const char *options)
 {
+	struct e4_super *s = e4_super(sb);
+	bool was = sb->flags & E4_RDONLY, want = flags & MS_RDONLY;
 	struct e4_options o = { 0 };
 	int err = e4_options_parse(&o, options);
 
 	if (err)
 		return err;
-	return flags & MS_RDONLY ? 0 : -EROFS;
+	apply(s, &o);
+	if (was && !want) {
+		err = make_writable(s);
+	} else if (!was && want) {
+		sb->flags |= E4_RDONLY;
+		err = make_read_only(s);
+	}
+	return err;
+}
+
+static size_t show_options(struct lx_super *sb, char *buf, size_t size)
+{
+	struct e4_super *s = e4_super(sb);
+	size_t n = 0;
+
+	if (s->errors_behaviour == E4_ERRORS_RO)
+		n = (size_t)strlcpy(buf, ",errors=remount-ro", size);
+	else if (s->errors_behaviour == E4_ERRORS_PANIC)
+		n = (size_t)strlcpy(buf, ",errors=panic", size);
+	if (s->commit_seconds != COMMIT_SECONDS)
+		n += (size_t)scnprintf(buf + n, size - n, ",commit=%u", s->commit_seconds);
+	return n;
 }
 
 static const struct lx_super_ops sops = {
 	.evict = e4_evict,
 	.statfs = statfs,
+	.sync = e4_sync,
+	.shutdown = shutdown,
 	.put = put,
 	.remount = remount,
+	.show_options = show_options,
 };
 
 /* -- mounting */
@@ -222,11 +279,8 @@ static int load(struct e4_super *s, const struct e4_options *o, unsigned long fl
 	}
 	if (err)
 		return err;
-	if (s->ro_compat & ~E4_RO_KNOWN && !(flags & MS_RDONLY)) {
-		rt_log(RT_LOG_ERR, "EXT4-fs (%s): couldn't mount RDWR because of unsupported optional "
-		       "features (%x)", s->name, s->ro_compat & ~E4_RO_KNOWN);
-		return -EROFS;
-	}
+	s->errors_behaviour = (uint8_t)get_le16(s->super->errors);
+	apply(s, o);
 	if (get_le16(s->super->state) & E4_ERROR_FS)
 		rt_log(RT_LOG_WARNING, "EXT4-fs (%s): warning: mounting fs with errors, running e2fsck "
 		       "is recommended", s->name);
@@ -280,6 +334,15 @@ static int mount_again(const struct lx_fs_type *type, struct lx_blkdev *dev, uns
 	return 0;
 }
 
+/* A file may be ahead of the disk by so much before its writer has to wait. */
+static uint64_t dirty_limit(void)
+{
+	struct k_system_info info = { .memory_bytes = 64u << 20 };
+
+	(void)!k_system_info(&info);
+	return CLAMP(info.memory_bytes / 32, (uint64_t)2 << 20, (uint64_t)64 << 20);
+}
+
 static int mount(const struct lx_fs_type *type, const char *source, unsigned long flags,
 		 const char *options, struct lx_super **out)
 {
@@ -307,8 +370,14 @@ static int mount(const struct lx_fs_type *type, const char *source, unsigned lon
 	}
 	s->sb = sb;
 	s->dev = dev;
-	rt_mutex_init(&s->super_lock, LX_LOCK_EXT4_SUPER);
 	rt_mutex_init(&s->xattr_lock, LX_LOCK_EXT4_XATTR);
+	rt_mutex_init(&s->orphan_lock, LX_LOCK_EXT4_ORPHAN);
+	rt_mutex_init(&s->slot_lock, LX_LOCK_EXT4_SLOT);
+	rt_mutex_init(&s->dirty_lock, LX_LOCK_EXT4_DIRTY);
+	list_init(&s->dirty);
+	list_init(&s->orphans);
+	s->commit_seconds = COMMIT_SECONDS;
+	s->dirty_limit = dirty_limit();
 	sb->private = s;
 	sb->ops = &sops;
 	sb->flags = flags | MS_RDONLY;
@@ -316,11 +385,13 @@ static int mount(const struct lx_fs_type *type, const char *source, unsigned lon
 	sb->dev = lx_blkdev_number(dev);
 	lx_blkdev_name(sb->dev, s->name, sizeof(s->name));
 	memmove(s->name, s->name + 5, sizeof(s->name) - 5);	/* without "/dev/" */
-	err = flags & MS_RDONLY ? 0 : -EROFS;
-	if (!err)
-		err = load(s, &o, flags);
+	err = load(s, &o, flags);
+	if (!err && !(flags & MS_RDONLY))
+		err = make_writable(s);
 	if (!err)
 		err = make_root(sb);
+	if (!err)
+		sb->flags = flags;
 	if (err) {
 		lx_super_put(sb);
 		return err;

@@ -26,4 +26,9 @@ unsigned int e4_xattr_index(const char *name, const char **rest);
 /* The entry of that name, or NULL. */
 struct e4_xattr_entry *e4_xattr_find(const struct e4_xattr_area *a, unsigned int index,
 				     const char *rest);
+struct e4_handle;
+/* The inode has no block of attributes any more; xattr_lock or alone.  4 credits. */
+int e4_xattr_drop_block(struct e4_handle *h, struct lx_inode *inode);
+int e4_setxattr(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags);
+int e4_removexattr(struct lx_inode *inode, const char *name);
 void e4_xattr_set_csum(struct e4_super *s, struct e4_buf *b);

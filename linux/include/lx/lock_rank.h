@@ -37,13 +37,16 @@ enum lx_lock_rank {
 	LX_LOCK_FS,		/* lx_fs.lock: cwd, root, umask */
 	LX_LOCK_SIGHAND,	/* lx_group.lock: pending signals, tasks of the group, exit state */
 	LX_LOCK_ACTIONS,	/* lx_sighand.lock: signal handlers */
+	LX_LOCK_EXT4_WRITEBACK,	/* ext4: an inode's data on its way to the disk, or being cut off */
 	LX_LOCK_PAGES,		/* page cache fill and write-back state of an inode */
 	LX_LOCK_FUSE,		/* FUSE: requests of a connection, attributes */
+	LX_LOCK_EXT4_COMMIT,	/* ext4: commits and checkpoints */
 	LX_LOCK_EXT4_MAP,	/* ext4, in the order of fs/ext4/ext4.h: the extent tree of an inode */
 	LX_LOCK_EXT4_XATTR,	/* attribute blocks */
 	LX_LOCK_EXT4_ORPHAN,	/* the list of orphans */
+	LX_LOCK_EXT4_SLOT,	/* an inode's bytes in its table */
+	LX_LOCK_EXT4_DIRTY,	/* the list of inodes to be written */
 	LX_LOCK_EXT4_GROUP,	/* bitmaps and descriptor of a group */
-	LX_LOCK_EXT4_SUPER,	/* counters of the super block */
 	LX_LOCK_EXT4_JOURNAL,	/* transactions and the journal's lists of blocks */
 	LX_LOCK_EXT4_CACHE,	/* table of metadata blocks */
 	LX_LOCK_LINK,		/* client side of a link */

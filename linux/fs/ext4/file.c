@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attributes and files, for the VFS.
+ */
+#include "fs/ext4/journal.h"
+#include "fs/ext4/namei.h"
+#include "fs/ext4/write.h"
+#include "fs/ext4/xattr.h"
+
+/* -- attributes */
+
+static int getattr(struct lx_inode *inode, struct lx_kstat *st)
+{
+	struct e4_super *s = e4_super_of(inode);
+	struct e4_inode *e = e4_inode(inode);
+
+	if (e->flags & E4_FL_NODUMP)
+		st->attributes |= 0x40;	/* STATX_ATTR_NODUMP */
+	/* blocks that pages wait for count, too */
+	st->blocks += READ_ONCE(e->reserved_pages) * (K_PAGE_SIZE / 512);
+	st->blksize = s->block_size < K_PAGE_SIZE ? s->block_size : K_PAGE_SIZE;
+	return 0;
+}
+
+static int setattr(struct lx_inode *inode, const struct lx_attr *a)
+{
+	struct e4_super *s = e4_super_of(inode);
+	struct e4_handle h;
+	int err = 0;
+
+	if (a->valid & LX_ATTR_SIZE) {
+		if (!lx_is_reg(inode))
+			return lx_is_dir(inode) ? -EISDIR : -EINVAL;
+		err = e4_truncate(inode, a->size);
+	}
+	if (!err)
+		err = e4_begin(s, 2, &h);
+	if (err)
+		return err;
+	lx_setattr_copy(inode, a);
+	err = e4_store(&h, inode);
+	e4_end(&h);
+	return err;
+}
+
+static int truncate(struct lx_inode *inode, uint64_t size)
+{
+	int err = e4_truncate(inode, size);
+
+	if (!err) {
+		lx_inode_touch(inode, LX_ATTR_MTIME | LX_ATTR_CTIME);
+		e4_mark_dirty(inode);
+	}
+	return err;
+}
+
+/* -- symlinks */
+
+static int readlink(struct lx_dentry *d, char *buf, size_t size)
+{
+	struct lx_inode *inode = lx_d_inode(d);
+	struct e4_inode *e = e4_inode(inode);
+	size_t n = MIN(size, (size_t)inode->size);
+	struct e4_buf *b;
+	int err;
+
+	if (inode->size < E4_I_BLOCK) {
+		memcpy(buf, e->block, n);
+		return (int)strnlen(buf, n);
+	}
+	err = e4_read_block(inode, 0, &b);
+	if (err)
+		return err;
+	memcpy(buf, b->data, n);
+	e4_buf_put(b);
+	return (int)strnlen(buf, n);
+}
+
+/* -- looking up */
+
+/*
+ * A directory is found under one parent only, the one that its ".." names: whatever
+ * a broken image says, the tree of names is a tree.
+ */
+static int check_parent(struct lx_inode *dir, struct lx_inode *inode)
+{
+	struct e4_super *s = e4_super_of(dir);
+	uint32_t parent = 0;
+	int err;
+
+	if (!lx_is_dir(inode))
+		return 0;
+	if (inode == dir || inode->ino == E4_ROOT_INO)
+		return e4_corrupt(s, "directory %llu is in itself", (unsigned long long)inode->ino);
+	err = e4_dir_parent(inode, &parent);
+	if (!err && parent != dir->ino)
+		err = e4_corrupt(s, "directory %llu has a wrong \"..\"", (unsigned long long)inode->ino);
+	return err;
+}
+
+static int lookup(struct lx_inode *dir, struct lx_dentry *d)
+{
+	struct e4_name name = { d->name, d->name_len };
+	struct lx_inode *inode;
+	struct e4_found found;
+	int err = e4_dir_find(dir, &name, false, &found);
+
+	if (err == -ENOENT)
+		return 0;		/* negative */
+	if (!err)
+		err = e4_iget(dir->sb, found.ino, false, &inode);
+	if (err)
+		return err;
+	err = check_parent(dir, inode);
+	if (err)
+		lx_inode_put(inode);
+	else
+		lx_dentry_instantiate(d, inode);
+	return err;
+}
+
+static lx_off_t dir_llseek(struct lx_file *f, lx_off_t off, int whence)
+{
+	if (whence == 1)
+		off += atomic_load(&f->pos);
+	else if (whence != 0)
+		return -EINVAL;
+	if (off < 0)
+		return -EINVAL;
+	atomic_store(&f->pos, off);
+	return off;
+}
+
+/* -- data and holes */
+
+/* Is there data at @lblock: mapped, or a page that waits for blocks?  *@n: for how many blocks. */
+static int look(struct lx_inode *inode, uint32_t lblock, uint32_t max, bool *data, uint32_t *n)
+{
+	struct e4_super *s = e4_super_of(inode);
+	struct e4_inode *e = e4_inode(inode);
+	unsigned int shift = K_PAGE_SHIFT - s->block_bits;
+	uint64_t page, next;
+	struct e4_map map;
+	int err = e4_map(inode, lblock, max, &map);
+
+	if (err)
+		return err;
+	*n = map.len;
+	*data = map.block && !map.unwritten;
+	if (*data)
+		return 0;
+	page = lblock >> shift;
+	rt_read_lock(&e->map_lock);
+	next = e4_next_reserved(inode, page);
+	rt_read_unlock(&e->map_lock);
+	if (next == page) {
+		*data = true;
+		*n = MIN(*n, (uint32_t)(((page + 1) << shift) - lblock));
+	} else if (next != UINT64_MAX && next << shift < lblock + (uint64_t)*n) {
+		*n = (uint32_t)((next << shift) - lblock);
+	}
+	return 0;
+}
+
+static lx_off_t seek(struct lx_inode *inode, lx_off_t off, bool want_data)
+{
+	struct e4_super *s = e4_super_of(inode);
+	uint64_t size = inode->size, at = (uint64_t)off;
+
+	if (off < 0 || at >= size)
+		return -ENXIO;
+	while (at < size) {
+		uint32_t lblock = (uint32_t)(at >> s->block_bits), n;
+		bool data;
+		int err = look(inode, lblock,
+			       (uint32_t)(DIV_ROUND_UP(size, (uint64_t)s->block_size) - lblock), &data, &n);
+
+		if (err)
+			return err;
+		if (data == want_data)
+			return (lx_off_t)MAX(at, (uint64_t)off);
+		at = ((uint64_t)lblock + n) << s->block_bits;
+	}
+	return want_data ? -ENXIO : (lx_off_t)size;
+}
+
+static lx_off_t llseek(struct lx_file *f, lx_off_t off, int whence)
+{
+	struct lx_inode *inode = f->inode;
+
+	if (whence != 3 && whence != 4)
+		return lx_generic_llseek(f, off, whence);
+	rt_mutex_lock(&inode->lock);
+	/* pages of unwritten blocks that are dirty look like holes until they are written */
+	if (e4_super_of(inode)->journal)
+		(void)!e4_writeback(inode);
+	off = seek(inode, off, whence == 3);
+	rt_mutex_unlock(&inode->lock);
+	if (off >= 0)
+		atomic_store(&f->pos, off);
+	return off;
+}
+
+static int64_t write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos)
+{
+	int64_t n = lx_generic_write(f, from, pos);
+
+	/* the data is on its way when the call returns, as with a transfer past the cache */
+	if (n > 0 && (atomic_load(&f->flags) & O_DIRECT)) {
+		int err = e4_writeback(f->inode);
+
+		if (err)
+			return err;
+	}
+	return n;
+}
+
+static void accessed(struct lx_inode *inode)
+{
+	if (!(inode->sb->flags & E4_RDONLY))
+		e4_mark_dirty(inode);
+}
+
+#define COMMON .getattr = getattr, .setattr = setattr, .accessed = accessed, \
+	.getxattr = e4_getxattr, .listxattr = e4_listxattr, .setxattr = e4_setxattr, \
+	.removexattr = e4_removexattr
+
+const struct lx_inode_ops e4_dir_iops = {
+	.lookup = lookup, .create = e4_create, .mkdir = e4_mkdir, .mknod = e4_mknod,
+	.symlink = e4_symlink, .tmpfile = e4_tmpfile, .link = e4_link, .unlink = e4_unlink,
+	.rmdir = e4_rmdir, .rename = e4_rename, COMMON,
+};
+const struct lx_inode_ops e4_reg_iops = {
+	.readpages = e4_readpages, .prepare_write = e4_prepare_write, .write_back = true,
+	.truncate = truncate, COMMON,
+};
+const struct lx_inode_ops e4_link_iops = { .readlink = readlink, COMMON };
+const struct lx_inode_ops e4_special_iops = { COMMON };
+
+static int dir_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync)
+{
+	return e4_sync(f->inode->sb);
+}
+
+const struct lx_file_ops e4_dir_fops = {
+	.iterate = e4_iterate, .llseek = dir_llseek, .fsync = dir_fsync,
+};
+const struct lx_file_ops e4_reg_fops = {
+	.read = lx_generic_read,
+	.write = write,
+	.mmap = lx_generic_mmap,
+	.llseek = llseek,
+	.fallocate = e4_fallocate,
+	.fsync = e4_fsync,
+};

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* From the page cache to the disk, and cutting off. */
+#pragma once
+
+#include "fs/ext4/ext4.h"
+
+struct e4_handle;
+
+/* -- reserve.c */
+/* lx_inode_ops.prepare_write: blocks for [off, off + n) are there or promised.  Inode locked. */
+int e4_prepare_write(struct lx_inode *inode, uint64_t off, uint64_t n);
+/* Pages [first, end) wait no more; map_lock is held for writing. */
+void e4_unreserve(struct lx_inode *inode, uint64_t first, uint64_t end);
+bool e4_is_reserved(struct lx_inode *inode, uint64_t page);	/* map_lock */
+/* Of pages from @page on: the next one that is reserved; map_lock.  UINT64_MAX: none. */
+uint64_t e4_next_reserved(struct lx_inode *inode, uint64_t page);
+
+/* -- writeback.c */
+/* Write all dirty pages of the inode: 0, -EIO, -ENOSPC...  Takes wb_lock. */
+int e4_writeback(struct lx_inode *inode);
+int e4_writeback_locked(struct lx_inode *inode);	/* wb_lock */
+int e4_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync);
+/* Everything that is dirty now, and a commit. */
+int e4_sync(struct lx_super *sb);
+int e4_flusher_start(struct e4_super *s);
+void e4_flusher_stop(struct e4_super *s);
+
+/* -- truncate.c: inode locked */
+int e4_truncate(struct lx_inode *inode, uint64_t size);
+/* Remove blocks behind @size, with the inode on the orphan list meanwhile. */
+int e4_truncate_blocks(struct lx_inode *inode, uint64_t size);
+/* The block with the end of the file shows zeros behind it, also once the file is longer. */
+int e4_zero_tail(struct lx_inode *inode);
+void e4_evict(struct lx_inode *inode);
+int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len);
+
+/* -- orphan.c */
+int e4_orphan_add(struct e4_handle *h, struct lx_inode *inode);
+int e4_orphan_del(struct e4_handle *h, struct lx_inode *inode);
+int e4_orphans_process(struct e4_super *s);
+#define E4_CREDITS_ORPHAN 3u
+
+void e4_super_set_csum(struct e4_super *s);	/* orphan_lock */

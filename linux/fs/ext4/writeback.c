@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing back.
+ *
+ * k_memory_clean() hands out a run of dirty pages and makes them clean; whoever
+ * writes to one of them from then on makes it dirty again.  Blocks that exist are
+ * written in place.  Others are allocated, written, and only then entered into the
+ * tree, all within one handle, so that no commit comes in between: what the disk
+ * shows after a crash are old blocks or new ones with their data in them.
+ *
+ * Between the cleaning and the end of the write the disk does not have what the page
+ * has: lx_inode.writeback says so, and nobody may drop pages meanwhile.
+ */
+#include "abi/calls.h"
+#include "block/block.h"
+#include "fs/ext4/journal.h"
+#include "fs/ext4/write.h"
+#include "rt/time.h"
+
+#define CHUNK (128u * 1024)
+
+struct work {
+	struct lx_inode *inode;
+	uint8_t *buf;			/* CHUNK bytes */
+};
+
+/* -- data */
+
+/* The file's pages from @off on, @n bytes of whole blocks, to @block. */
+static int write_data(struct work *w, uint64_t off, uint64_t block, uint64_t n)
+{
+	struct e4_super *s = e4_super_of(w->inode);
+	uint64_t at = block << s->block_bits;
+
+	while (n) {
+		size_t len = (size_t)MIN(n, (uint64_t)CHUNK), done;
+		uint64_t size = atomic_load(&w->inode->size);
+		k_status_t st = rt_memory_read(&w->inode->pages, off, w->buf, len, &done);
+		int err;
+
+		/* cut off meanwhile: zeros, in blocks that go as well */
+		if (st != K_OK)
+			memset(w->buf + done, 0, len - done);
+		if (size < off + len) {
+			size_t keep = size > off ? (size_t)(size - off) : 0;
+
+			memset(w->buf + keep, 0, len - keep);
+		}
+		err = lx_blkdev_write_direct(s->dev, at, w->buf, len);
+		if (err)
+			return err;
+		off += len;
+		at += len;
+		n -= len;
+	}
+	return 0;
+}
+
+/* What is on disk up to @end may be shown.  map_lock is held for writing. */
+static void show_up_to(struct lx_inode *inode, uint64_t end)
+{
+	struct e4_inode *e = e4_inode(inode);
+	uint64_t size = MIN(end, atomic_load(&inode->size));
+
+	if (size > e->disk_size)
+		e->disk_size = size;
+}
+
+static uint64_t goal_for(struct lx_inode *inode, uint32_t lblock)
+{
+	struct e4_inode *e = e4_inode(inode);
+	struct e4_map before;
+
+	if (e->goal && e->goal_lblock == lblock)
+		return e->goal;
+	if (lblock && !e4_map(inode, lblock - 1, 1, &before) && before.block)
+		return before.block + 1;
+	return e4_inode_goal(inode);
+}
+
+/* Allocate for the hole at @lblock, write, enter; *@n says how many blocks that were. */
+static int fill_hole(struct work *w, struct e4_handle *h, uint32_t lblock, uint32_t *n)
+{
+	struct e4_super *s = h->s;
+	struct e4_inode *e = e4_inode(w->inode);
+	uint64_t block, off = (uint64_t)lblock << s->block_bits;
+	int err = e4_alloc_blocks(h, goal_for(w->inode, lblock), n, &block);
+
+	if (err)
+		return err;
+	err = write_data(w, off, block, (uint64_t)*n << s->block_bits);
+	rt_write_lock(&e->map_lock);
+	if (!err)
+		err = e4_ext_insert(h, w->inode, lblock, *n, block, false);
+	if (!err) {
+		e->goal = block + *n;
+		e->goal_lblock = lblock + *n;
+		show_up_to(w->inode, off + ((uint64_t)*n << s->block_bits));
+		err = e4_store_locked(h, w->inode);
+	}
+	rt_write_unlock(&e->map_lock);
+	if (err)
+		(void)!e4_free_blocks(h, block, *n, false);
+	else
+		atomic_store(&e->datasync_tid, h->tid);
+	return err;
+}
+
+static int fill_unwritten(struct work *w, struct e4_handle *h, uint32_t lblock, const struct e4_map *map)
+{
+	struct e4_super *s = h->s;
+	struct e4_inode *e = e4_inode(w->inode);
+	uint64_t off = (uint64_t)lblock << s->block_bits, n = (uint64_t)map->len << s->block_bits;
+	int err = write_data(w, off, map->block, n);
+
+	if (err)
+		return err;
+	rt_write_lock(&e->map_lock);
+	err = e4_ext_convert(h, w->inode, lblock, map->len);
+	if (!err) {
+		show_up_to(w->inode, off + n);
+		err = e4_store_locked(h, w->inode);
+	}
+	rt_write_unlock(&e->map_lock);
+	if (!err)
+		atomic_store(&e->datasync_tid, h->tid);
+	return err;
+}
+
+/* Written in place; but the file may have become longer within its last block. */
+static int fill_mapped(struct work *w, uint32_t lblock, const struct e4_map *map)
+{
+	struct e4_super *s = e4_super_of(w->inode);
+	struct e4_inode *e = e4_inode(w->inode);
+	uint64_t off = (uint64_t)lblock << s->block_bits, n = (uint64_t)map->len << s->block_bits;
+	struct e4_handle h;
+	int err = write_data(w, off, map->block, n);
+
+	if (err || MIN(off + n, atomic_load(&w->inode->size)) <= e->disk_size)
+		return err;
+	err = e4_begin(s, 4, &h);
+	if (err)
+		return err;
+	rt_write_lock(&e->map_lock);
+	show_up_to(w->inode, off + n);
+	err = e4_store_locked(&h, w->inode);
+	rt_write_unlock(&e->map_lock);
+	if (!err)
+		atomic_store(&e->datasync_tid, h.tid);
+	e4_end(&h);
+	return err;
+}
+
+static int write_run(struct work *w, uint64_t off, uint64_t end)
+{
+	struct e4_super *s = e4_super_of(w->inode);
+	struct e4_inode *e = e4_inode(w->inode);
+	uint32_t lblock = (uint32_t)(off >> s->block_bits), stop;
+	int err = 0;
+
+	end = MIN(end, ALIGN_UP(atomic_load(&w->inode->size), (uint64_t)s->block_size));
+	stop = (uint32_t)(end >> s->block_bits);
+	while (!err && lblock < stop) {
+		struct e4_handle h;
+		struct e4_map map;
+
+		err = e4_map(w->inode, lblock, stop - lblock, &map);
+		if (err)
+			break;
+		if (map.block && !map.unwritten) {
+			err = fill_mapped(w, lblock, &map);
+			lblock += map.len;
+			continue;
+		}
+		if (!map.block && !(e->flags & E4_FL_EXTENTS))
+			return -EOPNOTSUPP;
+		err = e4_begin(s, E4_CREDITS_ALLOC + 2 * E4_CREDITS_INSERT + 8, &h);
+		if (err)
+			break;
+		err = map.block ? fill_unwritten(w, &h, lblock, &map)
+				: fill_hole(w, &h, lblock, &map.len);
+		e4_end(&h);
+		lblock += map.len;
+	}
+	return err;
+}
+
+/* The pages have their blocks; they wait no more, even if that failed. */
+static void unreserve(struct lx_inode *inode, uint64_t off, uint64_t end)
+{
+	struct e4_inode *e = e4_inode(inode);
+
+	rt_write_lock(&e->map_lock);
+	e4_unreserve(inode, off >> K_PAGE_SHIFT, (end + K_PAGE_SIZE - 1) >> K_PAGE_SHIFT);
+	rt_write_unlock(&e->map_lock);
+}
+
+static bool is_temporary(int err)
+{
+	return err == -ENOMEM || err == -EROFS;
+}
+
+int e4_writeback_locked(struct lx_inode *inode)
+{
+	struct e4_super *s = e4_super_of(inode);
+	struct e4_inode *e = e4_inode(inode);
+	struct work w = { .inode = inode };
+	struct k_clean clean;
+	uint64_t at = 0;
+	int err = 0;
+
+	if (!atomic_load(&inode->has_pages) || !lx_is_reg(inode))
+		return 0;
+	w.buf = rt_alloc(CHUNK);
+	if (!w.buf)
+		return -ENOMEM;
+	lx_inode_begin_writeback(inode);
+	for (;;) {
+		int e1;
+
+		clean = (struct k_clean){ .offset = at, .length = UINT64_MAX - at,
+					  .action = K_CLEAN_TAKE };
+		if (k_memory_clean(inode->pages.handle, &clean) != K_OK || !clean.length)
+			break;
+		at = clean.offset + clean.length;
+		e1 = write_run(&w, clean.offset, at);
+		if (e1 && is_temporary(e1)) {
+			clean.length = at - clean.offset;
+			clean.action = K_CLEAN_MARK;
+			(void)!k_memory_clean(inode->pages.handle, &clean);
+			err = e1;
+			break;
+		}
+		unreserve(inode, clean.offset, at);
+		if (!e1)
+			continue;
+		rt_log(RT_LOG_ERR, "EXT4-fs (%s): inode %u: data at %llu is lost: error %d", s->name,
+		       e->ino, (unsigned long long)clean.offset, e1);
+		atomic_store(&e->wb_error, e1);
+		err = e1;
+	}
+	lx_inode_end_writeback(inode);
+	rt_free(w.buf);
+	return err;
+}
+
+int e4_writeback(struct lx_inode *inode)
+{
+	struct e4_inode *e = e4_inode(inode);
+	int err;
+
+	rt_mutex_lock(&e->wb_lock);
+	err = e4_writeback_locked(inode);
+	rt_mutex_unlock(&e->wb_lock);
+	return err;
+}
+
+/* -- fsync, sync */
+
+/* Attributes that are in memory only.  The inode is not locked by the caller. */
+static int store_dirty(struct lx_inode *inode)
+{
+	struct e4_super *s = e4_super_of(inode);
+	struct e4_handle h;
+	int err;
+
+	if (!atomic_load(&e4_inode(inode)->dirty))
+		return 0;
+	rt_mutex_lock_nested(&inode->lock);
+	err = e4_begin(s, 2, &h);
+	if (!err) {
+		err = e4_store(&h, inode);
+		e4_end(&h);
+	}
+	rt_mutex_unlock(&inode->lock);
+	return err;
+}
+
+static int commit_for(struct e4_super *s, uint32_t tid)
+{
+	struct e4_journal *j = s->journal;
+	bool done = !tid || (int32_t)(tid - atomic_load(&j->committed)) <= 0;
+
+	/* data written in place needs the flush that a commit has anyway */
+	return done ? lx_blkdev_flush(s->dev) : e4_commit(j, tid);
+}
+
+int e4_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync)
+{
+	struct lx_inode *inode = f->inode;
+	struct e4_super *s = e4_super_of(inode);
+	struct e4_inode *e = e4_inode(inode);
+	int err, late;
+
+	if (!s->journal)
+		return 0;
+	err = e4_writeback(inode);
+	if (!err && !datasync)
+		err = store_dirty(inode);
+	if (!err)
+		err = commit_for(s, atomic_load(datasync ? &e->datasync_tid : &e->sync_tid));
+	late = atomic_exchange(&e->wb_error, 0);
+	return err ? err : late;
+}
+
+/* The next dirty inode, off the list: the list's reference is the caller's. */
+static struct lx_inode *next_dirty(struct e4_super *s)
+{
+	struct list *l;
+
+	rt_mutex_lock(&s->dirty_lock);
+	l = list_pop(&s->dirty);
+	rt_mutex_unlock(&s->dirty_lock);
+	return l ? list_entry(l, struct e4_inode, dirty_link)->vfs : NULL;
+}
+
+/* Write what was dirty when it began. */
+static int flush_inodes(struct e4_super *s)
+{
+	size_t n;
+	int err = 0;
+
+	rt_mutex_lock(&s->dirty_lock);
+	n = list_count(&s->dirty);
+	rt_mutex_unlock(&s->dirty_lock);
+	while (n--) {
+		struct lx_inode *inode = next_dirty(s);
+		int e1;
+
+		if (!inode)
+			break;
+		e1 = e4_writeback(inode);
+		e4_inode(inode)->unwritten_bytes = 0;
+		if (!e1)
+			e1 = store_dirty(inode);
+		if (is_temporary(e1) && e1 != -EROFS)
+			e4_mark_dirty(inode);
+		err = err ? err : e1;
+		lx_inode_put(inode);
+	}
+	return err;
+}
+
+/* The super block's counters as the groups have them. */
+static int store_counts(struct e4_super *s)
+{
+	uint64_t blocks = e4_count_free_blocks(s), inodes = e4_count_free_inodes(s);
+	struct e4_handle h;
+	int err = e4_begin(s, 1, &h);
+
+	if (err)
+		return err;
+	rt_mutex_lock(&s->orphan_lock);
+	if ((get_le32(s->super->free_blocks_lo) != (uint32_t)blocks ||
+	     get_le32(s->super->free_inodes) != (uint32_t)inodes) &&
+	    !(err = e4_change(&h, s->super_buf))) {
+		put_le32(s->super->free_blocks_lo, (uint32_t)blocks);
+		put_le32(s->super->free_blocks_hi, (uint32_t)(blocks >> 32));
+		put_le32(s->super->free_inodes, (uint32_t)inodes);
+		put_le32(s->super->wtime, (uint32_t)lx_now_coarse().sec);
+		e4_super_set_csum(s);
+	}
+	rt_mutex_unlock(&s->orphan_lock);
+	e4_end(&h);
+	return err;
+}
+
+int e4_sync(struct lx_super *sb)
+{
+	struct e4_super *s = e4_super(sb);
+	int err, e1;
+
+	if (!s->journal)
+		return 0;
+	err = flush_inodes(s);
+	e1 = store_counts(s);
+	if (!e1)
+		e1 = e4_commit(s->journal, e4_current_tid(s->journal));
+	if (!e1)
+		e1 = lx_blkdev_flush(s->dev);
+	return err ? err : e1;
+}
+
+/* -- the flusher: one thread per file system, every few seconds */
+
+enum { RUN, STOP, STOPPED };
+
+static void flusher(void *arg)
+{
+	struct e4_super *s = arg;
+
+	while (atomic_load(&s->flusher_word) == RUN) {
+		(void)!rt_wait(&s->flusher_word, RUN, rt_now_ns() + s->commit_seconds * 1000000000ull,
+			       false);
+		if (atomic_load(&s->flusher_word) == RUN && !atomic_load(&s->journal->aborted))
+			(void)!e4_sync(s->sb);
+	}
+	atomic_store(&s->flusher_word, STOPPED);
+	rt_wake(&s->flusher_word, 1);
+}
+
+int e4_flusher_start(struct e4_super *s)
+{
+	atomic_store(&s->flusher_word, RUN);
+	s->flusher = lx_kthread_create("jbd2", flusher, s);
+	return s->flusher ? 0 : -ENOMEM;
+}
+
+void e4_flusher_stop(struct e4_super *s)
+{
+	uint32_t word;
+
+	if (!s->flusher)
+		return;
+	atomic_store(&s->flusher_word, STOP);
+	rt_wake(&s->flusher_word, 1);
+	while ((word = atomic_load(&s->flusher_word)) != STOPPED)
+		(void)!rt_wait(&s->flusher_word, word, K_DEADLINE_NEVER, false);
+	s->flusher = NULL;
+}
