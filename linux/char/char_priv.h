@@ -12,4 +12,7 @@
 #define URANDOM_MINOR	9u
 #define KMSG_MINOR	11u
 
+/* /dev/concord, if this personality may control components.  0 or a negative errno. */
+int concord_init(void);
+
 extern const struct lx_file_ops random_file_ops, kmsg_file_ops;

@@ -103,5 +103,5 @@ int lx_char_init(void)
 		if (err)
 			return err;
 	}
-	return 0;
+	return concord_init();
 }

@@ -64,6 +64,7 @@ static void receive_start(k_handle_t channel, union linux_message *m, k_handle_t
 	lx_system.group = handles[LINUX_HANDLE_GROUP];
 	lx_system.power = handles[LINUX_HANDLE_POWER];
 	lx_system.log = handles[LINUX_HANDLE_LOG];
+	lx_system.control = handles[LINUX_HANDLE_CONTROL];
 	lx_system.space = handles[LINUX_HANDLE_SPACE];
 	lx_system.in_process = m->start.placement == LINUX_PLACEMENT_PROCESS;
 	m->start.name[sizeof(m->start.name) - 1] = '\0';

@@ -4,7 +4,7 @@
 
 #include "lx/types.h"
 
-/* null, zero, full, random, urandom, kmsg: register them and make their nodes. */
+/* null, zero, full, random, urandom, kmsg, concord: register them and make their nodes. */
 int lx_char_init(void);
 
 /* Show a device in sysfs: class/@class/@name, with its number.  0 or a negative errno. */

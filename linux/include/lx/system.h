@@ -9,6 +9,7 @@
 
 struct lx_system {
 	k_handle_t process, group, power, log, space;
+	k_handle_t control;		/* channel to init, or 0: it may not control components */
 	bool in_process;		/* placement process */
 	char name[32];
 	char command_line[1024];

@@ -15,6 +15,11 @@ static const char *const types[K_TYPE_COUNT] = {
 	[K_TYPE_GROUP] = "group", [K_TYPE_LOG] = "log", [K_TYPE_POWER] = "power",
 };
 
+const char *handle_type_name(uint32_t type)
+{
+	return type < K_TYPE_COUNT && types[type] ? types[type] : "?";
+}
+
 static void rights_text(uint32_t rights, char *text, size_t size)
 {
 	static const char *const names[] = { "duplicate", "transfer", "read", "write", "execute",
@@ -41,8 +46,7 @@ static void dump_process(const char *name, k_handle_t process)
 
 		rights_text(h->rights, rights, sizeof(rights));
 		rt_log(RT_LOG_NOTICE, "handles: %s: %s %s object %lu", name,
-		       h->type < K_TYPE_COUNT && types[h->type] ? types[h->type] : "?", rights,
-		       h->koid);
+		       handle_type_name(h->type), rights, h->koid);
 	}
 }
 

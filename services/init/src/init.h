@@ -7,8 +7,8 @@
  *	0 .. INSTANCES-1		the process of that instance ended
  *	BELL_LINUX + n			the process of the n-th personality ended
  *	BELL_DEVICES			a message of the component "devices"
- *	BELL_MESSAGES			messages of drivers: a bell of their own, bit n for
- *					instance n
+ *	BELL_MESSAGES			messages: a bell of their own, bit n for instance n, bit
+ *					BELL_LINUX + n for the n-th personality's control channel
  *	BELL_TICK			time to look after drivers (supervise.c)
  *	BELL_DUMP, BELL_KILL		time for concord.dump= and concord.kill=
  *
@@ -71,6 +71,7 @@ struct instance {
 
 struct personality {
 	const struct conf_linux *conf;
+	k_handle_t control;		/* our end; 0: it may not control anything */
 	uint32_t placement;
 	k_handle_t process, space, group, channel;
 	uint32_t links[8];		/* given so far, by class */
@@ -163,10 +164,25 @@ void post_mortem(const char *name, const char *binary, const char *why, k_handle
 /* What was in flight when an incarnation of @in ended. */
 void post_mortem_requests(const struct instance *in);
 
+/* -- control.c: for those who may control components ----------------------------------------- */
+
+/* A channel for @p; the end that is to be granted, which is ours to close.  0: there is none. */
+k_handle_t control_open(struct personality *p);
+/* Answer what came. */
+void control_serve(struct personality *p);
+
+/* -- report.c ----------------------------------------------------------------------------------- */
+
+/* One line onto the log, and into the memory of post-mortems. */
+void report(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Whole lines from byte *@at on, at most @size bytes; *@at is behind them then. */
+size_t report_read(uint64_t *at, char *text, size_t size);
+
 /* -- dump.c --------------------------------------------------------------------------------------- */
 
 /* The handles of all components onto the log. */
 void dump_handles(void);
+const char *handle_type_name(uint32_t type);
 
 /* -- options.c: the command line ------------------------------------------------------------------- */
 

@@ -39,6 +39,8 @@ static k_status_t send_start(struct personality *p)
 		grant(&g, LINUX_HANDLE_LOG, init.handle[K_BOOT_LOG], K_RIGHT_READ);
 	if (p->placement == LINUX_PLACEMENT_PROCESS)
 		grant(&g, LINUX_HANDLE_SPACE, p->space, K_RIGHTS_SAME);
+	if (c->grants & CONF_GRANT_CONTROL)
+		grant(&g, LINUX_HANDLE_CONTROL, control_open(p), K_RIGHT_SEND);
 	s.granted = g.mask;
 	return grants_send(&g, p->channel, &s, sizeof(s));
 }

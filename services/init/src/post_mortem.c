@@ -51,7 +51,7 @@ static void log_registers(const struct k_process_info *i)
 		"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
 
 	for (int r = 0; r < 16; r += 4)
-		rt_log(RT_LOG_ERR, "  %-3s %016lx  %-3s %016lx  %-3s %016lx  %-3s %016lx", names[r],
+		report(RT_LOG_ERR, "  %-3s %016lx  %-3s %016lx  %-3s %016lx  %-3s %016lx", names[r],
 		       i->fault_regs[r], names[r + 1], i->fault_regs[r + 1], names[r + 2],
 		       i->fault_regs[r + 2], names[r + 3], i->fault_regs[r + 3]);
 }
@@ -61,11 +61,11 @@ static void log_trace(const struct k_process_info *i, const char *binary)
 	char place[64];
 
 	place_text(binary, i->fault_rip, place, sizeof(place));
-	rt_log(RT_LOG_ERR, "  in %s", place);
+	report(RT_LOG_ERR, "  in %s", place);
 	for (size_t k = 0; k < ARRAY_SIZE(i->fault_trace) && i->fault_trace[k]; k++) {
 		/* The call lies before the address that it returns to. */
 		place_text(binary, i->fault_trace[k] - 1, place, sizeof(place));
-		rt_log(RT_LOG_ERR, "  called from %s", place);
+		report(RT_LOG_ERR, "  called from %s", place);
 	}
 }
 
@@ -76,15 +76,15 @@ void post_mortem(const char *name, const char *binary, const char *why, k_handle
 	if (k_process_info(process, &i) != K_OK)
 		return;
 	if (why)
-		rt_log(RT_LOG_WARNING, "%s was killed: %s; after %lu ms of CPU", name, why,
+		report(RT_LOG_WARNING, "%s was killed: %s; after %lu ms of CPU", name, why,
 		       i.cpu_ns / 1000000);
 	else if (!(i.exit_status & K_EXIT_FAULT) || (i.exit_status & K_EXIT_KILLED))
-		rt_log(RT_LOG_WARNING, "%s %s, status %u, after %lu ms of CPU", name,
+		report(RT_LOG_WARNING, "%s %s, status %u, after %lu ms of CPU", name,
 		       i.exit_status & K_EXIT_KILLED ? "was killed" : "ended",
 		       i.exit_status & 0xffff, i.cpu_ns / 1000000);
 	if (why || !(i.exit_status & K_EXIT_FAULT) || (i.exit_status & K_EXIT_KILLED))
 		return;
-	rt_log(RT_LOG_ERR, "%s died: exception %lu, error %lx, at %lx, address %lx", name,
+	report(RT_LOG_ERR, "%s died: exception %lu, error %lx, at %lx, address %lx", name,
 	       i.fault_vector, i.fault_error, i.fault_rip, i.fault_address);
 	log_registers(&i);
 	log_trace(&i, binary);
@@ -129,12 +129,12 @@ void post_mortem_requests(const struct instance *in)
 				continue;
 			if (in->conf->serves == LINK_CLASS_BLOCK)
 				disk_request_text(in, q, d, what, sizeof(what));
-			rt_log(RT_LOG_WARNING, "  in flight: queue %u, request %lu%s%s", q,
+			report(RT_LOG_WARNING, "  in flight: queue %u, request %lu%s%s", q,
 			       t->requests[d].counter, what,
 			       current == (q << 16 | (d + 1)) ? " (at work on it)" : "");
 			shown++;
 		}
 	}
 	if (count > shown)
-		rt_log(RT_LOG_WARNING, "  in flight: %u more", count - shown);
+		report(RT_LOG_WARNING, "  in flight: %u more", count - shown);
 }

@@ -55,7 +55,7 @@ void instance_end(struct instance *in, const char *why, bool wished)
 	in->ending = why;
 	in->wished = wished;
 	if (k_process_kill(in->process, K_EXIT_KILLED) != K_OK)
-		rt_log(RT_LOG_ERR, "init: cannot end %s", in->name);
+		report(RT_LOG_ERR, "init: cannot end %s", in->name);
 }
 
 /* The request that it worked on when it ended, or NULL.  The record may be nonsense. */
@@ -87,7 +87,7 @@ static void blame_request(struct instance *in)
 	r->fatal = r->counter == in->suspect ? (uint8_t)MIN(r->fatal + 1, 255) : 1;
 	in->suspect = r->counter;
 	if (r->fatal == FATAL)
-		rt_log(RT_LOG_ERR, "%s: request %lu of queue %u ended %d incarnations in a row: "
+		report(RT_LOG_ERR, "%s: request %lu of queue %u ended %d incarnations in a row: "
 		       "it fails, the device goes on", in->name, r->counter, queue, FATAL);
 }
 
@@ -104,7 +104,7 @@ static void give_up(struct instance *in, const char *why)
 	in->state = INSTANCE_DEAD;
 	instance_close_link(in);
 	if (in->conf->serves)
-		rt_log(RT_LOG_ERR, "%s: %s: its clients get errors from now on", in->name, why);
+		report(RT_LOG_ERR, "%s: %s: its clients get errors from now on", in->name, why);
 }
 
 /* Start the next one, or set the time for it. */
@@ -127,7 +127,7 @@ static void start_next(struct instance *in)
 		in->state = INSTANCE_RUNNING;
 		return;
 	}
-	rt_log(RT_LOG_ERR, "init: cannot start %s again: status %d", in->name, st);
+	report(RT_LOG_ERR, "init: cannot start %s again: status %d", in->name, st);
 	in->failures = MAX(in->failures + 1, (uint32_t)FREE_FAILURES + 1);
 	in->state = INSTANCE_WAITING;
 	in->retry_ns = now_ns() + SECOND;
@@ -188,7 +188,7 @@ static void ready(struct instance *in)
 	if (adoption == RECORD_ADOPTED || adoption == RECORD_RESET)
 		snprintf(requests, sizeof(requests), ": %u requests were with it, %u of them done; "
 			 "%u issued", r->adopted, r->finished, r->issued);
-	rt_log(RT_LOG_WARNING, "%s: incarnation %u serves after %lu us%s%s", in->name,
+	report(RT_LOG_WARNING, "%s: incarnation %u serves after %lu us%s%s", in->name,
 	       in->incarnation, in->stall_ns / 1000, how[MIN(adoption, (uint32_t)RECORD_RESET)],
 	       requests);
 }
@@ -287,5 +287,5 @@ void supervise(void)
 	}
 	if (next != UINT64_MAX &&
 	    k_timer_set(init.tick, next, next == now + SECOND ? SECOND / 4 : 0) != K_OK)
-		rt_log(RT_LOG_ERR, "init: no timer to look after drivers");
+		report(RT_LOG_ERR, "init: no timer to look after drivers");
 }

@@ -36,6 +36,7 @@ enum linux_start_handle {
 	LINUX_HANDLE_POWER,
 	LINUX_HANDLE_LOG,		/* READ */
 	LINUX_HANDLE_SPACE,		/* its own space (placement process) */
+	LINUX_HANDLE_CONTROL,		/* channel to init: abi/control.h */
 	LINUX_START_HANDLES
 };
 
