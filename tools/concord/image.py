@@ -77,12 +77,13 @@ def _as_root(argv):
     return argv if os.geteuid() == 0 else ["fakeroot", "--", *argv]
 
 
-# Arguments: the tar file, the directory to unpack into, the overlay, concord-init, the image.
+# Arguments: the tar file, the directory to unpack into, the overlay, concord-init, the image, conctl.
 ASSEMBLE = r"""
 set -eu
 tar -x -f "$1" -C "$2" --numeric-owner
 cp -R "$3/." "$2/"
 install -m 755 "$4" "$2/sbin/concord-init"
+install -m 755 "$6" "$2/sbin/conctl"
 rm -rf "$2"/var/lib/apt/lists/* "$2"/var/cache/apt/* "$2"/var/log/*.log "$2"/dev/*
 chown -R 0:0 "$2/root"
 mkfs.erofs -d1 -U c0c0c0c0-0000-4000-8000-000000000001 "$5" "$2"
@@ -96,7 +97,8 @@ def _assemble(tar, path):
     fresh.unlink(missing_ok=True)
     tree.mkdir(mode=0o755)
     try:
-        say.run(_as_root(["sh", "-c", ASSEMBLE, "assemble", tar, tree, OVERLAY, places.INIT, fresh]),
+        say.run(_as_root(["sh", "-c", ASSEMBLE, "assemble", tar, tree, OVERLAY, places.INIT, fresh,
+                          places.CONCTL]),
                 "assembling the image")
     finally:
         say.run(["chmod", "-R", "u+rwX", tree], "cleaning up")
@@ -114,6 +116,7 @@ def _forget_old(home):
 def make(name="default"):
     """Bring the image up to date and return its path."""
     build.build(places.INIT)
+    build.build(places.CONCTL)
     home = places.CACHE / "image"
     home.mkdir(parents=True, exist_ok=True)
     overlay = []
@@ -121,7 +124,7 @@ def make(name="default"):
         overlay += [file.relative_to(OVERLAY), file.stat().st_mode,
                     file.read_bytes() if file.is_file() else b""]
     tar = home / f"{name}-{_digest(STEP, apt.RELEASE, *packages(name))}.tar"
-    image = home / f"{name}-{_digest(STEP, tar.name, ASSEMBLE, places.INIT.read_bytes(), *overlay)}.erofs"
+    image = home / f"{name}-{_digest(STEP, tar.name, ASSEMBLE, places.INIT.read_bytes(), places.CONCTL.read_bytes(), *overlay)}.erofs"
     with places.cache_lock(f"image-{name}"):
         if image.exists():
             os.utime(image)

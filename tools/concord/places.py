@@ -12,6 +12,7 @@ CACHE = Path(os.environ.get("CONCORD_CACHE") or ROOT / ".cache")
 
 KERNEL = BUILD / "concord.elf"
 INIT = BUILD / "tools/runner/concord-init"
+CONCTL = BUILD / "tools/conctl/conctl"
 
 
 @contextlib.contextmanager
