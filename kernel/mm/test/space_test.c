@@ -597,6 +597,40 @@ TEST(a_written_page_is_reused_when_the_other_side_is_gone)
 	object_put(&space->object);
 }
 
+TEST(a_page_pinned_in_a_space_stays_there)
+{
+	struct space *space = new_space(), *child;
+	struct page *page = NULL;
+	const uint64_t *word;
+	uint64_t value = 0;
+
+	CHECK_EQ(space_pin(space, BASE, &page), K_ERR_NOT_FOUND);
+	CHECK_EQ(map_at(space, BASE, 1, 0, NULL, NULL), K_OK);
+	REQUIRE(space_pin(space, BASE + 8, &page) == K_OK);
+	word = page_virt(page);
+	CHECK_EQ(sim_write(space, BASE, 7), K_OK);
+	CHECK_EQ(*word, 7);
+	/* The clone has a copy; neither this nor a change of protection makes one for the space. */
+	REQUIRE(space_clone(space, &child) == K_OK);
+	CHECK_EQ(sim_write(space, BASE, 8), K_OK);
+	CHECK_EQ(*word, 8);
+	CHECK_EQ(sim_read(child, BASE, &value), K_OK);
+	CHECK_EQ(value, 7);
+	CHECK_EQ(space_protect(space, BASE, K_PAGE_SIZE, K_PROT_READ), K_OK);
+	CHECK_EQ(space_protect(space, BASE, K_PAGE_SIZE, K_PROT_READ | K_PROT_WRITE), K_OK);
+	CHECK_EQ(sim_write(space, BASE, 9), K_OK);
+	CHECK_EQ(*word, 9);
+	space_check(space);
+	space_check(child);
+	object_put(&child->object);
+	/* Unmapped, it is the kernel's alone. */
+	CHECK_EQ(space_unmap(space, BASE, K_PAGE_SIZE), K_OK);
+	CHECK_EQ(atomic_load(&page->refs), 1);
+	CHECK_EQ(*word, 9);
+	space_unpin(space, page);
+	object_put(&space->object);
+}
+
 TEST(a_stack_grows_to_its_limit_and_keeps_its_guard)
 {
 	struct space *space = new_space();
