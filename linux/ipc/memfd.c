@@ -25,7 +25,7 @@
 #define F_SEAL_EXEC	0x20
 #endif
 
-#define NAME_PREFIX	"memfd:"
+#define NAME_PREFIX	"/memfd:"		/* shown as "/memfd:NAME (deleted)" */
 #define NAME_LEN_MAX	249
 #define SEALS_ALL	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | \
 			 F_SEAL_FUTURE_WRITE | F_SEAL_EXEC)

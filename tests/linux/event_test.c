@@ -398,6 +398,15 @@ TEST(memfd_is_a_file)
 	CHECK_EQ(st.st_nlink, 0);
 }
 
+TEST(memfd_is_shown_by_its_name)
+{
+	char path[64], text[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd_create("some name", 0));
+	CHECK(readlink(path, text, sizeof(text) - 1) > 0);
+	CHECK_STR(text, "/memfd:some name (deleted)");
+}
+
 TEST(memfd_maps_shared)
 {
 	int fd = memfd_create("m", MFD_CLOEXEC);
