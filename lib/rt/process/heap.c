@@ -12,6 +12,9 @@
  *		are unmapped.
  *   large	one object behind the header, in as many units as it takes
  *
+ * Runs have all their pages from the start, so that to be out of memory is an error of
+ * rt_alloc() and not a fault later.
+ *
  * Locks: one per class, units_lock inside them.  A size class is (4..7) << n for
  * n >= 4, so that at most a fifth is lost to rounding.
  *
@@ -102,8 +105,13 @@ static struct run *run_map(uint64_t count)
 		return NULL;
 	map.addr = rt_base() + RT_HEAP + first * UNIT;
 	st = k_space_map(0, &map);
-	if (st == K_OK)
-		return (struct run *)map.addr;
+	if (st == K_OK) {
+		/* A page that is missing when it is touched would be the end of this process. */
+		st = k_space_advise(0, map.addr, map.length, K_ADVISE_POPULATE_WRITE);
+		if (st == K_OK)
+			return (struct run *)map.addr;
+		(void)!k_space_unmap(0, map.addr, map.length);
+	}
 	rt_mutex_lock(&units_lock);
 	bitmap_clear_range(units, first, count);
 	units_hint = MIN(units_hint, first);

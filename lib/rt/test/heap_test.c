@@ -57,6 +57,13 @@ k_status_t k_space_map(k_handle_t space, struct k_map *map)
 	return K_OK;
 }
 
+static bool out_of_memory;
+
+k_status_t k_space_advise(k_handle_t space, uint64_t addr, uint64_t length, uint32_t advice)
+{
+	return out_of_memory ? K_ERR_NO_MEMORY : K_OK;
+}
+
 k_status_t k_space_unmap(k_handle_t space, uint64_t addr, uint64_t length)
 {
 	mapped -= length;
@@ -149,4 +156,20 @@ TEST(heap_zeroes_and_refuses_absurd_sizes)
 		memset(p, 2, n);
 		rt_free(p);
 	}
+}
+
+TEST(heap_that_gets_no_pages_says_so)
+{
+	void *before = rt_alloc(100000), *p;
+	__typeof__(mapped) was = mapped;
+
+	out_of_memory = true;
+	CHECK(!rt_alloc(100000));
+	CHECK(!rt_zalloc(1 << 20));
+	CHECK_EQ(mapped, was);
+	out_of_memory = false;
+	p = rt_alloc(100000);
+	CHECK(p);
+	rt_free(p);
+	rt_free(before);
 }
