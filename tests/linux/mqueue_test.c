@@ -728,3 +728,39 @@ TEST_SECONDS(many_processes_at_once, 60)
 	}
 	CHECK_EQ(count(q), 0);
 }
+
+/* Whatever happens in whichever order: nobody hangs, and errors are those of the manual. */
+TEST_SECONDS(queues_come_and_go_under_use, 60)
+{
+	fresh();
+	for (int i = 0; i < 4; i++) {
+		if (fork())
+			continue;
+		srand((unsigned int)i);
+		for (int n = 0; n < 800; n++) {
+			struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = 0 };
+			struct timespec soon = in_ms(0);
+			mqd_t q = mq_open("/a", O_CREAT | O_RDWR, 0600, &(struct mq_attr){ .mq_maxmsg = 2, .mq_msgsize = 64 });
+			int ret;
+
+			CHECK(q >= 0);
+			soon.tv_nsec += rand() % 300000;
+			if (soon.tv_nsec >= 1000000000)
+				soon.tv_nsec = 999999999;
+			if (rand() % 4 == 0)
+				mq_notify(q, &ev);
+			ret = rand() % 2 ? mq_timedsend(q, buf, (size_t)(rand() % 64), (unsigned int)(rand() % 9), &soon)
+					 : (int)mq_timedreceive(q, buf, 64, NULL, &soon);
+			if (ret < 0)
+				CHECK_EQ(errno, ETIMEDOUT);
+			if (rand() % 8 == 0 && mq_unlink("/a") < 0)
+				CHECK_EQ(errno, ENOENT);
+			mq_close(q);
+		}
+		_exit(0);
+	}
+	for (int i = 0, status; i < 4; i++) {
+		CHECK(wait(&status) > 0);
+		CHECK_EQ(status, 0);
+	}
+}

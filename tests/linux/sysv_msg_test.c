@@ -555,3 +555,44 @@ TEST_SECONDS(many_processes_at_once, 60)
 	CHECK_EQ(sum, 0);
 	CHECK_EQ(stat_of(id).msg_qnum, 0);
 }
+
+/* Whatever happens in whichever order: nobody hangs, and errors are those of the manual. */
+TEST_SECONDS(queues_come_and_go_under_use, 60)
+{
+	struct sigaction sa = { .sa_handler = handler };
+	int status;
+
+	fresh();
+	sigaction(SIGALRM, &sa, NULL);
+	for (int i = 0; i < 4; i++) {
+		if (fork())
+			continue;
+		srand((unsigned int)i);
+		for (int n = 0; n < 1500; n++) {
+			int id = msgget(KEY, IPC_CREAT | 0600);
+			int flags = rand() % 4 ? IPC_NOWAIT : 0;
+			ssize_t ret;
+
+			if (id < 0)
+				continue;
+			if (!flags)
+				ualarm(500, 500);
+			got.type = 1 + rand() % 3;
+			if (rand() % 2)
+				ret = msgsnd(id, &got, (size_t)(rand() % 3000), flags);
+			else
+				ret = msgrcv(id, &got, 1000, rand() % 5 - 2, flags | (rand() % 2 ? MSG_NOERROR : 0));
+			if (ret < 0)
+				CHECK(errno == EAGAIN || errno == EIDRM || errno == EINVAL || errno == EINTR ||
+				      errno == ENOMSG || errno == E2BIG);
+			ualarm(0, 0);
+			if (rand() % 16 == 0 && msgctl(id, IPC_RMID, NULL) < 0)
+				CHECK(errno == EIDRM || errno == EINVAL);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 4; i++) {
+		CHECK(wait(&status) > 0);
+		CHECK_EQ(status, 0);
+	}
+}

@@ -736,3 +736,36 @@ TEST_SECONDS(many_processes_at_once, 60)
 	CHECK_EQ(*counter, 2000);
 	CHECK_EQ(value(id, 0), 1);
 }
+
+/* Whatever happens in whichever order: nobody hangs, and errors are those of the manual. */
+TEST_SECONDS(sets_come_and_go_under_use, 60)
+{
+	fresh();
+	for (int i = 0; i < 4; i++) {
+		if (fork())
+			continue;
+		srand((unsigned int)i);
+		for (int n = 0; n < 1500; n++) {
+			struct sembuf ops[2] = {
+				{ (unsigned short)(rand() % 3), (short)(rand() % 5 - 2), (short)(rand() % 2 ? SEM_UNDO : 0) },
+				{ (unsigned short)(rand() % 3), (short)(rand() % 3 - 1), 0 },
+			};
+			struct timespec soon = { 0, rand() % 300000 };
+			int id = semget(KEY, 3, IPC_CREAT | 0600);
+
+			if (id < 0)
+				continue;
+			if (semtimedop(id, ops, 1 + (size_t)(rand() % 2), &soon) < 0)
+				CHECK(errno == EAGAIN || errno == EIDRM || errno == EINVAL || errno == ERANGE);
+			if (rand() % 16 == 0 && semctl(id, 0, IPC_RMID) < 0)
+				CHECK(errno == EIDRM || errno == EINVAL);
+			if (rand() % 16 == 0 && semctl(id, rand() % 3, SETVAL, rand() % 4) < 0)
+				CHECK(errno == EIDRM || errno == EINVAL);
+		}
+		_exit(0);
+	}
+	for (int i = 0, status; i < 4; i++) {
+		CHECK(wait(&status) > 0);
+		CHECK_EQ(status, 0);
+	}
+}

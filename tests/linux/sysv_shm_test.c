@@ -598,3 +598,47 @@ TEST(threads_attach_and_detach_at_once)
 	}
 	CHECK_EQ(stat_of(id).shm_nattch, 0);
 }
+
+/* Whatever happens in whichever order: errors are those of the manual, memory stays while it is attached. */
+TEST_SECONDS(segments_come_and_go_under_use, 60)
+{
+	fresh();
+	for (int i = 0; i < 4; i++) {
+		if (fork())
+			continue;
+		srand((unsigned int)i);
+		for (int n = 0; n < 600; n++) {
+			int id = shmget(KEY, 2 * PAGE, IPC_CREAT | 0600);
+			char *p = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
+
+			if (p == (void *)-1) {
+				CHECK(errno == EIDRM || errno == EINVAL || errno == EACCES);
+				continue;
+			}
+			p[PAGE] = (char)n;
+			if (rand() % 8 == 0 && shmctl(id, IPC_RMID, NULL) < 0)
+				CHECK(errno == EIDRM || errno == EINVAL);
+			if (rand() % 8 == 0)
+				IN_CHILD(p[0] = 1);
+			p[0] = 2;
+			switch (rand() % 3) {
+			case 0:
+				CHECK_OK(shmdt(p));
+				break;
+			case 1:
+				CHECK_OK(munmap(p, 2 * PAGE));
+				break;
+			default:
+				CHECK_OK(mprotect(p, PAGE, PROT_READ));
+				CHECK_OK(munmap(p + PAGE, PAGE));
+				CHECK_OK(shmdt(p));
+				break;
+			}
+		}
+		_exit(0);
+	}
+	for (int i = 0, status; i < 4; i++) {
+		CHECK(wait(&status) > 0);
+		CHECK_EQ(status, 0);
+	}
+}
