@@ -4,6 +4,7 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from . import bench, build, image, places, qemu, run, say, test
 
@@ -147,8 +148,14 @@ def do_image(words):
                     "up to date, and print its path.", allow_abbrev=False)
     parser.add_argument("name", nargs="?", default="default",
                         choices=sorted(path.stem for path in image.RECIPES.glob("*.packages")))
+    parser.add_argument("--type", choices=["erofs", "ext4"], default="erofs",
+                        help="ext4: a new image at PATH, whose changes stay")
+    parser.add_argument("--path", metavar="PATH", type=Path, help="where an ext4 image is to be made")
     add_common(parser)
-    print(image.make(parse(parser, words).name))
+    options = parse(parser, words)
+    if (options.type == "ext4") != (options.path is not None):
+        raise say.Failure("--type ext4 and --path belong together", 2)
+    print(image.make_ext4(options.path, options.name) if options.path else image.make(options.name))
     return 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The default image: Debian 12 as a read-only erofs file system.
+"""The default image: Debian 12 as a read-only erofs file system; and writable ones for users.
 
 Two steps, each cached under a hash of what goes into it: mmdebstrap makes a tar
 file from the list of packages (minutes, needs the network once); the tar file,
@@ -89,15 +89,22 @@ chown -R 0:0 "$2/root"
 mkfs.erofs -d1 -U c0c0c0c0-0000-4000-8000-000000000001 "$5" "$2"
 """
 
+# The same for a writable image: room for twice what is in it, and half a gigabyte.
+ASSEMBLE_EXT4 = ASSEMBLE[:ASSEMBLE.rindex("mkfs.erofs")] + r"""
+size=$(du -sm "$2" | cut -f1)
+PATH=$PATH:/usr/sbin:/sbin
+mke2fs -q -F -t ext4 -L root -E root_owner=0:0 -d "$2" "$5" "$((size * 2 + 512))M"
+"""
 
-def _assemble(tar, path):
+
+def _assemble(tar, path, script=ASSEMBLE):
     say.note("assembling the image")
-    tree, fresh = path.with_suffix(".tree"), path.with_suffix(".new")
+    tree, fresh = path.with_name(path.name + ".tree"), path.with_name(path.name + ".new")
     shutil.rmtree(tree, ignore_errors=True)
     fresh.unlink(missing_ok=True)
     tree.mkdir(mode=0o755)
     try:
-        say.run(_as_root(["sh", "-c", ASSEMBLE, "assemble", tar, tree, OVERLAY, places.INIT, fresh,
+        say.run(_as_root(["sh", "-c", script, "assemble", tar, tree, OVERLAY, places.INIT, fresh,
                           places.CONCTL]),
                 "assembling the image")
     finally:
@@ -113,6 +120,18 @@ def _forget_old(home):
             old.unlink(missing_ok=True)
 
 
+def _tar(home, name):
+    return home / f"{name}-{_digest(STEP, apt.RELEASE, *packages(name))}.tar"
+
+
+def _fresh_tar(home, name):
+    tar = _tar(home, name)
+    if not tar.exists():
+        _make_tar(name, tar)
+    os.utime(tar)
+    return tar
+
+
 def make(name="default"):
     """Bring the image up to date and return its path."""
     build.build(places.INIT)
@@ -123,18 +142,28 @@ def make(name="default"):
     for file in sorted(OVERLAY.rglob("*")):
         overlay += [file.relative_to(OVERLAY), file.stat().st_mode,
                     file.read_bytes() if file.is_file() else b""]
-    tar = home / f"{name}-{_digest(STEP, apt.RELEASE, *packages(name))}.tar"
+    tar = _tar(home, name)
     image = home / f"{name}-{_digest(STEP, tar.name, ASSEMBLE, places.INIT.read_bytes(), places.CONCTL.read_bytes(), *overlay)}.erofs"
     with places.cache_lock(f"image-{name}"):
         if image.exists():
             os.utime(image)
             return image
-        if not tar.exists():
-            _make_tar(name, tar)
-        _assemble(tar, image)
-        os.utime(tar)
+        _assemble(_fresh_tar(home, name), image)
         _forget_old(home)
     return image
+
+
+def make_ext4(path, name="default"):
+    """A new writable image at @path, which belongs to the user: one that is there is left alone."""
+    if path.exists():
+        raise say.Failure(f"--path {path}: exists already; its contents may be wanted", 2)
+    build.build(places.INIT)
+    build.build(places.CONCTL)
+    home = places.CACHE / "image"
+    home.mkdir(parents=True, exist_ok=True)
+    with places.cache_lock(f"image-{name}"):
+        _assemble(_fresh_tar(home, name), path, ASSEMBLE_EXT4)
+    return path
 
 
 def kind(path):
