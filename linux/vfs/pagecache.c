@@ -445,30 +445,18 @@ static void remove_privs(struct lx_task *self, struct lx_inode *inode)
 }
 
 /*
- * Pages behind the end of the file have nothing on the medium.  The first and the last
- * one of [off, end), if they are written in part, are there and zero.
+ * A page behind the end of the file has nothing on the medium: it is zero.  Wanted for
+ * one that is written in part, or whose writer's memory is not there.
  */
-static int supply_new(struct lx_inode *inode, uint64_t off, uint64_t end, uint64_t size)
+static k_status_t supply_zero(struct lx_inode *inode, uint64_t off)
 {
-	uint64_t edges[2] = { ALIGN_DOWN(off, PAGE), ALIGN_DOWN(end - 1, PAGE) };
-	k_status_t st = K_OK;
-	char *zeros = NULL;
+	void *zeros = rt_zalloc(PAGE);
+	k_status_t st = K_ERR_NO_MEMORY;
 
-	if (!is_paged(inode))
-		return 0;
-	for (int i = 0; i < 2 && st == K_OK; i++) {
-		bool whole = off <= edges[i] && end >= edges[i] + PAGE;
-
-		if (whole || edges[i] < rounded(size) || (i && edges[1] == edges[0]))
-			continue;
-		if (!zeros)
-			zeros = rt_zalloc(PAGE);
-		if (!zeros)
-			return -ENOMEM;
-		st = k_memory_supply(inode->pages.handle, edges[i], zeros, PAGE);
-	}
+	if (zeros)
+		st = k_memory_supply(inode->pages.handle, ALIGN_DOWN(off, PAGE), zeros, PAGE);
 	rt_free(zeros);
-	return st == K_OK ? 0 : -ENOMEM;
+	return st;
 }
 
 /*
@@ -493,6 +481,7 @@ static void lengthened(struct lx_inode *inode, uint32_t seq, uint64_t from, uint
 static int write_locked(struct lx_inode *inode, struct lx_iter *from, uint64_t off, uint64_t n,
 			uint64_t *wrote)
 {
+	uint64_t grown = 0;
 	k_status_t st = K_OK;
 	int err = 0;
 
@@ -513,10 +502,9 @@ static int write_locked(struct lx_inode *inode, struct lx_iter *from, uint64_t o
 			err = lx_pages_open(inode);
 		if (!err && rounded(off + len) > rounded(size))
 			err = lx_pages_grow(inode, off + len);
-		if (!err)
-			err = supply_new(inode, off, off + len, size);
 		if (err)
 			break;
+		grown = MAX(grown, off + len);
 		st = lx_iter_get_memory(from, &inode->pages, off, len, &done);
 		off += done;
 		n -= done;
@@ -525,9 +513,12 @@ static int write_locked(struct lx_inode *inode, struct lx_iter *from, uint64_t o
 			atomic_store(&inode->size, off);
 			lengthened(inode, seq, off - done, off);
 		}
-		if (done < len && rounded(inode->size) < rounded(off - done + len))
-			rt_memory_resize(&inode->pages, rounded(inode->size));
+		if (st == K_ERR_NEED_PAGE && ALIGN_DOWN(off, PAGE) >= rounded(inode->size))
+			st = supply_zero(inode, off);
 	}
+	/* what was not copied is not there */
+	if (rounded(inode->size) < rounded(grown))
+		rt_memory_resize(&inode->pages, rounded(inode->size));
 	if (err)
 		return err;
 	switch (st) {

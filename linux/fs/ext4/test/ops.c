@@ -138,6 +138,15 @@ struct op {
 	unsigned int kind, a, b, off, len, flags;
 };
 
+/* The same bytes from three pieces, whose ends are in the middle of pages. */
+static long write_pieces(int fd, uaddr_t buf, const struct op *op)
+{
+	uint64_t a = op->len / 3, b = op->len / 2;
+	uint64_t iov[6] = { buf.v, a, buf.v + a, b - a, buf.v + b, op->len - b };
+
+	return lx_sys_pwritev(self, fd, rig_bytes(iov, sizeof(iov)), 3, op->off, 0);
+}
+
 static long transfer(const char *path, const struct op *op, bool write, uint32_t *crc)
 {
 	long fd = lx_sys_open(self, rig_str(path), (write ? O_RDWR : O_RDONLY) |
@@ -151,7 +160,10 @@ static long transfer(const char *path, const struct op *op, bool write, uint32_t
 	if (write) {
 		for (unsigned int i = 0; i < op->len; i++)
 			((char *)rig_ptr(buf))[i] = (char)(op->off + i * 7 + op->b);
-		n = lx_sys_pwrite64(self, (int)fd, buf, op->len, op->off);
+		if (op->flags & 4)
+			rig_absent(buf, op->len + 1);	/* program memory whose owner has to be asked */
+		n = op->flags & 2 ? write_pieces((int)fd, buf, op)
+				  : lx_sys_pwrite64(self, (int)fd, buf, op->len, op->off);
 	} else {
 		n = lx_sys_pread64(self, (int)fd, buf, op->len, op->off);
 		if (n > 0)
