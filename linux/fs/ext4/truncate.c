@@ -305,7 +305,7 @@ int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len)
 	rt_mutex_lock(&inode->lock);
 	rt_mutex_lock(&e->wb_lock);
 	if (mode & FALLOC_FL_PUNCH_HOLE)
-		end = MIN(end, ALIGN_UP(inode->size, PAGE));
+		end = MIN(end, DIV_ROUND_UP(inode->size, PAGE) * PAGE);
 	if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) && start < end)
 		err = punch(inode, start, end);
 	if (!err && !(mode & FALLOC_FL_PUNCH_HOLE))
