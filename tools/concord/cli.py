@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import bench, build, image, places, qemu, run, say, test
+from . import bench, build, demo, image, places, qemu, run, say, test
 
 USAGE = """\
 usage: ./concord [-v] COMMAND ...
@@ -15,6 +15,7 @@ usage: ./concord [-v] COMMAND ...
   run [OPTIONS] -- PROGRAM [ARG]  run one program in it; its input, output and exit status are ours
   test [--quick|--full] [NAME]    run the tests; the last line counts them
   bench [NAME]                    the same programs on Linux and on Concord, side by side
+  demo heal                       kill a disk driver once a second, under a load with checksums
   build                           build concord.elf and everything else
   image                           make the default image
   setup                           install packages, set the build up, make the image
@@ -134,6 +135,20 @@ def do_run(words):
     return run.run(options, command)
 
 
+def do_demo(words):
+    parser = Parser("./concord demo", usage="./concord demo NAME [OPTIONS]",
+                    description="Show something: " + "; ".join(f"{name}: {text}" for name, text
+                                                               in demo.DEMOS.items()) + ".",
+                    allow_abbrev=False)
+    parser.add_argument("name", metavar="NAME", choices=sorted(demo.DEMOS))
+    parser.add_argument("--seconds", metavar="N", type=number(2, 3600, "seconds"), default=10,
+                        help="of each part, default 10")
+    add_machine_options(parser)
+    add_common(parser)
+    options = parse(parser, words)
+    return demo.main(options.name, options)
+
+
 def do_build(words):
     parser = Parser("./concord build", description="Build everything, with meson and ninja.",
                     allow_abbrev=False)
@@ -219,7 +234,7 @@ def parse(parser, words):
     return options
 
 
-COMMANDS = {"bench": do_bench, "run": do_run, "test": do_test, "build": do_build, "image": do_image, "setup": do_setup}
+COMMANDS = {"bench": do_bench, "demo": do_demo, "run": do_run, "test": do_test, "build": do_build, "image": do_image, "setup": do_setup}
 
 
 def open_standard_streams():
