@@ -9,6 +9,7 @@
 #include "kernel/bell.h"
 #include "kernel/console.h"
 #include "kernel/handle.h"
+#include "kernel/irq.h"
 #include "kernel/kcalls.h"
 #include "kernel/kmem.h"
 #include "kernel/leak.h"
@@ -163,8 +164,16 @@ k_status_t kcall_cpu_info(struct thread *self, uint32_t cpu, struct k_cpu_info *
 	if (cpu >= CPU_MAX || !cpus[cpu] || !arch_cpu_info(cpu, info))
 		return K_ERR_NOT_FOUND;
 	sched_cpu_times(cpu, info);
+	info->timer_interrupts = READ_ONCE(cpus[cpu]->timer_interrupts);
+	info->reschedules = READ_ONCE(cpus[cpu]->reschedules);
+	info->shootdowns = READ_ONCE(cpus[cpu]->shootdowns);
 	info->online = atomic_load_explicit(&cpus[cpu]->online, memory_order_relaxed);
 	return K_OK;
+}
+
+k_status_t kcall_irq_info(struct thread *self, uint32_t from, struct k_irq_info *info)
+{
+	return irq_info(from, info);
 }
 
 /* -- power ------------------------------------------------------------------------------------ */

@@ -202,7 +202,7 @@ static k_status_t open_locked(struct device *device, struct group *group)
 	if (!device->irqs && device->irq_count)
 		return K_ERR_NO_MEMORY;
 	for (uint32_t i = 0; i < device->irq_count; i++)
-		device_irq_init(&device->irqs[i]);
+		device_irq_init(device, &device->irqs[i]);
 	st = object_init(&device->object, K_TYPE_DEVICE, group,
 			 (uint32_t)(sizeof(*device) + device->irq_count * sizeof(device->irqs[0])));
 	if (st != K_OK)

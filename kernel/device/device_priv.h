@@ -37,6 +37,6 @@ void pci_measure_all(void);
 /* What was measured of @function, or measure it now. */
 void pci_bar_masks_take(uint32_t function, struct pci_bar_masks *masks);
 
-void device_irq_init(struct device_irq *irq);
+void device_irq_init(struct device *device, struct device_irq *irq);
 void device_irqs_unbind(struct device *device);
 void device_dma_unmap_all(struct device *device);

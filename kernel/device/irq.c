@@ -18,9 +18,10 @@ static void irq_fired(struct irq_action *action)
 	bell_ring(irq->bell, irq->bits);
 }
 
-void device_irq_init(struct device_irq *irq)
+void device_irq_init(struct device *device, struct device_irq *irq)
 {
 	irq->action.fn = irq_fired;
+	irq->action.name = device->desc.name;
 	list_init(&irq->action.link);
 }
 

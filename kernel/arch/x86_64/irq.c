@@ -3,8 +3,12 @@
  * Vectors, and the device interrupts behind them (kernel/irq.h).
  *
  * A source owns a vector: a line of an I/O APIC, or a message.  Sources of lines
- * stay for ever once bound; a message's vector is free again after unbinding.  All
- * device interrupts go to the boot CPU until somebody measures a need for more.
+ * stay for ever once bound; a message's vector is free again after unbinding.
+ *
+ * A source goes to the CPU on which it was bound: the driver runs there when it binds,
+ * and its thread tends to stay, so that the interrupt wakes it without another one to
+ * a second CPU; and drivers that start on different CPUs spread their interrupts.
+ * Vectors are numbered for the machine as a whole, not for each CPU.
  *
  * Invariants, under irq_lock: (1) vectors[v] is NULL or a source with that vector;
  * (2) a level line is unmasked iff it has actions and none of them has pending_ack.
@@ -16,6 +20,7 @@
 #include "abi/status.h"
 #include "arch/smp.h"
 #include "arch/time.h"
+#include "base/string.h"
 #include "kernel/kmem.h"
 #include "kernel/lock.h"
 #include "kernel/sched.h"
@@ -28,6 +33,8 @@ struct irq_source {
 	bool is_line;			/* constant */
 	uint32_t gsi, flags;		/* of a line; constant */
 	struct list actions;		/* irq_lock */
+	uint32_t cpu;			/* where it goes; irq_lock */
+	uint64_t count;			/* of deliveries there; irq_lock */
 };
 
 static struct spinlock irq_lock = SPINLOCK_INIT(LOCK_IRQ);
@@ -87,6 +94,20 @@ static struct irq_source *source_alloc(bool is_line, uint32_t gsi, uint32_t flag
 	return source;
 }
 
+/* Have @source go to this CPU, or to the first where a message cannot name this one. */
+static void aim(struct irq_source *source)
+{
+	source->cpu = this_cpu()->arch.apic_id < 0xff ? cpu_id() : 0;
+	source->count = 0;		/* those before went elsewhere */
+}
+
+static void route_line(struct irq_source *source)
+{
+	aim(source);
+	x86_ioapic_route(source->gsi, source->vector, cpus[source->cpu]->arch.apic_id,
+			 source->flags & IRQ_LEVEL, source->flags & IRQ_ACTIVE_LOW);
+}
+
 static void add_action(struct irq_source *source, struct irq_action *action)
 {
 	action->source = source;
@@ -122,16 +143,14 @@ k_status_t irq_bind_line(struct irq_action *action, uint32_t gsi, uint32_t flags
 	if (source) {
 		if (source->flags != flags && !list_is_empty(&source->actions)) {
 			status = K_ERR_BAD_ARGUMENT;
-		} else if (source->flags != flags) {
+		} else if (list_is_empty(&source->actions)) {
 			source->flags = flags;
-			x86_ioapic_route(gsi, source->vector, cpus[0]->arch.apic_id,
-					 flags & IRQ_LEVEL, flags & IRQ_ACTIVE_LOW);
+			route_line(source);
 		}
 	} else if (take_vector(fresh)) {
 		source = fresh;
 		fresh = NULL;
-		x86_ioapic_route(gsi, source->vector, cpus[0]->arch.apic_id, flags & IRQ_LEVEL,
-				 flags & IRQ_ACTIVE_LOW);
+		route_line(source);
 	} else {
 		status = K_ERR_LIMIT;
 	}
@@ -154,15 +173,17 @@ k_status_t irq_bind_message(struct irq_action *action, struct irq_message *messa
 		return K_ERR_NO_MEMORY;
 	irq = spin_lock_irqsave(&irq_lock);
 	ok = take_vector(source);
-	if (ok)
+	if (ok) {
+		aim(source);
+		message->address = 0xfee00000 | (uint64_t)cpus[source->cpu]->arch.apic_id << 12;
+		message->data = source->vector;
 		add_action(source, action);
+	}
 	spin_unlock_irqrestore(&irq_lock, irq);
 	if (!ok) {
 		kfree(source);
 		return K_ERR_LIMIT;
 	}
-	message->address = 0xfee00000 | (uint64_t)cpus[0]->arch.apic_id << 12;
-	message->data = source->vector;
 	return K_OK;
 }
 
@@ -212,10 +233,46 @@ static void device_interrupt(uint32_t vector)
 	}
 	x86_apic_eoi();
 	if (source) {
+		source->count++;
 		list_for_each_entry(a, &source->actions, link)
 			a->fn(a);
 	}
 	spin_unlock_irqoff(&irq_lock);
+}
+
+/* Names of @source's actions, separated as Linux does it. */
+static void name_actions(const struct irq_source *source, char *name, size_t size)
+{
+	const struct irq_action *a;
+
+	name[0] = '\0';
+	list_for_each_entry(a, &source->actions, link) {
+		if (name[0])
+			strlcat(name, ", ", size);
+		strlcat(name, a->name, size);
+	}
+}
+
+k_status_t irq_info(uint32_t from, struct k_irq_info *info)
+{
+	arch_irqflags_t irq = spin_lock_irqsave(&irq_lock);
+	k_status_t st = K_ERR_NOT_FOUND;
+
+	for (uint32_t i = from; i < VECTORS && st != K_OK; i++) {
+		const struct irq_source *s = vectors[i];
+
+		if (!s || list_is_empty(&s->actions))
+			continue;
+		*info = (struct k_irq_info){
+			.next = i + 1, .cpu = s->cpu, .count = s->count,
+			.line = s->is_line ? s->gsi : UINT32_MAX,
+			.level = s->is_line && (s->flags & IRQ_LEVEL),
+		};
+		name_actions(s, info->name, sizeof(info->name));
+		st = K_OK;
+	}
+	spin_unlock_irqrestore(&irq_lock, irq);
+	return st;
 }
 
 /* Interrupts disabled. */
@@ -224,14 +281,17 @@ void x86_irq_vector(uint32_t vector)
 	switch (vector) {
 	case VECTOR_TIMER:
 		x86_apic_eoi();
+		this_cpu()->timer_interrupts++;
 		timer_interrupt();
 		break;
 	case VECTOR_RESCHED:
 		x86_apic_eoi();
+		this_cpu()->reschedules++;
 		sched_ipi();
 		break;
 	case VECTOR_SHOOTDOWN:
 		x86_apic_eoi();
+		this_cpu()->shootdowns++;
 		tlb_interrupt();
 		break;
 	case VECTOR_SPURIOUS:

@@ -27,6 +27,7 @@ struct irq_source;
 
 struct irq_action {
 	void (*fn)(struct irq_action *action);	/* constant; interrupt context */
+	const char *name;		/* constant; for people */
 	struct irq_source *source;	/* while bound; LOCK_IRQ */
 	struct list link;		/* of the source; LOCK_IRQ */
 	bool pending_ack;		/* delivered, not yet acknowledged; LOCK_IRQ */
@@ -52,6 +53,9 @@ void irq_unbind(struct irq_action *action);
 
 /* Level: the device's reason is gone, deliver again.  Harmless when nothing is pending. */
 void irq_ack(struct irq_action *action);
+
+/* The first source from number @from on that has an action; NOT_FOUND: there is none. */
+MUST_CHECK k_status_t irq_info(uint32_t from, struct k_irq_info *info);
 
 /* The line and flags of an ISA interrupt (0..15), after the firmware's overrides. */
 uint32_t irq_isa_to_gsi(uint32_t isa, uint32_t *flags);

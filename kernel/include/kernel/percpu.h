@@ -46,7 +46,8 @@ struct cpu {
 
 	/* Statistics; written by the owner, read by anybody (may be slightly old). */
 	uint64_t context_switches;
-	uint64_t interrupts;
+	uint64_t interrupts;		/* of all kinds */
+	uint64_t timer_interrupts, reschedules, shootdowns;
 	uint64_t idle_ns;
 
 	struct list dead_stacks;	/* of threads that ended here, to be used again; owner */

@@ -235,14 +235,62 @@ static int show_loadavg(struct pseudo_buf *b, void *arg)
 	return 0;
 }
 
+/* One line of /proc/interrupts: what @of finds, for each CPU. */
+static void interrupt_line(struct pseudo_buf *b, const char *label, uint32_t cpus,
+			   uint64_t (*of)(const struct k_cpu_info *c), const char *what)
+{
+	struct k_cpu_info c;
+
+	pseudo_printf(b, "%4s: ", label);
+	for (uint32_t i = 0; i < cpus; i++)
+		pseudo_printf(b, "%10llu ", (unsigned long long)(k_cpu_info(i, &c) == K_OK ? of(&c) : 0));
+	pseudo_printf(b, "  %s\n", what);
+}
+
+static uint64_t timer_interrupts(const struct k_cpu_info *c)
+{
+	return c->timer_interrupts;
+}
+
+static uint64_t reschedules(const struct k_cpu_info *c)
+{
+	return c->reschedules;
+}
+
+static uint64_t shootdowns(const struct k_cpu_info *c)
+{
+	return c->shootdowns;
+}
+
+/* Numbers of messages, which have none, begin behind those of all lines. */
+enum { FIRST_MESSAGE = 256 };
+
+static void device_line(struct pseudo_buf *b, const struct k_irq_info *irq, uint32_t cpus)
+{
+	bool message = irq->line == UINT32_MAX;
+
+	pseudo_printf(b, "%4u: ", message ? FIRST_MESSAGE + irq->next - 1 : irq->line);
+	for (uint32_t i = 0; i < cpus; i++)
+		pseudo_printf(b, "%10llu ", (unsigned long long)(i == irq->cpu ? irq->count : 0));
+	pseudo_printf(b, " %s %s\n", message ? "PCI-MSI   edge" : irq->level ? "IO-APIC  level" :
+									  "IO-APIC   edge",
+		      irq->name);
+}
+
 static int show_interrupts(struct pseudo_buf *b, void *arg)
 {
 	struct k_system_info k = system_info();
+	struct k_irq_info irq = { 0 };
 
-	pseudo_puts(b, "    ");
+	pseudo_puts(b, "      ");
 	for (uint32_t i = 0; i < k.cpus; i++)
-		pseudo_printf(b, "       CPU%u", i);
+		pseudo_printf(b, "%s%u%*s", "      CPU", i, i < 10 ? 1 : 0, "");
 	pseudo_puts(b, "\n");
+	while (k_irq_info(irq.next, &irq) == K_OK)
+		device_line(b, &irq, k.cpus);
+	interrupt_line(b, "LOC", k.cpus, timer_interrupts, "Local timer interrupts");
+	interrupt_line(b, "RES", k.cpus, reschedules, "Rescheduling interrupts");
+	interrupt_line(b, "TLB", k.cpus, shootdowns, "TLB shootdowns");
 	return 0;
 }
 

@@ -400,9 +400,20 @@ struct k_system_info {
 struct k_cpu_info {
 	uint64_t idle_ns, user_ns, system_ns, interrupt_ns;
 	uint64_t khz;
+	uint64_t timer_interrupts, reschedules, shootdowns;
 	uint32_t apic_id, online;
 	char vendor[16], model[64];
 	uint32_t family, model_number, stepping, pad;
+};
+
+/* A device's interrupt that is bound (irq_info). */
+struct k_irq_info {
+	uint32_t next;			/* where to look for the following one */
+	uint32_t cpu;			/* where it goes */
+	uint32_t line;			/* global interrupt number; ~0: a message */
+	uint32_t level;			/* a line that is level triggered */
+	uint64_t count;
+	char name[64];			/* of its devices */
 };
 
 struct k_object_counts {
