@@ -258,6 +258,15 @@ k_status_t kcall_thread_state_write(struct thread *self, struct thread *thread, 
 		st = check_program_state(self, thread, state);
 		return st == K_OK ? arch_xsave_from_user(state->addr, state->length) : st;
 	}
+	if (kind == K_STATE_DEBUG) {
+		struct k_debug_state debug;
+
+		if (state->length != sizeof(debug))
+			return K_ERR_BAD_ARGUMENT;
+		if (!kbytes_read(state, 0, &debug, sizeof(debug)))
+			return K_ERR_BAD_ADDRESS;
+		return arch_thread_debug_write(thread, &debug);
+	}
 	if (kind != K_STATE_XSAVE)
 		return K_ERR_BAD_ARGUMENT;
 	if (!state->length) {

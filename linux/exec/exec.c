@@ -272,6 +272,7 @@ static int replace_program(struct lx_task *self, struct exec *e)
 	lx_itimers_exec(g);
 	set_comm(self, e->path);
 	lx_trace_check(self);
+	lx_debug_forget(self);
 	self->personality &= ~0x0400000u;	/* READ_IMPLIES_EXEC */
 	self->restart.fn = NULL;
 	self->rseq = UADDR_NULL;

@@ -116,6 +116,8 @@ void lx_exception(struct lx_task *self)
 		} else if (v == 3) {
 			info.code = SI_KERNEL;
 		}
+		if (v == 1)
+			info.code = lx_debug_exception(self, f->error_code);
 		if (v == 16 || v == 19)
 			info.code = lx_fpu_exception_code(self, v);
 	}

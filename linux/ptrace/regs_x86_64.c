@@ -196,6 +196,8 @@ static long peek_user(struct lx_task *t, uint64_t addr, uint64_t data)
 	lx_regs_get(t, regs);
 	if (addr < sizeof(regs))
 		word = regs[addr / 8];
+	else if (addr >= DEBUGREGS && addr < DEBUGREGS + 64)
+		word = lx_debug_reg_get(t, (unsigned int)(addr - DEBUGREGS) / 8);
 	return lx_copy_to_user(uaddr(data), &word, sizeof(word));
 }
 
@@ -205,9 +207,8 @@ static long poke_user(struct lx_task *t, uint64_t addr, uint64_t word)
 		return -EIO;
 	if (addr < LX_NR_REGS * 8)
 		return set_reg(t, (unsigned int)(addr / 8), word);
-	/* There are no hardware breakpoints: only switching them off succeeds. */
 	if (addr >= DEBUGREGS && addr < DEBUGREGS + 64)
-		return word ? -EIO : 0;
+		return lx_debug_reg_set(t, (unsigned int)(addr - DEBUGREGS) / 8, word);
 	return -EIO;
 }
 

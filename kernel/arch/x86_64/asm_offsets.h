@@ -19,7 +19,7 @@
 #define THREAD_USER_CYCLES	48
 #define THREAD_SYSTEM_CYCLES	56
 
-#define THREAD_PENDING		96
+#define THREAD_PENDING		136
 
 /* struct k_user_frame */
 #define FRAME_R15		0

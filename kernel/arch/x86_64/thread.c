@@ -101,6 +101,8 @@ struct thread *arch_context_switch(struct thread *prev, struct thread *next)
 	cpu->arch.tss.rsp[0] = next->arch.rsp0;
 	if (next->arch.xsave)
 		load_bases(cpu, next);
+	if (unlikely(cpu->arch.debug_loaded || next->arch.debug.dr7))
+		x86_debug_switch(cpu, next);
 	return x86_switch_stacks(prev, next);
 }
 

@@ -273,12 +273,17 @@ static void exception_user(struct arch_regs *regs, struct k_user_frame *frame, u
 		return;
 	}
 	if (!frame) {
+		/* The personality touched what its program watches: none of its business. */
+		if (vector == VECTOR_DB && current_thread()->run_unified)
+			return;
 		if (vector == VECTOR_GP && current_thread()->run_unified &&
 		    process_find_fixup(regs->rip, &regs->rip))
 			return;
 		end_component(regs, vector, addr);
 	}
 	arch_irq_disable();
+	if (vector == VECTOR_DB && x86_debug_is_fault(current_thread(), addr))
+		regs->rflags |= RFLAGS_RF;
 	frame->vector = vector;
 	frame->error_code = vector == VECTOR_DB ? addr : regs->error;
 	leave_program(regs, K_USER_EXCEPTION);
@@ -398,7 +403,10 @@ void x86_trap_ist(struct arch_regs *regs)
 			arch_cpu_halt();
 		return;		/* nothing may be logged: the log's lock may be held here */
 	case VECTOR_DB:
-		/* A single step that began in ring 3: the program's flag, not the kernel's. */
+		/*
+		 * A single step that began in ring 3: the program's flag, not the kernel's.
+		 * Or an access of the kernel's to what the program watches.
+		 */
 		x86_write_dr6(0);
 		regs->rflags &= ~(uint64_t)RFLAGS_TF;
 		return;

@@ -199,6 +199,10 @@ void x86_fpu_load(void);
 bool x86_xsave_user(uint64_t addr);
 bool x86_xrstor_user(uint64_t addr);
 
+/* debug.c */
+void x86_debug_switch(struct cpu *cpu, const struct thread *next);
+bool x86_debug_is_fault(const struct thread *t, uint64_t dr6);
+
 /* power.c */
 void x86_power_init(void);
 

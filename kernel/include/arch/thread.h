@@ -54,3 +54,9 @@ void arch_thread_xsave_reset(struct thread *t);
  */
 MUST_CHECK k_status_t arch_xsave_to_user(uint64_t addr, uint64_t *length, bool reset);
 MUST_CHECK k_status_t arch_xsave_from_user(uint64_t addr, uint64_t length);
+
+/*
+ * Its hardware breakpoints (K_STATE_DEBUG), from its next run on.  BAD_ARGUMENT: one
+ * that is enabled is no breakpoint on the program's memory.
+ */
+MUST_CHECK k_status_t arch_thread_debug_write(struct thread *t, const struct k_debug_state *state);

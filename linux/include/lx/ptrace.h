@@ -40,3 +40,10 @@ static inline bool lx_ptrace_is_traced(const struct lx_task *t)
 {
 	return __atomic_load_n(&t->ptracer, __ATOMIC_RELAXED) != NULL;
 }
+
+/*
+ * A debug exception of @self (vector 1): DR6 for its tracer.  Returns si_code.
+ */
+int lx_debug_exception(struct lx_task *self, uint64_t dr6);
+/* exec: no hardware breakpoints in the new program. */
+void lx_debug_forget(struct lx_task *self);

@@ -137,6 +137,17 @@ struct k_thread_info {
  */
 #define K_STATE_XSAVE_PROGRAM 3u
 #define K_STATE_XSAVE_TAKE	4u		/* the same, read only; leaves the initial state behind */
+#define K_STATE_DEBUG	5u		/* struct k_debug_state; only written */
+
+/*
+ * Hardware breakpoints of the program, as x86's DR0-3 and DR7: in dr7 the local
+ * enable bits, types and lengths, nothing else.  A hit is K_USER_EXCEPTION with vector
+ * 1 and DR6 as the error code; one on execution is passed over when the program goes on.
+ */
+struct k_debug_state {
+	uint64_t dr[4];
+	uint64_t dr7;
+};
 
 /*
  * A program's registers, and why it stopped.  user_run() enters the program

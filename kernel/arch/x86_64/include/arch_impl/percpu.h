@@ -38,6 +38,7 @@ struct arch_cpu {
 	uint32_t apic_id;		/* constant */
 	uint64_t system_cycles;		/* of threads that ran here, idle ones left out */
 	uint8_t *ist_stacks;		/* constant */
+	bool debug_loaded;		/* breakpoints of the running thread are in the registers */
 };
 
 static inline uint64_t arch_percpu_read64(size_t offset)

@@ -21,6 +21,7 @@ struct arch_thread {
 	uint64_t system_seen;		/* of system_cycles: added to a CPU's count already */
 	void *stack;			/* lowest address; constant until it has ended */
 	void *xsave;			/* register area (aligned to 64), or NULL: never in ring 3 */
+	struct k_debug_state debug;	/* K_STATE_DEBUG; written while it does not run, or by itself */
 	uint32_t fpu_cpu;		/* where it was last loaded: may still be there; ~0: nowhere */
 	uint32_t pad;
 };
