@@ -44,6 +44,13 @@ static void add_arg(struct cmdline *c, const char *word)
 		c->argv[1 + c->argc++] = word;
 }
 
+/* Arguments before the name of the program are not for it. */
+static void forget_args(struct cmdline *c)
+{
+	memset(c->argv, 0, sizeof(c->argv));
+	c->argc = 0;
+}
+
 /* A later NAME=VALUE replaces an earlier one. */
 static void add_env(struct cmdline *c, const char *word)
 {
@@ -83,10 +90,10 @@ static void word(struct cmdline *c, char *w)
 		c->root.ro = false;
 	else if ((v = value(w, "init"))) {
 		c->init = v;
-		c->argc = 0;		/* arguments before it were not for it */
+		forget_args(c);
 	} else if ((v = value(w, "rdinit"))) {
 		c->rdinit = v;
-		c->argc = 0;
+		forget_args(c);
 	} else if ((v = value(w, "lx.trace")))
 		c->trace = v;
 	else if (is_known(w, eq ? (size_t)(eq - w) : strlen(w)))
