@@ -2,6 +2,7 @@
 """`./concord test`: find the tests, run them, count.
 
   unit    tests of the parts, on the host, with sanitizers (meson test --suite unit)
+  fuzz    every fuzz target for FUZZ_SECONDS (20), only in the full run (meson test --suite fuzz)
   build   both compilers, with warnings as errors
   kernel  the kernel's self-tests, which it runs when it boots with the word "selftest"
   linux   tests/linux: each case on this machine's Linux, then on the kernel under test
@@ -31,7 +32,7 @@ from dataclasses import dataclass
 
 from . import build, image, initrd, kernels, lab, leaks, places, qemu, runner, say, scenario
 
-SUITES = ("unit", "build", "kernel", "isolation", "linux", "leaks", "boot", "apps")
+SUITES = ("unit", "fuzz", "build", "kernel", "isolation", "linux", "leaks", "boot", "apps")
 PROGRAM_SECONDS = 120       # for one test program with all its cases
 BOOT_SECONDS = 60
 MOST_DEATHS = 8             # of guests in one suite and configuration, before the rest is given up
@@ -210,20 +211,25 @@ class GuestKeeper:
 
 # Unit tests.
 
-def run_unit(report):
-    report.heading("unit tests")
+def run_on_host(report, suite, heading):
+    """A suite of Meson's: "unit", or "fuzz"."""
+    report.heading(heading)
     build.build()
     log = places.BUILD / "meson-logs/testlog.json"
     log.unlink(missing_ok=True)
-    argv = ["meson", "test", "-C", str(places.BUILD), "--no-rebuild", "--suite", "unit"]
+    argv = ["meson", "test", "-C", str(places.BUILD), "--no-rebuild", "--suite", suite]
+    if suite == "fuzz":
+        # Targets share nothing, and one is as long as its time: one after the other leaves time for all.
+        argv += ["--num-processes", "1"]
+        say.run(["ninja", "-C", places.BUILD, "meson-test-prereq"], "building the fuzz targets")
     say.command(argv)
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if not log.exists():
-        report.fail("unit", f"meson test ended with status {done.returncode}\n{done.stdout}{done.stderr}")
+        report.fail(suite, f"meson test ended with status {done.returncode}\n{done.stdout}{done.stderr}")
         return
     for line in log.read_text().splitlines():
         test = json.loads(line)
-        name = "unit/" + test["name"].rpartition(" / ")[2]
+        name = f"{suite}/" + test["name"].rpartition(" / ")[2]
         if test["result"] in ("OK", "EXPECTEDFAIL"):
             report.ok(name)
         elif test["result"] == "SKIP":
@@ -566,7 +572,9 @@ def main(names, depth, kernel):
         configurations = []
     try:
         if selection.has("unit") and kernel is None:
-            run_unit(report)
+            run_on_host(report, "unit", "unit tests")
+        if selection.has("fuzz") and kernel is None and (depth == "full" or names):
+            run_on_host(report, "fuzz", "fuzz targets")
         if selection.has("build") and kernel is None and (depth != "quick" or names):
             run_build(report, selection)
         if selection.has("kernel") and configurations and kernel is None:

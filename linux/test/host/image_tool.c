@@ -151,12 +151,15 @@ static void start(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+	static bool started;
 	void *copy = malloc(n ? n : 1);
 
 	memcpy(copy, data, n);
 	quiet = true;
 	fstype = FUZZ;
-	start();
+	if (!started)
+		start();
+	started = true;
 	show_image(copy, n);
 	free(copy);
 	return 0;

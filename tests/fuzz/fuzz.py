@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""fuzz.py replay|run NAME FUZZER|BUILDER.py ARG...: a fuzz target on seeds that are made on the spot.
+
+"replay" feeds it the seeds, and a few thousand inputs made from them: a unit test.
+"run" goes on for FUZZ_SECONDS (20), with the machine's choice of inputs: a campaign.
+What fails stays in FUZZ_ARTIFACTS, or its bytes are printed."""
+
+import gzip
+import io
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import zlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from concord import cpio  # noqa: E402
+
+
+def conf_seeds():
+    for path in sorted((ROOT / "system").glob("*.conf")):
+        yield path.read_bytes()
+
+
+def cpio_seeds():
+    stream = io.BytesIO()
+    archive = cpio.Archive(stream)
+    archive.directory("bin")
+    archive.file("bin/init", b"#!/bin/sh\n", 0o755)
+    archive.symlink("sh", "bin/init")
+    archive.device("console", 5, 1)
+    archive.close()
+    yield stream.getvalue()
+    yield stream.getvalue()[:-200]
+
+
+def elf_seeds():
+    """One header and two segments; the check is of them, not of the code behind."""
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, 0x401000, 64, 0, 0, 64, 56, 2,
+                         0, 0, 0)
+    text = struct.pack("<IIQQQQQQ", 1, 5, 0, 0x400000, 0x400000, 0x1000, 0x1000, 0x1000)
+    data = struct.pack("<IIQQQQQQ", 1, 6, 0x1000, 0x402000, 0x402000, 0x100, 0x2000, 0x1000)
+    yield (header + text + data).ljust(0x1100, b"\x90")
+    yield (header + data + text).ljust(0x1100, b"\x90")
+
+
+def inflate_seeds():
+    text = (ROOT / "README.md").read_bytes()[:3000]
+    for level in (0, 1, 9):
+        yield b"\x40" + gzip.compress(text, level, mtime=0)
+        raw = zlib.compressobj(level, zlib.DEFLATED, -15, 9, zlib.Z_FIXED)
+        yield b"\x41" + raw.compress(text) + raw.flush() + struct.pack("<II", zlib.crc32(text), len(text))
+
+
+def virtqueue_seeds():
+    yield bytes(range(256)) * 2
+    yield b"\x00\x10\x00\x01\xff\x03" * 40
+
+
+def cmdline_seeds():
+    yield b"console=ttyS0 root=/dev/vda rootfstype=erofs ro concord.overlay=tmpfs init=/sbin/init -- a b"
+    yield b'"quoted word" name="a b" x=1 x=2 rdinit=/init rootdelay=5 rootwait lx.trace=bash:open'
+    yield b" ".join(b"a%d=b" % i for i in range(60))
+
+
+def options_seeds():
+    yield b"concord.placement=process\0concord.placement=kernel panic=-1 -- concord.placement=no"
+    yield b"uart.\0uart.speed=9600 uart.parity=even virtio-blk.depth=4"
+
+
+def image_seeds(program, *argv):
+    """A small file system image."""
+    tool = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if not tool:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        tree = pathlib.Path(folder, "tree")
+        (tree / "sub").mkdir(parents=True)
+        (tree / "file").write_bytes(b"contents\n" * 600)
+        (tree / "sub/link").symlink_to("../file")
+        image = pathlib.Path(folder, "image")
+        argv = [str(image) if word == "IMAGE" else str(tree) if word == "TREE" else word for word in argv]
+        subprocess.run([tool, *argv], check=True, capture_output=True)
+        yield image.read_bytes()
+
+
+def erofs_seeds():
+    yield from image_seeds("mkfs.erofs", "IMAGE", "TREE")
+    yield from image_seeds("mkfs.erofs", "-Enoinline_data", "IMAGE", "TREE")
+
+
+def main():
+    how, name, fuzzer = sys.argv[1:4]
+    seconds = os.environ.get("FUZZ_SECONDS", "20")
+    artifacts = os.environ.get("FUZZ_ARTIFACTS")
+    seeds = list(globals()[f"{name}_seeds"]())
+    with tempfile.TemporaryDirectory(prefix=f"concord-fuzz-{name}-") as folder, \
+            tempfile.TemporaryDirectory() as tools:
+        for number, seed in enumerate(seeds):
+            pathlib.Path(folder, f"seed{number}").write_bytes(seed)
+        if fuzzer.endswith(".py"):
+            built = os.path.join(tools, name)
+            subprocess.run([sys.executable, fuzzer, *sys.argv[4:], built], check=True)
+            fuzzer = built
+        longest = max([4096, *(len(seed) for seed in seeds)])
+        limits = ["-runs=3000", "-seed=1"] if how == "replay" else [f"-max_total_time={seconds}"]
+        done = subprocess.run([fuzzer, *limits, f"-max_len={longest}", "-timeout=20", "-verbosity=0",
+                               f"-artifact_prefix={artifacts or folder}/", folder],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+        print(done.stdout[-4000:], done.stderr[-8000:], sep="", end="")
+        if done.returncode and not artifacts:
+            for path in pathlib.Path(folder).glob("*-*"):
+                if path.name.startswith(("crash-", "leak-", "timeout-", "oom-")):
+                    print(f"{path.name}: {path.read_bytes()[:2000].hex()}")
+    return 1 if done.returncode else 0
+
+
+sys.exit(main())
