@@ -136,7 +136,9 @@ k_status_t kcall_system_info(struct thread *self, struct k_system_info *info)
 		.page_size = K_PAGE_SIZE,
 		.memory_bytes = stats.managed << K_PAGE_SHIFT,
 		.free_bytes = stats.free << K_PAGE_SHIFT,
-		.cached_bytes = stats.kinds[PAGE_OBJECT] << K_PAGE_SHIFT,
+		.cached_bytes = stats.kinds[PAGE_CACHE] << K_PAGE_SHIFT,
+		.shared_bytes = stats.kinds[PAGE_SHARED] << K_PAGE_SHIFT,
+		.anon_bytes = stats.kinds[PAGE_ANON] << K_PAGE_SHIFT,
 		.uptime_ns = time_now_ns(),
 		.cpus = cpu_count,
 	};

@@ -28,7 +28,7 @@ static void check_entry(const struct region *r, arch_pte_t pte)
 		kassert(page == page_zero || (r->memory && r->memory->device));
 		return;
 	}
-	kassert(page->kind == PAGE_ANON || page->kind == PAGE_OBJECT);
+	kassert(page->kind == PAGE_ANON || page_is_of_object(page));
 	kassert(atomic_load(&page->refs) > 0);
 	kassert(page->kind != PAGE_ANON || (r->has_private && !(r->flags & K_MAP_SHARED)));
 	if (arch_pte_writable(pte) && !(r->flags & K_MAP_SHARED))

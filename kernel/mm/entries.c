@@ -26,7 +26,7 @@ static void zap_entry(struct space *space, uint64_t va, arch_pte_t *pte, enum za
 	arch_pte_t old = *pte;
 	struct page *page = old & PTE_SPECIAL ? NULL : phys_to_page(arch_pte_paddr(old));
 
-	if (what != ZAP_ALL && (!page || page->kind != PAGE_OBJECT))
+	if (what != ZAP_ALL && (!page || !page_is_of_object(page)))
 		return;
 	if (what == ZAP_PROTECT) {
 		if (arch_pte_writable(old)) {

@@ -61,7 +61,7 @@ static k_status_t fault_anon(struct space *space, struct region *r, uint64_t add
 		pte_set(pte, arch_pte_user(page_phys(page_zero), entry_prot(r, false), PTE_SPECIAL));
 		return K_OK;
 	}
-	page = page_alloc(0, PAGE_ALLOC_ZERO, PAGE_ANON, space->object.group);
+	page = page_alloc(0, PAGE_ALLOC_ZERO | space_alloc_flags(space), PAGE_ANON, space->object.group);
 	if (!page)
 		return K_ERR_NO_MEMORY;
 	install_private(space, r, addr, pte, old, page);
@@ -72,7 +72,7 @@ static k_status_t fault_anon(struct space *space, struct region *r, uint64_t add
 static k_status_t fault_copy(struct space *space, struct region *r, uint64_t addr,
 			     arch_pte_t *pte, arch_pte_t old, const struct page *from)
 {
-	struct page *page = page_alloc(0, 0, PAGE_ANON, space->object.group);
+	struct page *page = page_alloc(0, space_alloc_flags(space), PAGE_ANON, space->object.group);
 
 	if (!page)
 		return K_ERR_NO_MEMORY;

@@ -26,6 +26,13 @@ static struct kmem_cache memory_cache = KMEM_CACHE(struct memory);
 #define MEMORY_FLAGS (K_MEMORY_PAGED | K_MEMORY_RESIDENT | K_MEMORY_TRACK_DIRTY | \
 		      K_MEMORY_CONTIGUOUS | K_MEMORY_WRITE_FAULTS)
 
+static enum page_kind kind_of_pages(const struct memory *m)
+{
+	if (m->flags & K_MEMORY_PAGED)
+		return PAGE_CACHE;
+	return m->flags & K_MEMORY_RESIDENT ? PAGE_OBJECT : PAGE_SHARED;
+}
+
 static bool tracks(const struct memory *m)
 {
 	return m->flags & (K_MEMORY_TRACK_DIRTY | K_MEMORY_WRITE_FAULTS);
@@ -219,7 +226,8 @@ static struct page *get_locked(const struct memory *base, uint64_t index)
 /* Make the missing page at @index, zeroed; lock held. */
 static struct page *make_locked(struct memory *base, uint64_t index)
 {
-	struct page *page = page_alloc(0, PAGE_ALLOC_ZERO, PAGE_OBJECT, base->object.group);
+	struct page *page = page_alloc(0, PAGE_ALLOC_ZERO, kind_of_pages(base),
+				       base->object.group);
 
 	if (page && !insert(base, index, page)) {
 		page_put(page);
@@ -349,7 +357,7 @@ k_status_t memory_read(struct memory *memory, uint64_t offset, void *dst, uint64
 static k_status_t write_new(struct memory *m, uint64_t index, const void *src, uint64_t part,
 			    bool user, uint64_t *done)
 {
-	struct page *page = page_alloc(0, 0, PAGE_OBJECT, m->object.group);
+	struct page *page = page_alloc(0, 0, kind_of_pages(m), m->object.group);
 	k_status_t st = K_OK;
 	size_t left;
 
@@ -440,7 +448,7 @@ k_status_t memory_supply(struct memory *memory, uint64_t offset, const void *src
 			return K_ERR_BEYOND_END;
 		if (part < K_PAGE_SIZE && at + part < size)
 			return K_ERR_BAD_ARGUMENT;
-		page = page_alloc(0, 0, PAGE_OBJECT, memory->object.group);
+		page = page_alloc(0, 0, kind_of_pages(memory), memory->object.group);
 		if (!page)
 			return K_ERR_NO_MEMORY;
 		if (!copy_in(page_virt(page), (const char *)src + done, part, user, &left)) {

@@ -140,6 +140,13 @@ enum zap_what {
 /* Edit all mappings of the pages [first, end) of @m.  May sleep; no spinlocks, no space locked. */
 void memory_zap(struct memory *m, uint64_t first, uint64_t end, enum zap_what what);
 
+/* The own memory of a process is needed by its code, and by the kernel on its behalf: nobody
+ * could settle these faults if the pages ran out.  space_map() asks beforehand. */
+static inline unsigned space_alloc_flags(const struct space *space)
+{
+	return space->flags & K_SPACE_PROGRAM ? 0 : PAGE_ALLOC_RESERVE;
+}
+
 /* -- space.c: space->lock held ------------------------------------------------------------------- */
 
 #define REGIONS_MAX	65530u		/* as Linux's vm.max_map_count */

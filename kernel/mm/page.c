@@ -64,7 +64,7 @@ static struct page_range ranges[RANGES_MAX];
 static unsigned range_count;
 
 static uint64_t managed_pages;		/* changed by page_release_boot: atomic */
-static uint64_t reserve_pages;		/* constant: the last pages, for those with a reserve */
+static uint64_t reserve_pages;		/* constant: the last pages (page_alloc() in page.h) */
 
 static uint64_t low_watch_pages;
 static void (*low_watch_fn)(void);
@@ -284,20 +284,30 @@ static struct page *zone_take(struct zone *zone, unsigned order)
 	return page;
 }
 
-/* Whether memory is so low that only those with a reserve may have more. */
-static bool only_reserve_left(void)
+static uint64_t all_left(void)
 {
-	return zone_left(&zones[ZONE_LOW]) + zone_left(&zones[ZONE_HIGH]) <= reserve_pages;
+	return zone_left(&zones[ZONE_LOW]) + zone_left(&zones[ZONE_HIGH]);
 }
 
-static bool may_use_reserve(unsigned flags, struct group *group)
+/* How many of the last pages are not for this allocation. */
+static uint64_t kept_from(unsigned flags, enum page_kind kind, const struct group *group)
 {
-	return (flags & PAGE_ALLOC_RESERVE) || (group && group_has_reserve(group));
+	if ((flags & PAGE_ALLOC_RESERVE) || (group && group_has_reserve(group)))
+		return 0;
+	return kind == PAGE_ANON || kind == PAGE_SHARED || kind == PAGE_CACHE ?
+		reserve_pages : reserve_pages / 2;
+}
+
+bool page_has_free(uint64_t pages)
+{
+	uint64_t left = all_left();
+
+	return left > reserve_pages && left - reserve_pages >= pages;
 }
 
 static void low_watch_check(void)
 {
-	uint64_t left = zone_left(&zones[ZONE_LOW]) + zone_left(&zones[ZONE_HIGH]);
+	uint64_t left = all_left();
 	void (*fn)(void) = low_watch_fn;
 
 	if (!fn || !low_watch_pages)
@@ -311,13 +321,17 @@ static void low_watch_check(void)
 }
 
 /* From the zones, bypassing the CPU's cache. */
-static struct page *take_block(unsigned order, unsigned flags, struct group *group)
+static struct page *take_block(unsigned order, unsigned flags, enum page_kind kind,
+			       struct group *group)
 {
 	unsigned z = zone_first(flags);
+	uint64_t left = all_left();
 	struct page *page = NULL;
 
-	if (unlikely(only_reserve_left()) && !may_use_reserve(flags, group))
+	if (unlikely(left <= reserve_pages) && left <= kept_from(flags, kind, group)) {
+		low_watch_check();
 		return NULL;
+	}
 	for (unsigned i = 0; i < ZONES && !page; i++) {
 		struct zone *zone = &zones[z ^ i];
 
@@ -332,12 +346,13 @@ static struct page *take_block(unsigned order, unsigned flags, struct group *gro
 }
 
 /* Give the CPU's cache a batch and return one page more.  Preemption disabled. */
-static struct page *cache_refill(struct cpu_pages *c, unsigned flags, struct group *group)
+static struct page *cache_refill(struct cpu_pages *c, unsigned flags, enum page_kind kind,
+				 struct group *group)
 {
-	struct page *page = take_block(0, flags, group);
+	struct page *page = take_block(0, flags, kind, group);
 	struct zone *zone;
 
-	if (!page || only_reserve_left())
+	if (!page || all_left() <= reserve_pages)
 		return page;
 	zone = zone_of(page);
 	spin_lock(&zone->lock);
@@ -394,7 +409,7 @@ static struct page *alloc_single(unsigned flags, enum page_kind kind, struct gro
 		c->head = page->next;
 		c->count--;
 	} else {
-		page = cache_refill(c, flags, group);
+		page = cache_refill(c, flags, kind, group);
 	}
 	if (likely(page))
 		c->kinds[kind]++;
@@ -405,7 +420,7 @@ static struct page *alloc_single(unsigned flags, enum page_kind kind, struct gro
 static struct page *alloc_block(unsigned order, unsigned flags, enum page_kind kind,
 				struct group *group)
 {
-	struct page *page = order > PAGE_MAX_ORDER ? NULL : take_block(order, flags, group);
+	struct page *page = order > PAGE_MAX_ORDER ? NULL : take_block(order, flags, kind, group);
 
 	if (page) {
 		preempt_disable();

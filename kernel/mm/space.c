@@ -10,6 +10,7 @@
 
 #include "base/string.h"
 #include "kernel/backing.h"
+#include "kernel/group.h"
 #include "kernel/kmem.h"
 #include "kernel/panic.h"
 #include "kernel/thread.h"
@@ -335,6 +336,14 @@ static k_status_t make_room(struct space *space, struct k_map *map, struct tlb_b
 			   &map->addr) ? K_OK : K_ERR_NO_SPACE;
 }
 
+/* A process that takes memory for itself has to learn now that there is none: at the fault it
+ * would be too late.  Components have the reserve. */
+static bool may_be_touched(const struct space *space, const struct k_map *map)
+{
+	return (space->flags & K_SPACE_PROGRAM) || !space->object.group ||
+	       group_has_reserve(space->object.group) || page_has_free(map->length >> K_PAGE_SHIFT);
+}
+
 k_status_t space_map(struct space *space, struct k_map *map, struct memory *memory,
 		     struct backing *backing)
 {
@@ -346,6 +355,8 @@ k_status_t space_map(struct space *space, struct k_map *map, struct memory *memo
 	st = check_map(space, map, memory, backing);
 	if (st != K_OK)
 		return st;
+	if (!memory && !may_be_touched(space, map))
+		return K_ERR_NO_MEMORY;
 	r = region_create();
 	if (!r)
 		return K_ERR_NO_MEMORY;

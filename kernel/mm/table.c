@@ -115,8 +115,9 @@ static void check_empty(const arch_pte_t *table)
 		kassert(!table[i]);
 }
 
-static struct page *table_alloc(struct group *group)
+static struct page *table_alloc(const struct space *space)
 {
+	struct group *group = space->object.group;
 	struct page *page;
 
 	preempt_disable();
@@ -127,7 +128,7 @@ static struct page *table_alloc(struct group *group)
 	}
 	preempt_enable();
 	if (!page)
-		return page_alloc(0, PAGE_ALLOC_ZERO, PAGE_TABLE, group);
+		return page_alloc(0, PAGE_ALLOC_ZERO | space_alloc_flags(space), PAGE_TABLE, group);
 	if (!group_charge(group, 1)) {
 		table_free(page);
 		return NULL;
@@ -201,7 +202,7 @@ arch_pte_t *table_find(paddr_t root, uint64_t va)
 /* A missing table below @entry; false: out of memory. */
 static bool table_fill(struct space *space, arch_pte_t *entry, unsigned level, uint64_t va)
 {
-	struct page *page = table_alloc(space->object.group);
+	struct page *page = table_alloc(space);
 
 	if (!page)
 		return false;
@@ -349,7 +350,7 @@ void table_walk_end(struct table_walk *walk)
 static paddr_t root_create(struct space *space)
 {
 	const arch_pte_t *kernel = phys_to_virt(arch_kernel_root());
-	struct page *page = table_alloc(space->object.group);
+	struct page *page = table_alloc(space);
 
 	if (!page)
 		return 0;

@@ -32,13 +32,16 @@ enum page_kind {
 	PAGE_STACK,
 	PAGE_META,			/* struct pages */
 	PAGE_ANON,			/* private page of a space: one reference per entry that maps it */
-	PAGE_OBJECT,			/* page of a memory object: one reference of the object, one per
-					 * entry that maps it, one per user for the moment */
+	/* Pages of memory objects: one reference of the object, one per entry that maps it, one per
+	 * user for the moment. */
+	PAGE_OBJECT,			/* RESIDENT: links, DMA; and what came with the image */
+	PAGE_SHARED,			/* demand-zero: tmpfs, shared anonymous memory */
+	PAGE_CACHE,			/* PAGED: can be had from the owner again, if clean */
 	PAGE_KINDS
 };
 
 /* page.flags */
-#define PAGE_DIRTY	1u		/* PAGE_OBJECT: memory->lock */
+#define PAGE_DIRTY	1u		/* of objects: memory->lock */
 #define PAGE_TAIL	2u		/* PAGE_SLAB: not the slab's first page */
 
 struct page {
@@ -52,7 +55,7 @@ struct page {
 		struct kmem_cache *cache;	/* PAGE_SLAB */
 	};
 	union {
-		struct {		/* PAGE_OBJECT: memory->lock */
+		struct {		/* of objects: memory->lock */
 			struct memory *memory;	/* NULL once the object gave the page up */
 			uint64_t index;		/* in pages */
 		};
@@ -110,13 +113,18 @@ static inline void *page_virt(const struct page *page)
 
 #define PAGE_ALLOC_ZERO		1u
 #define PAGE_ALLOC_LOW_4G	2u	/* below 4 GiB: devices that cannot address more */
-#define PAGE_ALLOC_RESERVE	4u	/* may take from the reserve, whatever the group says */
+#define PAGE_ALLOC_RESERVE	4u	/* may take the last page, whatever the group says */
 
 /*
  * 2^@order contiguous pages of @kind, each with its references at 1 (the first
  * alone counts for orders above 0), charged to @group (NULL: the kernel).  NULL
- * when there are none, or the group's limit is reached.  The last pages of
- * memory are kept for groups with K_GROUP_RESERVE.
+ * when there are none, or the group's limit is reached.
+ *
+ * The last pages of memory are kept: the reserve is not for the pages of programs and
+ * files (ANON, SHARED, CACHE), so that these meet the end of memory first, while there is
+ * something left to end or evict them with; and half of it is only for groups with
+ * K_GROUP_RESERVE (components, write-back) and for the own memory of processes, whose
+ * faults nobody could settle.
  */
 struct page *page_alloc(unsigned order, unsigned flags, enum page_kind kind,
 			struct group *group);
@@ -171,6 +179,14 @@ static inline void page_unpin(struct page *page)
 static inline bool page_is_exclusive(const struct page *page)
 {
 	return atomic_load(&page->refs) - atomic_load(&page->pins) == 1;
+}
+
+/* Whether @pages can be had by programs without touching the reserve. */
+bool page_has_free(uint64_t pages);
+
+static inline bool page_is_of_object(const struct page *page)
+{
+	return page->kind >= PAGE_OBJECT && page->kind <= PAGE_CACHE;
 }
 
 /* Clear or copy one page, as fast as general registers go. */

@@ -400,7 +400,9 @@ struct k_system_info {
 	uint64_t memory_bytes;		/* managed by the page allocator */
 	uint64_t free_bytes;		/* can be had at once, caches of the allocator included */
 	uint64_t kernel_bytes;		/* image, page metadata, slabs, stacks, tables */
-	uint64_t cached_bytes;		/* pages of paged memory objects */
+	uint64_t cached_bytes;		/* pages of PAGED memory objects */
+	uint64_t shared_bytes;		/* pages of other objects that are made on demand */
+	uint64_t anon_bytes;		/* private pages of all spaces */
 	uint64_t uptime_ns;
 	uint64_t context_switches, interrupts;
 	uint32_t cpus, pad;
