@@ -82,10 +82,9 @@ k_status_t kcall_memory_clean(struct thread *self, struct memory *memory, struct
 	return memory_clean(memory, clean);
 }
 
-k_status_t kcall_memory_evict(struct thread *self, struct memory *memory, uint64_t offset,
-			      uint64_t length, uint64_t *freed_pages)
+k_status_t kcall_memory_evict(struct thread *self, struct memory *memory, struct k_evict *evict)
 {
-	return memory_evict(memory, offset, length, freed_pages);
+	return memory_evict(memory, evict);
 }
 
 k_status_t kcall_memory_next(struct thread *self, struct memory *memory, uint64_t offset,

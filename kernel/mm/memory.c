@@ -218,8 +218,12 @@ static struct page *get_locked(const struct memory *base, uint64_t index)
 {
 	struct page *page = page_tree_get(&base->pages, index);
 
-	if (page)
-		page_get(page);
+	if (!page)
+		return NULL;
+	page_get(page);
+	/* For eviction: used once, or more than once, since it last looked. */
+	if (page->kind == PAGE_CACHE && !(page->flags & PAGE_HOT))
+		page->flags |= page->flags & PAGE_USED ? PAGE_HOT : PAGE_USED;
 	return page;
 }
 
@@ -605,53 +609,84 @@ k_status_t memory_clean(struct memory *memory, struct k_clean *clean)
 	return K_OK;
 }
 
-/* Free what nobody but the tree references; *@mapped: some are clean but in use.  */
-static uint64_t evict_pass(struct memory *m, uint64_t first, uint64_t end, bool *mapped)
+/* One walk over pages that could go. */
+struct evict_pass {
+	uint64_t first, end;		/* first moves behind what was looked at */
+	uint64_t scan;			/* pages that may be looked at; counts down */
+	uint64_t freed;
+	uint64_t mapped_first, mapped_end;	/* clean ones that are in use: a range around them */
+	bool cold;			/* leave those that were used lately */
+};
+
+static void evict_page(struct memory *m, uint64_t at, struct page *page, struct evict_pass *p)
 {
-	uint64_t freed = 0, index = first;
-	unsigned n = 0;
+	if ((page->flags & PAGE_DIRTY) || atomic_load(&page->pins))
+		return;
+	if (p->cold && (page->flags & PAGE_HOT)) {
+		page->flags &= (uint8_t)~PAGE_HOT;
+		return;
+	}
+	if (atomic_load(&page->refs) > 1) {
+		p->mapped_first = MIN(p->mapped_first, at);
+		p->mapped_end = at + 1;
+		return;
+	}
+	page_tree_remove(&m->pages, at);
+	page_free(page, 0);
+	p->freed++;
+}
+
+static void evict_pass(struct memory *m, struct evict_pass *p)
+{
 	struct page *page;
+	unsigned n = 0;
 
-	*mapped = false;
+	p->mapped_first = UINT64_MAX;
+	p->mapped_end = 0;
 	spin_lock(&m->lock);
-	while ((page = page_tree_next(&m->pages, &index, end, false))) {
-		uint64_t at = index++;
+	while (p->scan && (page = page_tree_next(&m->pages, &p->first, p->end, false))) {
+		uint64_t at = p->first++;
 
+		p->scan--;
 		if (++n % BATCH == 0) {
 			let_others(m);
 			if (page_tree_get(&m->pages, at) != page)
 				continue;
 		}
-		if ((page->flags & PAGE_DIRTY) || atomic_load(&page->pins))
-			continue;
-		if (atomic_load(&page->refs) > 1) {
-			*mapped = true;
-			continue;
-		}
-		page_tree_remove(&m->pages, at);
-		page_free(page, 0);
-		freed++;
+		evict_page(m, at, page, p);
 	}
 	spin_unlock(&m->lock);
-	return freed;
+	if (p->scan)
+		p->first = p->end;	/* there is nothing more */
 }
 
-k_status_t memory_evict(struct memory *memory, uint64_t offset, uint64_t length, uint64_t *freed)
+k_status_t memory_evict(struct memory *memory, struct k_evict *evict)
 {
-	uint64_t end, first = offset >> K_PAGE_SHIFT;
-	bool mapped;
+	struct evict_pass pass = {
+		.first = evict->offset >> K_PAGE_SHIFT,
+		.scan = evict->scan ? evict->scan : UINT64_MAX,
+		.cold = evict->flags & K_EVICT_COLD,
+	};
+	uint64_t scan = pass.scan, end;
 
-	*freed = 0;
-	if (!(memory->flags & K_MEMORY_PAGED) || memory->parent || !add_u64(offset, length, &end))
+	if (!(memory->flags & K_MEMORY_PAGED) || memory->parent ||
+	    (evict->flags & ~K_EVICT_COLD) || !add_u64(evict->offset, evict->length, &end))
 		return K_ERR_BAD_ARGUMENT;
-	end = DIV_ROUND_UP(MIN(end, READ_ONCE(memory->size)), K_PAGE_SIZE);
-	if (first >= end)
-		return K_OK;
-	*freed = evict_pass(memory, first, end, &mapped);
-	if (!mapped || !READ_ONCE(memory->mappings))
-		return K_OK;
-	memory_zap(memory, first, end, ZAP_SHARED);
-	*freed += evict_pass(memory, first, end, &mapped);
+	pass.end = DIV_ROUND_UP(MIN(end, READ_ONCE(memory->size)), K_PAGE_SIZE);
+	if (pass.first < pass.end)
+		evict_pass(memory, &pass);
+	evict->scan = scan - pass.scan;
+	evict->offset = MIN(MAX(pass.first << K_PAGE_SHIFT, evict->offset), end);
+	evict->length = pass.first < pass.end ? end - evict->offset : 0;
+	if (pass.mapped_end && READ_ONCE(memory->mappings)) {
+		memory_zap(memory, pass.mapped_first, pass.mapped_end, ZAP_EVICT);
+		pass.first = pass.mapped_first;
+		pass.end = pass.mapped_end;
+		pass.scan = UINT64_MAX;
+		if (!pass.cold)
+			evict_pass(memory, &pass);
+	}
+	evict->freed = pass.freed;
 	return K_OK;
 }
 

@@ -134,6 +134,7 @@ static inline uint64_t memory_page_count(const struct memory *m)
 enum zap_what {
 	ZAP_ALL,			/* take every entry out; private copies too */
 	ZAP_SHARED,			/* only entries that map the object's own pages */
+	ZAP_EVICT,			/* the same, but for regions that are locked in memory */
 	ZAP_PROTECT,			/* make entries of the object's own pages read-only */
 };
 

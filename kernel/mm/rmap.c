@@ -67,7 +67,7 @@ static void zap_in_space(struct memory *m, struct space *space, uint64_t round, 
 		if (r->space != space || r->zap_round >= round)
 			continue;
 		r->zap_round = round;
-		if (!overlaps(r, first, end))
+		if (!overlaps(r, first, end) || (what == ZAP_EVICT && (r->flags & K_MAP_LOCKED)))
 			continue;
 		/* r stays on the list: its space is locked. */
 		spin_unlock(&m->lock);

@@ -87,7 +87,8 @@ void memory_destroy(struct object *object);
 k_status_t memory_resize(struct memory *memory, uint64_t size);
 k_status_t memory_discard(struct memory *memory, uint64_t offset, uint64_t length);
 k_status_t memory_clean(struct memory *memory, struct k_clean *clean);
-k_status_t memory_evict(struct memory *memory, uint64_t offset, uint64_t length, uint64_t *freed);
+/* See struct k_evict.  May sleep; no space locked. */
+k_status_t memory_evict(struct memory *memory, struct k_evict *evict);
 k_status_t memory_next(struct memory *memory, uint64_t offset, uint32_t what, uint64_t *found);
 void memory_info(struct memory *memory, struct k_memory_info *info);
 

@@ -42,6 +42,8 @@ enum page_kind {
 
 /* page.flags */
 #define PAGE_DIRTY	1u		/* of objects: memory->lock */
+#define PAGE_USED	4u		/* PAGE_CACHE: looked up since it was made; memory->lock */
+#define PAGE_HOT	8u		/* PAGE_CACHE: and again since the last eviction looked at it */
 #define PAGE_TAIL	2u		/* PAGE_SLAB: not the slab's first page */
 
 struct page {

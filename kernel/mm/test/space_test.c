@@ -334,7 +334,8 @@ static void do_hole(void)
 static void do_object(void)
 {
 	struct model_object *o = &objects[pick(OBJECTS)];
-	uint64_t i = pick(OBJECT_PAGES), value = ++next_value, done, page[K_PAGE_SIZE / 8], freed;
+	uint64_t i = pick(OBJECT_PAGES), value = ++next_value, done, page[K_PAGE_SIZE / 8];
+	struct k_evict evict;
 	k_status_t st, want = i >= o->pages ? K_ERR_BEYOND_END : K_OK;
 
 	memset(page, 0, sizeof(page));
@@ -380,7 +381,10 @@ static void do_object(void)
 		if (!o->paged)
 			break;
 		/* Eviction may take any page that is not dirty; those taken need supplying again. */
-		CHECK_EQ(memory_evict(o->memory, i * K_PAGE_SIZE, 4 * K_PAGE_SIZE, &freed), K_OK);
+		evict = (struct k_evict){ .offset = i * K_PAGE_SIZE, .length = 4 * K_PAGE_SIZE,
+					  .flags = pick(2) ? K_EVICT_COLD : 0,
+					  .scan = pick(2) ? 2 : 0 };
+		CHECK_EQ(memory_evict(o->memory, &evict), K_OK);
 		for (uint64_t k = i; k < i + 4 && k < o->pages; k++) {
 			uint64_t at = k * K_PAGE_SIZE;
 
@@ -777,7 +781,7 @@ TEST(pinned_pages_stay_and_are_counted)
 {
 	struct memory *memory;
 	paddr_t pages[4];
-	uint64_t freed;
+	struct k_evict evict = { .length = K_PAGE_SIZE };
 
 	sim_start();
 	REQUIRE(memory_create(sim_group, 4 * K_PAGE_SIZE, 0, &memory) == K_OK);
@@ -789,7 +793,72 @@ TEST(pinned_pages_stay_and_are_counted)
 	CHECK_EQ(atomic_load(&phys_to_page(pages[3])->refs), 1);
 	memory_unpin(memory, pages, 4);
 	CHECK_EQ(atomic_load(&memory->pins), 0);
-	CHECK_EQ(memory_evict(memory, 0, K_PAGE_SIZE, &freed), K_ERR_BAD_ARGUMENT);
+	CHECK_EQ(memory_evict(memory, &evict), K_ERR_BAD_ARGUMENT);
+	object_put(&memory->object);
+}
+
+/* What is freed of pages [0, 4) if those used lately stay. */
+static uint64_t evict_cold(struct memory *memory)
+{
+	struct k_evict evict = { .length = 4 * K_PAGE_SIZE, .flags = K_EVICT_COLD };
+
+	CHECK_EQ(memory_evict(memory, &evict), K_OK);
+	CHECK(!evict.length && evict.offset == 4 * K_PAGE_SIZE);
+	return evict.freed;
+}
+
+TEST(cold_pages_are_evicted_before_hot_ones)
+{
+	static char data[4 * K_PAGE_SIZE];
+	struct memory *memory;
+	struct k_evict evict = { .length = 4 * K_PAGE_SIZE, .scan = 1 };
+	uint64_t done;
+
+	sim_start();
+	REQUIRE(memory_create(sim_group, 4 * K_PAGE_SIZE, K_MEMORY_PAGED, &memory) == K_OK);
+	CHECK_EQ(memory_supply(memory, 0, data, sizeof(data), false), K_OK);
+	/* Page 0 is never used, page 1 once, page 2 twice, page 3 again and again. */
+	CHECK_EQ(memory_read(memory, K_PAGE_SIZE, data, 3 * K_PAGE_SIZE, false, &done), K_OK);
+	CHECK_EQ(memory_read(memory, 2 * K_PAGE_SIZE, data, 2 * K_PAGE_SIZE, false, &done), K_OK);
+	CHECK_EQ(evict_cold(memory), 2);
+	CHECK_EQ(memory_read(memory, 3 * K_PAGE_SIZE, data, K_PAGE_SIZE, false, &done), K_OK);
+	CHECK_EQ(evict_cold(memory), 1);
+	CHECK_EQ(memory_read(memory, 3 * K_PAGE_SIZE, data, K_PAGE_SIZE, false, &done), K_OK);
+	CHECK_EQ(evict_cold(memory), 0);
+	CHECK_EQ(evict_cold(memory), 1);
+	/* Without that flag all that are clean go, as far as asked. */
+	CHECK_EQ(memory_supply(memory, 0, data, sizeof(data), false), K_OK);
+	CHECK_EQ(memory_read(memory, 0, data, sizeof(data), false, &done), K_OK);
+	CHECK_EQ(memory_evict(memory, &evict), K_OK);
+	CHECK(evict.freed == 1 && evict.scan == 1 && evict.offset == K_PAGE_SIZE &&
+	      evict.length == 3 * K_PAGE_SIZE);
+	object_put(&memory->object);
+}
+
+TEST(pages_of_locked_mappings_are_not_evicted)
+{
+	static char data[4 * K_PAGE_SIZE];
+	struct k_map map = { .addr = BASE, .length = 4 * K_PAGE_SIZE, .prot = K_PROT_READ,
+			     .max_prot = K_PROT_READ, .flags = K_MAP_FIXED | K_MAP_SHARED };
+	struct k_evict evict = { .length = 4 * K_PAGE_SIZE };
+	struct memory *memory;
+	struct space *space;
+
+	sim_start();
+	REQUIRE(memory_create(sim_group, 4 * K_PAGE_SIZE, K_MEMORY_PAGED, &memory) == K_OK);
+	CHECK_EQ(memory_supply(memory, 0, data, sizeof(data), false), K_OK);
+	REQUIRE(space_create(sim_group, K_SPACE_PROGRAM, 0, &space) == K_OK);
+	CHECK_EQ(space_map(space, &map, memory, NULL), K_OK);
+	CHECK_EQ(fault_handle(space, BASE, K_PROT_READ, NULL), K_OK);
+	CHECK_EQ(space_advise(space, BASE, 4 * K_PAGE_SIZE, K_ADVISE_LOCK), K_OK);
+	CHECK_EQ(memory_evict(memory, &evict), K_OK);
+	CHECK_EQ(evict.freed, 0);
+	CHECK_EQ(space_advise(space, BASE, 4 * K_PAGE_SIZE, K_ADVISE_UNLOCK), K_OK);
+	/* Mapped only: the first look takes them out of the mapping. */
+	for (int look = 0; look < 4; look++)
+		evict_cold(memory);
+	CHECK_EQ(memory->pages.count, 0);
+	object_put(&space->object);
 	object_put(&memory->object);
 }
 

@@ -507,9 +507,9 @@ k_status_t k_memory_info(k_handle_t h, struct k_memory_info *info)
 	return K_OK;
 }
 
-k_status_t k_memory_evict(k_handle_t h, uint64_t off, uint64_t n, uint64_t *freed)
+k_status_t k_memory_evict(k_handle_t h, struct k_evict *evict)
 {
-	*freed = 0;
+	evict->freed = evict->scan = evict->length = 0;
 	return K_OK;
 }
 

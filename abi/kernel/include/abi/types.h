@@ -260,6 +260,21 @@ struct k_region {
 	uint64_t resident_pages, private_pages, dirty_pages;	/* with K_QUERY_PAGES; else 0 */
 };
 
+/* memory_evict: gives up clean pages that are not pinned, nor mapped with K_MAP_LOCKED */
+struct k_evict {
+	uint64_t offset, length;	/* in: the range.  out: what of it was not looked at */
+	uint64_t scan;			/* in: most pages to look at, or 0: all.  out: how many were */
+	uint64_t freed;			/* out: pages */
+	uint32_t flags, pad;		/* K_EVICT_* */
+};
+/*
+ * Pages that were not used lately only.  A page counts as used when it is looked up, by a copy
+ * or a fault.  One that was used again since it was last looked at here stays, one that is
+ * mapped is taken out of the mappings and stays: so each goes when it is met a second time and
+ * was not used in between.
+ */
+#define K_EVICT_COLD	1u
+
 /* space_query */
 #define K_QUERY_PAGES	1u		/* count pages, too: looks at every page-table entry */
 
