@@ -284,7 +284,7 @@ static struct page *zone_take(struct zone *zone, unsigned order)
 	return page;
 }
 
-static uint64_t all_left(void)
+uint64_t page_free_count(void)
 {
 	return zone_left(&zones[ZONE_LOW]) + zone_left(&zones[ZONE_HIGH]);
 }
@@ -300,14 +300,14 @@ static uint64_t kept_from(unsigned flags, enum page_kind kind, const struct grou
 
 bool page_has_free(uint64_t pages)
 {
-	uint64_t left = all_left();
+	uint64_t left = page_free_count();
 
 	return left > reserve_pages && left - reserve_pages >= pages;
 }
 
 static void low_watch_check(void)
 {
-	uint64_t left = all_left();
+	uint64_t left = page_free_count();
 	void (*fn)(void) = low_watch_fn;
 
 	if (!fn || !low_watch_pages)
@@ -325,7 +325,7 @@ static struct page *take_block(unsigned order, unsigned flags, enum page_kind ki
 			       struct group *group)
 {
 	unsigned z = zone_first(flags);
-	uint64_t left = all_left();
+	uint64_t left = page_free_count();
 	struct page *page = NULL;
 
 	if (unlikely(left <= reserve_pages) && left <= kept_from(flags, kind, group)) {
@@ -352,7 +352,7 @@ static struct page *cache_refill(struct cpu_pages *c, unsigned flags, enum page_
 	struct page *page = take_block(0, flags, kind, group);
 	struct zone *zone;
 
-	if (!page || all_left() <= reserve_pages)
+	if (!page || page_free_count() <= reserve_pages)
 		return page;
 	zone = zone_of(page);
 	spin_lock(&zone->lock);

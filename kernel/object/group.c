@@ -30,12 +30,23 @@ static void memory_is_low(void)
 	housekeeper_wake(HOUSEKEEPER_MEMORY);
 }
 
+/* As the watch in the page allocator counts. */
 static uint64_t free_bytes(void)
 {
-	struct page_stats stats;
+	return page_free_count() << K_PAGE_SHIFT;
+}
 
-	page_stats(&stats);
-	return stats.free << K_PAGE_SHIFT;
+static uint64_t mark_of(const struct group *g)
+{
+	return atomic_load_explicit(&g->low_memory, memory_order_relaxed);
+}
+
+/* What is left of the quota is less than the mark. */
+static bool is_near_limit(const struct group *g, uint64_t used)
+{
+	uint64_t limit = atomic_load_explicit(&g->memory_limit, memory_order_relaxed);
+
+	return limit && (used >= limit || limit - used < mark_of(g));
 }
 
 /* Some mark changed: what is the highest? */
@@ -46,31 +57,41 @@ static void update_marks(void)
 	assert_spin_held(&watch_lock);
 	highest_mark = 0;
 	list_for_each_entry(g, &watching, watch_link)
-		highest_mark = MAX(highest_mark, g->low_memory);
+		highest_mark = MAX(highest_mark, mark_of(g));
 	page_set_low_watch(highest_mark >> K_PAGE_SHIFT, memory_is_low);
 }
 
+static bool some_group_is_low;		/* watch_lock; read without it for an estimate */
+
 bool group_memory_is_low(void)
 {
-	uint64_t mark = READ_ONCE(highest_mark);
-
-	return mark && free_bytes() < mark + mark / 8;
+	return READ_ONCE(some_group_is_low);
 }
 
+/* Ringing again what was rung already does no harm, and loses no news: whoever works on it may
+ * have finished, and gone to wait, with memory low again. */
 void group_memory_check(void)
 {
 	uint64_t free = free_bytes();
+	bool some = false;
 	struct group *g;
 
 	spin_lock(&watch_lock);
 	list_for_each_entry(g, &watching, watch_link) {
-		if (free < g->low_memory && !g->low) {
-			g->low = true;
+		uint64_t used = atomic_load_explicit(&g->memory, memory_order_relaxed);
+		bool near = is_near_limit(g, used);
+
+		if (!near)
+			atomic_store_explicit(&g->near_limit, false, memory_order_relaxed);
+		if (near || free < mark_of(g)) {
+			some = true;
 			bell_ring(g->bell, g->bell_bits);
-		} else if (free >= g->low_memory + g->low_memory / 8) {
-			g->low = false;
 		}
 	}
+	WRITE_ONCE(some_group_is_low, some);
+	/* The watch tells once, and may have told of what is over by now. */
+	if (!some)
+		update_marks();
 	spin_unlock(&watch_lock);
 }
 
@@ -84,7 +105,6 @@ void group_watch(struct group *group, struct bell *bell, uint64_t bits)
 	old = group->bell;
 	group->bell = bell;
 	group->bell_bits = bits;
-	group->low = false;
 	list_remove(&group->watch_link);
 	if (bell)
 		list_add_last(&watching, &group->watch_link);
@@ -132,7 +152,7 @@ static void set_limits(struct group *group, const struct k_group_limits *limits)
 			      memory_order_relaxed);
 	atomic_store_explicit(&group->flags, limits->flags, memory_order_relaxed);
 	spin_lock(&watch_lock);
-	group->low_memory = limits->low_memory_bytes;
+	atomic_store_explicit(&group->low_memory, limits->low_memory_bytes, memory_order_relaxed);
 	update_marks();
 	spin_unlock(&watch_lock);
 }
@@ -292,9 +312,13 @@ bool group_charge_bytes(struct group *group, uint64_t bytes)
 			return false;
 		}
 	}
+	/* What follows are statistics and hints: it need not be exact. */
 	for (g = group; g; g = g->parent) {
 		uint64_t value = atomic_load_explicit(&g->memory, memory_order_relaxed);
 
+		if (unlikely(is_near_limit(g, value)) && mark_of(g) &&
+		    !atomic_exchange_explicit(&g->near_limit, true, memory_order_relaxed))
+			memory_is_low();
 		/* Two at a time may leave the lower value: it is a statistic. */
 		if (value > atomic_load_explicit(&g->peak, memory_order_relaxed))
 			atomic_store_explicit(&g->peak, value, memory_order_relaxed);
@@ -328,7 +352,7 @@ void group_read(struct group *group, struct k_group_info *info)
 							     memory_order_relaxed),
 			.threads = atomic_load_explicit(&group->thread_limit, memory_order_relaxed),
 			.handles = atomic_load_explicit(&group->handle_limit, memory_order_relaxed),
-			.low_memory_bytes = READ_ONCE(group->low_memory),
+			.low_memory_bytes = mark_of(group),
 			.cpu_weight = atomic_load_explicit(&group->cpu_weight,
 							   memory_order_relaxed),
 			.flags = atomic_load_explicit(&group->flags, memory_order_relaxed),

@@ -38,13 +38,14 @@ struct group {
 	_Atomic(uint64_t) threads, handles;
 	_Atomic(uint64_t) memory_limit, thread_limit, handle_limit;
 	_Atomic(uint32_t) cpu_weight, flags;
+	_Atomic(uint64_t) low_memory;	/* written under the lock of the list of watching groups */
+	_Atomic(bool) near_limit;	/* the quota's rest fell below low_memory: the housekeeper
+					 * was woken, and clears it when there is more again */
 
 	/* group.c: lock of the list of watching groups. */
 	struct list watch_link;
 	struct bell *bell;		/* referenced */
 	uint64_t bell_bits;
-	uint64_t low_memory;
-	bool low;			/* the bell was rung; again when memory was above the mark */
 };
 
 extern struct group *root_group;	/* constant after group_start() */
@@ -79,6 +80,9 @@ void group_uncharge_handles(struct group *group, uint64_t count);
 /* May use the last pages of the machine (components, write-back). */
 bool group_has_reserve(const struct group *group);
 
-/* Ring @bell (NULL: nobody any more) with @bits when free memory falls below the group's mark. */
+/*
+ * Ring @bell (NULL: nobody any more) with @bits when free memory, or the rest of the group's own
+ * quota, falls below the group's mark; and from time to time while it stays there.
+ */
 void group_watch(struct group *group, struct bell *bell, uint64_t bits);
 

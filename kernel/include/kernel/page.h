@@ -183,6 +183,9 @@ static inline bool page_is_exclusive(const struct page *page)
 	return atomic_load(&page->refs) - atomic_load(&page->pins) == 1;
 }
 
+/* Free pages, without those in the caches of CPUs. */
+uint64_t page_free_count(void);
+
 /* Whether @pages can be had by programs without touching the reserve. */
 bool page_has_free(uint64_t pages);
 
@@ -222,6 +225,7 @@ void page_drain_caches(void);
 
 /*
  * Have @fn called (any context page_alloc is called from, once per crossing)
- * when free memory falls below @pages; 0: off.  Set by the groups.
+ * when page_free_count() falls below @pages; 0: off.  Set by the groups, also to be told
+ * again.
  */
 void page_set_low_watch(uint64_t pages, void (*fn)(void));

@@ -75,7 +75,7 @@ TEST(depth_and_flags_are_limited)
 	sim_check_clean();
 }
 
-TEST(low_memory_rings_once_per_crossing)
+TEST(low_memory_rings_while_it_lasts)
 {
 	const struct k_group_limits limits = { .low_memory_bytes = 100 * K_PAGE_SIZE };
 	struct group *group;
@@ -88,17 +88,47 @@ TEST(low_memory_rings_once_per_crossing)
 	group_memory_check();
 	CHECK_EQ(bell->pending, 0);
 	sim_free_pages = 99;
-	CHECK(group_memory_is_low());
 	group_memory_check();
+	CHECK(group_memory_is_low());
 	CHECK_EQ(bell->pending, 4);
 	bell->pending = 0;
 	group_memory_check();
-	CHECK_EQ(bell->pending, 0);
+	CHECK_EQ(bell->pending, 4);
+	bell->pending = 0;
 	sim_free_pages = 200;
 	group_memory_check();
+	CHECK(!bell->pending && !group_memory_is_low());
 	sim_free_pages = 50;
 	group_memory_check();
 	CHECK_EQ(bell->pending, 4);
+	object_put(&bell->object);
+	object_put(&group->object);
+	sim_check_clean();
+}
+
+TEST(low_quota_rings)
+{
+	const struct k_group_limits limits = { .low_memory_bytes = 8 * K_PAGE_SIZE,
+					       .memory_bytes = 100 * K_PAGE_SIZE };
+	struct group *group;
+	struct bell *bell;
+
+	sim_reset();
+	REQUIRE(group_create(root_group, &limits, &group) == K_OK);
+	REQUIRE(bell_create(root_group, &bell) == K_OK);
+	group_watch(group, bell, 1);
+	CHECK(group_charge(group, 91));
+	group_memory_check();
+	CHECK(!bell->pending && !group_memory_is_low());
+	CHECK(group_charge(group, 8));
+	CHECK(atomic_load(&group->near_limit));
+	group_memory_check();
+	CHECK(bell->pending == 1 && group_memory_is_low());
+	bell->pending = 0;
+	group_uncharge(group, 90);
+	group_memory_check();
+	CHECK(!bell->pending && !group_memory_is_low() && !atomic_load(&group->near_limit));
+	group_uncharge(group, 9);
 	object_put(&bell->object);
 	object_put(&group->object);
 	sim_check_clean();

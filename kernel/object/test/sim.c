@@ -64,9 +64,9 @@ void kfree(void *p)
 	free(p);
 }
 
-void page_stats(struct page_stats *out)
+uint64_t page_free_count(void)
 {
-	*out = (struct page_stats){ .free = sim_free_pages };
+	return sim_free_pages;
 }
 
 void page_set_low_watch(uint64_t pages, void (*fn)(void))

@@ -400,7 +400,7 @@ struct k_dma_range {
 struct k_group_limits {
 	uint64_t memory_bytes;		/* 0: none of its own */
 	uint64_t threads, handles;
-	uint64_t low_memory_bytes;	/* free memory below which the group's bell rings */
+	uint64_t low_memory_bytes;	/* the group's bell rings when less is free, or left of memory_bytes */
 	uint32_t cpu_weight, flags;
 };
 #define K_GROUP_RESERVE	1u		/* may use the reserve: components and write-back */

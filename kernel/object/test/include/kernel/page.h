@@ -5,9 +5,5 @@
 
 #include "abi/types.h"
 
-struct page_stats {
-	uint64_t managed, free;
-};
-
-void page_stats(struct page_stats *out);
+uint64_t page_free_count(void);
 void page_set_low_watch(uint64_t pages, void (*fn)(void));
