@@ -131,7 +131,7 @@ static size_t format_record(char *out, size_t size, const char *line, size_t len
 static int64_t kmsg_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
 {
 	char line[RECORD_MAX], record[RECORD_MAX + 64];
-	uint64_t at = (uint64_t)f->pos, next;
+	uint64_t at = (uint64_t)*pos, next;
 	size_t len = 0, n, put = 0;
 	int err;
 
@@ -155,7 +155,7 @@ static int64_t kmsg_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
 		if (put < n && lx_iter_fault_in(to, true))
 			return -EFAULT;
 	}
-	f->pos = (lx_off_t)next;
+	*pos = (lx_off_t)next;
 	return (int64_t)n;
 }
 
