@@ -321,6 +321,13 @@ const struct lx_file_ops *lx_blkdev_fops(void)
 	return &node_fops;
 }
 
+struct lx_inode *lx_blkdev_pages(lx_dev_t dev)
+{
+	struct lx_blkdev *b = by_number(dev);
+
+	return b ? b->inode : NULL;
+}
+
 /* -- registration and lookup */
 
 /*

@@ -110,6 +110,7 @@ static void start_subsystems(void)
 	must(lx_timer_start(), "timers");
 	lx_vdso_init();
 	must(lx_vfs_init(), "file systems");
+	must(lx_reclaim_start(), "reclaim");
 	must(pseudo_file(lx_proc_tree, "cmdline", 0444, show_cmdline, NULL, NULL), "/proc/cmdline");
 	must(lx_proc_system_init(), "/proc");
 	must(lx_ipc_init(), "IPC");

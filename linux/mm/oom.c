@@ -1,60 +1,83 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Out of memory.  When an access cannot be given a page, the program that has most
- * is ended: the size of its memory, shifted by oom_score_adj as on Linux.  The
- * caller tries again then.  One victim at a time: while one is on its way out,
- * everybody else waits a moment for what it gives back.
+ * Out of memory.  When an access cannot be given a page, and no page of a file can be
+ * given up for it, the program that has most is ended: the size of its memory, shifted
+ * by oom_score_adj as on Linux.  The caller tries again then.  One victim at a time:
+ * while one is on its way out, everybody else waits a moment for what it gives back.
+ *
+ * Programs meet the end of memory before the personality, the kernel and components do
+ * (the reserve, kernel/page.h), so that all of this has memory to work with.
  */
 
 #include <asm/signal.h>
 
 #include "abi/calls.h"
+#include "lx/cred.h"
 #include "lx/lock_rank.h"
 #include "lx/mm.h"
 #include "lx/pid.h"
 #include "lx/pidfd.h"
 #include "lx/system.h"
 #include "lx/task.h"
+#include "lx/vfs.h"
 #include "rt/log.h"
 #include "rt/time.h"
 
 #define PATIENCE_NS	20000000ull	/* between looks at a dying victim */
 #define MAX_LOOKS	100
+#define WANT		32u		/* pages that have to be found for a fault to be tried again */
+#define NEVER		INT64_MIN	/* badness of those that may not be ended */
 
 static struct rt_mutex victim_lock = RT_MUTEX_INIT(LX_LOCK_LEAF);
 static struct lx_group *victim;		/* victim_lock; a reference */
+static _Atomic(uint64_t) kills;
 
-static uint64_t pages_of(struct lx_group *g)
+uint64_t lx_oom_kills(void)
+{
+	return atomic_load_explicit(&kills, memory_order_relaxed);
+}
+
+/* What @g's memory is like; false: it has none. */
+static bool memory_of(struct lx_group *g, struct k_space_info *info)
 {
 	struct lx_task *leader = lx_group_leader(g);
 	struct lx_mm *mm = leader ? lx_task_mm_get(leader) : NULL;
-	struct k_space_info info;
-	uint64_t pages = 0;
+	bool ok = mm && k_space_info(mm->space, info) == K_OK;
 
-	if (mm && k_space_info(mm->space, &info) == K_OK)
-		pages = info.resident_anon_pages + info.page_table_pages;
 	if (mm)
 		lx_mm_put(mm);
 	if (leader)
 		lx_task_put(leader);
-	return pages;
+	return ok;
+}
+
+static int64_t total_pages(void)
+{
+	return (int64_t)(lx_system.info.memory_bytes / K_PAGE_SIZE);
 }
 
 static int64_t badness(struct lx_group *g)
 {
-	int64_t total = (int64_t)(lx_system.info.memory_bytes / K_PAGE_SIZE);
-	int64_t pages;
+	struct k_space_info info;
 
-	if (lx_group_has(g, LX_GROUP_UNKILLABLE) || lx_group_is_dead(g) || g->oom_score_adj == -1000)
-		return -1;
-	pages = (int64_t)pages_of(g);
-	return pages ? MAX(pages + total * g->oom_score_adj / 1000, (int64_t)1) : -1;
+	if (lx_group_has(g, LX_GROUP_UNKILLABLE) || lx_group_is_dead(g) ||
+	    g->oom_score_adj == -1000 || !memory_of(g, &info))
+		return NEVER;
+	return (int64_t)(info.resident_anon_pages + info.resident_object_pages +
+			 info.page_table_pages) + total_pages() * g->oom_score_adj / 1000;
+}
+
+int lx_oom_score(struct lx_group *g)
+{
+	int64_t points = badness(g);
+
+	return points == NEVER ? 0 : (int)MAX((1000 + points * 1000 / total_pages()) * 2 / 3, 0);
 }
 
 static struct lx_group *choose(void)
 {
 	struct lx_group *best = NULL, *g;
-	int64_t most = 0, points;
+	int64_t most = NEVER, points;
 	lx_pid_t pid = 0;
 
 	while ((g = lx_group_next(NULL, pid + 1))) {
@@ -72,6 +95,28 @@ static struct lx_group *choose(void)
 	return best;
 }
 
+static void forget_victim(struct lx_group *g)
+{
+	bool it = false;
+
+	rt_mutex_lock(&victim_lock);
+	if (victim == g) {
+		victim = NULL;
+		it = true;
+	}
+	rt_mutex_unlock(&victim_lock);
+	if (it)
+		lx_group_put(g);
+}
+
+/* All its threads end, and its memory is given back. */
+static bool is_gone(struct lx_group *g)
+{
+	struct k_space_info info;
+
+	return !lx_group_is_live(g) && !memory_of(g, &info);
+}
+
 /* Somebody ends already: wait until it has, or for as long as is reasonable. */
 static bool wait_for_victim(struct lx_task *self)
 {
@@ -81,24 +126,63 @@ static bool wait_for_victim(struct lx_task *self)
 
 	for (i = 0; i < MAX_LOOKS; i++) {
 		rt_mutex_lock(&victim_lock);
-		g = victim;
-		if (g && !lx_group_is_live(g)) {
-			victim = NULL;
-			rt_mutex_unlock(&victim_lock);
+		g = victim ? lx_group_get(victim) : NULL;
+		rt_mutex_unlock(&victim_lock);
+		if (!g)
+			return false;
+		if (g == self->group || lx_fatal_signal_pending(self)) {
 			lx_group_put(g);
 			return true;
 		}
-		rt_mutex_unlock(&victim_lock);
-		if (!g || g == self->group || lx_fatal_signal_pending(self))
-			return g != NULL;
+		if (is_gone(g)) {
+			forget_victim(g);
+			lx_group_put(g);
+			return true;
+		}
+		lx_group_put(g);
 		(void)!rt_wait(&never, 0, rt_now_ns() + PATIENCE_NS, false);
 	}
 	return false;
 }
 
-bool lx_oom_kill(const char *why)
+static bool become_victim(struct lx_group *g)
 {
-	struct lx_task *self = lx_self();
+	struct lx_group *old;
+
+	rt_mutex_lock(&victim_lock);
+	old = victim;
+	victim = lx_group_get(g);
+	rt_mutex_unlock(&victim_lock);
+	if (old)
+		lx_group_put(old);
+	return old != g;
+}
+
+/* As Linux says it: people search their logs for these words. */
+static void report(struct lx_task *self, struct lx_group *g, const char *comm, const char *why)
+{
+	struct lx_task *leader = lx_group_leader(g);
+	struct k_space_info m = { 0 };
+	const struct lx_cred *cred = leader ? lx_task_cred_get(leader) : NULL;
+
+	(void)memory_of(g, &m);
+	rt_log(RT_LOG_WARNING, "%s invoked oom-killer: %s, order=0, oom_score_adj=%d", self->comm, why,
+	       self->group->oom_score_adj);
+	rt_log(RT_LOG_ERR, "Out of memory: Killed process %d (%s) total-vm:%llukB, anon-rss:%llukB, "
+	       "file-rss:%llukB, shmem-rss:0kB, UID:%u pgtables:%llukB oom_score_adj:%d",
+	       g->pid, comm, (unsigned long long)m.mapped_bytes / 1024,
+	       (unsigned long long)m.resident_anon_pages * (K_PAGE_SIZE / 1024),
+	       (unsigned long long)m.resident_object_pages * (K_PAGE_SIZE / 1024),
+	       cred ? cred->uid : 0, (unsigned long long)m.page_table_pages * (K_PAGE_SIZE / 1024),
+	       g->oom_score_adj);
+	if (cred)
+		lx_cred_put(cred);
+	if (leader)
+		lx_task_put(leader);
+}
+
+static bool kill_largest(struct lx_task *self, const char *why)
+{
 	struct lx_group *g;
 	char comm[16] = "?";
 
@@ -107,19 +191,28 @@ bool lx_oom_kill(const char *why)
 	g = choose();
 	if (!g)
 		return false;
-	rt_mutex_lock(&victim_lock);
-	if (victim)
-		lx_group_put(victim);
-	victim = lx_group_get(g);
-	rt_mutex_unlock(&victim_lock);
-
 	rt_mutex_lock(&g->lock);
 	if (g->leader)
 		memcpy(comm, g->leader->comm, sizeof(comm));
+	rt_mutex_unlock(&g->lock);
+	if (become_victim(g)) {
+		report(self, g, comm, why);
+		atomic_fetch_add_explicit(&kills, 1, memory_order_relaxed);
+	}
+	rt_mutex_lock(&g->lock);
 	lx_group_kill_locked(g, SIGKILL);
 	rt_mutex_unlock(&g->lock);
-	rt_log(RT_LOG_ERR, "%s invoked oom-killer (%s): Out of memory: Killed process %d (%s)",
-	       self->comm, why, g->pid, comm);
 	lx_group_put(g);
 	return true;
+}
+
+bool lx_out_of_memory(const char *why)
+{
+	struct lx_task *self = lx_self();
+
+	if (lx_fatal_signal_pending(self))
+		return true;		/* it is what memory is waited for */
+	if (lx_reclaim(WANT) >= WANT || !lx_memory_is_low())
+		return true;
+	return kill_largest(self, why);
 }

@@ -31,6 +31,7 @@
 #define PAGE		((uint64_t)K_PAGE_SIZE)
 #define RA_MIN		(32u * 1024)
 #define RA_MAX		(128u * 1024)
+#define SUPPLY_TRIES	8u
 #define WRITE_CHUNK	(256u * 1024)	/* limits are checked this often */
 
 k_handle_t lx_memory_group;
@@ -52,6 +53,13 @@ static uint32_t memory_flags(const struct lx_inode *inode)
 	return inode->ops->write_back ? K_MEMORY_PAGED | K_MEMORY_WRITE_FAULTS : K_MEMORY_PAGED;
 }
 
+struct lx_inode *lx_pages_inode(struct lx_inode *inode)
+{
+	if ((inode->mode & S_IFMT) == S_IFBLK && !is_paged(inode))
+		return lx_blkdev_pages(inode->rdev);
+	return inode->ops && inode->ops->pages_of ? inode->ops->pages_of(inode) : inode;
+}
+
 int lx_pages_open(struct lx_inode *inode)
 {
 	k_status_t st = K_OK;
@@ -63,6 +71,8 @@ int lx_pages_open(struct lx_inode *inode)
 	if (!atomic_load_explicit(&inode->has_pages, memory_order_relaxed)) {
 		st = rt_memory_create(&inode->pages, lx_memory_group, rounded(inode->size),
 				      memory_flags(inode));
+		if (st == K_OK && is_paged(inode))
+			lx_reclaim_add(inode);
 		if (st == K_OK)
 			atomic_store_explicit(&inode->has_pages, true, memory_order_release);
 	}
@@ -72,8 +82,11 @@ int lx_pages_open(struct lx_inode *inode)
 
 void lx_pages_close(struct lx_inode *inode)
 {
-	if (atomic_load(&inode->has_pages))
+	if (atomic_load(&inode->has_pages)) {
+		if (is_paged(inode))
+			lx_reclaim_remove(inode);
 		rt_memory_close(&inode->pages);
+	}
 	atomic_store(&inode->has_pages, false);
 }
 
@@ -111,11 +124,24 @@ static int read_from_media(struct lx_inode *inode, uint64_t off, char *buf, size
 	return 0;
 }
 
+/* Into the page cache, at the cost of other pages if it must be. */
+static int supply(struct lx_inode *inode, uint64_t off, const void *buf, uint64_t n)
+{
+	k_status_t st;
+
+	for (unsigned tries = 0; tries < SUPPLY_TRIES; tries++) {
+		st = k_memory_supply(inode->pages.handle, off, buf, n);
+		if (st != K_ERR_NO_MEMORY || !lx_reclaim_pages(2 * n / PAGE))
+			break;
+		n = PAGE;		/* what is read ahead must not cost what is needed */
+	}
+	return st == K_OK ? 0 : lx_errno(st);
+}
+
 /* Have the page at @off, and up to @want bytes from there on if they are missing too. */
 static int fill(struct lx_inode *inode, uint64_t off, uint64_t want)
 {
 	uint64_t end = rounded(inode->size), next, n;
-	k_status_t st;
 	char *buf;
 	int err;
 
@@ -144,10 +170,8 @@ static int fill(struct lx_inode *inode, uint64_t off, uint64_t want)
 		n = PAGE;
 		err = read_from_media(inode, off, buf, n);
 	}
-	if (!err) {
-		st = k_memory_supply(inode->pages.handle, off, buf, n);
-		err = st == K_OK ? 0 : lx_errno(st);
-	}
+	if (!err)
+		err = supply(inode, off, buf, n);
 	rt_free(buf);
 out:
 	rt_mutex_unlock(&inode->pages_lock);
@@ -156,9 +180,8 @@ out:
 
 int lx_inode_fill_page(struct lx_inode *inode, uint64_t off)
 {
-	if (inode->ops->pages_of)
-		inode = inode->ops->pages_of(inode);
-	if (!is_paged(inode))
+	inode = lx_pages_inode(inode);
+	if (!inode || !is_paged(inode))
 		return -EIO;
 	/* neighbours are likely wanted next: aligned, so that clusters do not overlap */
 	return fill(inode, off, RA_MIN * 2 - off % (RA_MIN * 2));
@@ -204,7 +227,7 @@ static void count_writeback(struct lx_inode *inode)
 {
 	/* pages_lock: nobody is deciding now whether clean pages may be dropped */
 	rt_mutex_lock_nested(&inode->pages_lock);
-	atomic_fetch_add(&inode->writeback_seq, 1);
+	lx_reclaim_count_writeback(inode);
 	rt_mutex_unlock(&inode->pages_lock);
 }
 
@@ -260,8 +283,12 @@ static int64_t read_pages(struct lx_file *f, struct lx_inode *inode, struct lx_i
 		total += (int64_t)done;
 		if (likely(st == K_OK))
 			continue;
-		if (st == K_ERR_NEED_PAGE)
+		if (st == K_ERR_NEED_PAGE) {
 			err = fill(inode, *pos, read_ahead(f, *pos, n - done));
+			if (err == -ENOMEM && to->user && !lx_fatal_signal_pending(lx_self()) &&
+			    lx_out_of_memory("page cache"))
+				err = 0;
+		}
 		else if (st == K_ERR_BAD_ADDRESS)
 			err = lx_iter_fault_in(to, true);
 		else if (st == K_ERR_BEYOND_END)

@@ -494,6 +494,13 @@ long lx_sys_readahead(struct lx_task *self, int fd, int64_t off, size_t count)
 	return err;
 }
 
+static void drop_pages(struct lx_inode *inode, uint64_t start, uint64_t end)
+{
+	inode = lx_pages_inode(inode);
+	if (inode)
+		lx_pages_drop(inode, start, MAX(start, end));
+}
+
 long lx_sys_fadvise64(struct lx_task *self, int fd, int64_t off, size_t len, int advice)
 {
 	struct lx_file *f = lx_fd_get(self, fd);
@@ -505,6 +512,8 @@ long lx_sys_fadvise64(struct lx_task *self, int fd, int64_t off, size_t len, int
 		err = -ESPIPE;
 	else if ((int64_t)len < 0 || advice < POSIX_FADV_NORMAL || advice > POSIX_FADV_NOREUSE)
 		err = -EINVAL;
+	else if (advice == POSIX_FADV_DONTNEED && off >= 0)
+		drop_pages(f->inode, (uint64_t)off, len ? (uint64_t)off + len : UINT64_MAX);
 	lx_file_put(f);
 	return err;
 }

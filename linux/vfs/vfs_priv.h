@@ -212,6 +212,7 @@ int lx_file_open_path(struct lx_task *self, struct lx_path *path, int flags, uin
 extern const struct lx_file_ops lx_dir_fops;	/* only "is a directory" errors */
 const struct lx_file_ops *lx_chrdev_find(lx_dev_t dev);
 const struct lx_file_ops *lx_blkdev_fops(void);
+struct lx_inode *lx_blkdev_pages(lx_dev_t dev);	/* the inode that has its pages, or NULL */
 /* For /proc/devices. */
 size_t lx_chrdev_show(char *buf, size_t size);
 
@@ -223,6 +224,8 @@ int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter
 		       lx_off_t *pos);
 int lx_pages_mmap(struct lx_file *f, struct lx_inode *inode, struct lx_mmap *m);
 int lx_pages_fallocate(struct lx_inode *inode, int mode, lx_off_t off, lx_off_t len);
+/* Whose page cache a file of @inode reads and maps: its own, a layer's, or the block device's. */
+struct lx_inode *lx_pages_inode(struct lx_inode *inode);
 int lx_pages_open(struct lx_inode *inode);
 void lx_pages_close(struct lx_inode *inode);
 /* Set the size: pages beyond go, the tail of the last one is zero.  Inode locked. */
@@ -234,10 +237,16 @@ uint64_t lx_pages_resident(struct lx_inode *inode);
 int64_t lx_pages_read_kernel(struct lx_inode *inode, void *buf, size_t n, uint64_t off);
 int64_t lx_pages_write_kernel(struct lx_inode *inode, const void *buf, size_t n, uint64_t off);
 lx_off_t lx_pages_seek(struct lx_inode *inode, lx_off_t off, bool data);
-uint64_t lx_pagecache_bytes(void);
 /* Around writing pages back: one at a time for an inode (lx_inode.writeback_seq). */
 void lx_inode_begin_writeback(struct lx_inode *inode);
 void lx_inode_end_writeback(struct lx_inode *inode);
+
+/* -- reclaim.c */
+void lx_reclaim_add(struct lx_inode *inode);	/* its pages were opened, and are PAGED */
+void lx_reclaim_remove(struct lx_inode *inode);
+void lx_reclaim_count_writeback(struct lx_inode *inode);	/* writeback_seq goes on by one */
+/* Give up the clean pages that lie in [start, end) (POSIX_FADV_DONTNEED). */
+void lx_pages_drop(struct lx_inode *inode, uint64_t start, uint64_t end);
 
 /* -- xattr.c: extended attributes kept in memory */
 struct lx_xattrs { struct list list; uint64_t bytes; };

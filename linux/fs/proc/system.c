@@ -38,29 +38,31 @@ static int show_meminfo(struct pseudo_buf *b, void *arg)
 {
 	struct k_system_info k = system_info();
 	struct k_object_counts c = { 0 };
-	uint64_t cached = k.cached_bytes, used, anon;
+	uint64_t cached = k.cached_bytes + k.shared_bytes, anon = k.anon_bytes;
+	/* As Linux: not all of the cache can go without harm. */
+	uint64_t available = k.free_bytes + k.cached_bytes - MIN(k.cached_bytes / 2, lx_memory_mark());
 	struct { const char *name; uint64_t bytes; } rows[] = {
 		{ "MemTotal", k.memory_bytes }, { "MemFree", k.free_bytes },
-		{ "MemAvailable", k.free_bytes + cached }, { "Buffers", 0 }, { "Cached", cached },
+		{ "MemAvailable", available }, { "Buffers", 0 }, { "Cached", cached },
 		{ "SwapCached", 0 }, { "Active", 0 }, { "Inactive", 0 }, { "SwapTotal", 0 },
 		{ "SwapFree", 0 }, { "Dirty", 0 }, { "Writeback", 0 }, { "AnonPages", 0 },
-		{ "Mapped", 0 }, { "Shmem", 0 }, { "KReclaimable", 0 }, { "Slab", 0 },
+		{ "Mapped", 0 }, { "Shmem", k.shared_bytes }, { "KReclaimable", 0 }, { "Slab", 0 },
 		{ "SReclaimable", 0 }, { "SUnreclaim", 0 }, { "KernelStack", 0 },
 		{ "PageTables", 0 }, { "CommitLimit", k.memory_bytes / 2 }, { "Committed_AS", 0 },
 		{ "VmallocTotal", 34359738367ull * 1024 }, { "VmallocUsed", 0 },
 	};
 
 	(void)!k_system_objects(&c);
-	used = k.memory_bytes - MIN(k.memory_bytes, k.free_bytes + cached + k.kernel_bytes);
-	anon = used;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const char *n = rows[i].name;
 		uint64_t v = rows[i].bytes;
 
-		if (str_equal(n, "Active") || str_equal(n, "AnonPages") || str_equal(n, "Committed_AS"))
+		if (str_equal(n, "AnonPages"))
 			v = anon;
+		else if (str_equal(n, "Active") || str_equal(n, "Committed_AS"))
+			v = anon + k.shared_bytes;
 		else if (str_equal(n, "Inactive"))
-			v = cached;
+			v = k.cached_bytes;
 		else if (str_equal(n, "Slab") || str_equal(n, "SUnreclaim"))
 			v = c.slab_pages * PAGE;
 		else if (str_equal(n, "KernelStack"))
@@ -79,11 +81,15 @@ static int show_vmstat(struct pseudo_buf *b, void *arg)
 {
 	struct k_system_info k = system_info();
 	unsigned long long free = k.free_bytes / PAGE, file = k.cached_bytes / PAGE;
+	unsigned long long shared = k.shared_bytes / PAGE;
 
 	pseudo_printf(b, "nr_free_pages %llu\nnr_inactive_anon 0\nnr_active_anon 0\nnr_inactive_file %llu\n"
 		      "nr_active_file 0\nnr_file_pages %llu\nnr_dirty 0\nnr_writeback 0\nnr_mapped 0\n"
-		      "nr_anon_pages 0\nnr_slab_reclaimable 0\nnr_slab_unreclaimable 0\n"
-		      "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault 0\npgmajfault 0\n", free, file, file);
+		      "nr_anon_pages %llu\nnr_shmem %llu\nnr_slab_reclaimable 0\nnr_slab_unreclaimable 0\n"
+		      "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault 0\npgmajfault 0\n"
+		      "pgsteal_file %llu\noom_kill %llu\n", free, file, file + shared,
+		      (unsigned long long)(k.anon_bytes / PAGE), shared,
+		      (unsigned long long)lx_reclaim_evicted(), (unsigned long long)lx_oom_kills());
 	return 0;
 }
 
@@ -348,6 +354,11 @@ static int show_locks(struct pseudo_buf *b, void *arg)
 
 /* -- sys */
 
+static int show_nothing(struct pseudo_buf *b, void *arg)
+{
+	return 0;
+}
+
 static int show_u32(struct pseudo_buf *b, void *arg)
 {
 	pseudo_printf(b, "%u\n", atomic_load((_Atomic(uint32_t) *)arg));
@@ -369,6 +380,17 @@ static int store_u32(const char *text, size_t n, void *arg)
 	if (!lx_capable(lx_self(), CAP_SYS_ADMIN))
 		return -EPERM;
 	atomic_store((_Atomic(uint32_t) *)arg, (uint32_t)v);
+	return 0;
+}
+
+static int store_drop_caches(const char *text, size_t n, void *arg)
+{
+	uint64_t what;
+	size_t used = parse_u64(text, n, 10, &what);
+
+	if (!used || what < 1 || what > 4 || (used < n && !char_is_space(text[used])))
+		return -EINVAL;
+	lx_reclaim_drop(what & 1, what & 2);
 	return 0;
 }
 
@@ -526,6 +548,7 @@ static const struct {
 	{ "sys/kernel/random/uuid", 0444, show_new_uuid, NULL, NULL },
 	{ "sys/vm/overcommit_memory", 0644, show_u32, store_u32, &lx_overcommit_memory },
 	{ "sys/vm/overcommit_ratio", 0644, show_u32, store_u32, &lx_overcommit_ratio },
+	{ "sys/vm/drop_caches", 0200, show_nothing, store_drop_caches, NULL },
 	{ "sys/fs/pipe-max-size", 0644, show_u32, store_u32, &lx_pipe_max_size },
 	{ "sys/fs/file-nr", 0444, show_file_nr, NULL, NULL },
 };

@@ -513,9 +513,7 @@ int pid_show_io(struct pseudo_buf *b, const struct pid_subject *s)
 
 int pid_show_oom_score(struct pseudo_buf *b, const struct pid_subject *s)
 {
-	int score = 667 + s->task->group->oom_score_adj * 2 / 3;
-
-	pseudo_printf(b, "%d\n", CLAMP(score, 0, 2000));
+	pseudo_printf(b, "%d\n", lx_oom_score(s->task->group));
 	return 0;
 }
 

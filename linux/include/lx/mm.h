@@ -101,5 +101,11 @@ int lx_fault_in(struct lx_task *self, uaddr_t addr, size_t n, bool write);
 /* Another program's memory (ptrace, /proc/PID/mem): bytes done, or -EFAULT/-EIO if none. */
 int64_t lx_mm_access(struct lx_mm *mm, uint64_t addr, void *buf, size_t n, bool write);
 
-/* OOM: end the largest program; false if there is nothing to end. */
-bool lx_oom_kill(const char *why);
+/*
+ * An allocation failed: get memory back from the page cache, or by ending the largest
+ * program (mm/oom.c).  True: try again, unless a fatal signal is pending; false: there is
+ * nothing to end.  No lock above LX_LOCK_FPOS held.  @why is for the log.
+ */
+bool lx_out_of_memory(const char *why);
+int lx_oom_score(struct lx_group *g);	/* /proc/PID/oom_score */
+uint64_t lx_oom_kills(void);		/* ever */

@@ -58,9 +58,11 @@ struct lx_inode {
 	struct rt_memory pages;
 	/*
 	 * Odd while pages are on their way to the disk: clean, and not to be dropped.  Changes
-	 * under pages_lock; a writer that made the file longer looks at it (write_locked()).
+	 * under pages_lock and reclaim's lock; a writer that made the file longer looks at it (write_locked()).
 	 */
 	_Atomic(uint32_t) writeback_seq;
+	struct list reclaim_link;	/* reclaim's lock, if the pages can be read again */
+	uint64_t reclaim_hand;		/* reclaim's lock */
 
 	/* Writers against executors (ETXTBSY): > 0 open for writing, < 0 denied. */
 	_Atomic(int32_t) writers;
@@ -314,6 +316,19 @@ int lx_inode_fill_page(struct lx_inode *inode, uint64_t off);
  * and @write, it is going to become dirty.  0, -ENOSPC, -EIO, -ENOMEM...
  */
 int lx_inode_settle_page(struct lx_inode *inode, uint64_t off, bool write);
+/*
+ * Memory is short (vfs/reclaim.c): give up @want pages that can be had again, or as many as
+ * there are.  How many went; 0: nothing is left to give.  No lock above LX_LOCK_FPOS held.
+ */
+uint64_t lx_reclaim(uint64_t want);
+bool lx_memory_is_low(void);		/* less is free than reclaim keeps */
+uint64_t lx_memory_mark(void);		/* that, in bytes */
+/* The same for pages of files alone; any lock but leaves may be held. */
+uint64_t lx_reclaim_pages(uint64_t want);
+/* /proc/sys/vm/drop_caches: everything clean, every name that is not in use. */
+void lx_reclaim_drop(bool pages, bool names);
+uint64_t lx_reclaim_evicted(void);	/* pages, ever */
+int lx_reclaim_start(void);		/* at start: kswapd0 */
 /* Character and block devices: what open of a node with @dev does. */
 int lx_chrdev_register(uint32_t major, uint32_t first_minor, uint32_t count, const char *name,
 		       const struct lx_file_ops *ops);

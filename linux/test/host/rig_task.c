@@ -231,6 +231,11 @@ bool lx_signal_pending(struct lx_task *self)
 	return atomic_load(&container_of(self, struct rig_task, task)->interrupted);
 }
 
+bool lx_out_of_memory(const char *why)
+{
+	return false;
+}
+
 bool lx_fatal_signal_pending(struct lx_task *self)
 {
 	return false;

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Getting memory back: pages of files that can be read again, names and inodes that
+ * nobody uses.
+ *
+ * Inodes whose page cache can be had again (PAGED memory objects) are on one list, the
+ * ring of a clock.  The hand is the first inode on it and an offset in that; a step
+ * lets the kernel look at some pages there and give up the clean ones that were not
+ * used lately (K_EVICT_COLD: the bits of the clock are with the pages).  An inode that
+ * was looked through goes to the end.  After two turns of the hand everything that was
+ * not used in between is gone; a last turn takes what is clean, used or not.  Dirty
+ * pages stay until they have been written back.
+ *
+ * Who asks:
+ *
+ *   kswapd0	before memory runs out (mm/kswapd.c)
+ *   anybody	whose access or read fails for want of memory, before a program has to
+ *		be ended for it (lx_reclaim); also in the middle of filling a page cache,
+ *		pages only (lx_reclaim_pages)
+ *
+ * The lock is held while the kernel evicts a slice, so that an inode cannot leave in the
+ * meantime: lx_pages_close() takes it off the list first.  Write-back first makes pages
+ * clean and then writes them; they may not go in between.  So its counter changes under
+ * the lock, too (lx_reclaim_count_writeback()), and inodes where it is odd are passed over.
+ */
+#include "abi/calls.h"
+#include "vfs/vfs_priv.h"
+
+#define SLICE		512u			/* pages looked at with the lock held */
+#define TURNS		3u			/* of the hand, the last one not choosy */
+
+static struct {
+	struct rt_mutex lock;		/* rank LX_LOCK_LEAF */
+	struct list ring;		/* lock: struct lx_inode.reclaim_link */
+	uint64_t inodes;		/* lock: on it */
+	_Atomic(uint64_t) evicted;	/* pages, ever */
+} reclaim = { .lock = RT_MUTEX_INIT(LX_LOCK_LEAF), .ring = LIST_INIT(reclaim.ring) };
+
+void lx_reclaim_add(struct lx_inode *inode)
+{
+	rt_mutex_lock(&reclaim.lock);
+	inode->reclaim_hand = 0;
+	list_add_last(&reclaim.ring, &inode->reclaim_link);
+	reclaim.inodes++;
+	rt_mutex_unlock(&reclaim.lock);
+}
+
+void lx_reclaim_remove(struct lx_inode *inode)
+{
+	rt_mutex_lock(&reclaim.lock);
+	list_remove(&inode->reclaim_link);
+	reclaim.inodes--;
+	rt_mutex_unlock(&reclaim.lock);
+}
+
+uint64_t lx_reclaim_evicted(void)
+{
+	return atomic_load_explicit(&reclaim.evicted, memory_order_relaxed);
+}
+
+void lx_reclaim_count_writeback(struct lx_inode *inode)
+{
+	rt_mutex_lock(&reclaim.lock);
+	atomic_fetch_add(&inode->writeback_seq, 1);
+	rt_mutex_unlock(&reclaim.lock);
+}
+
+/* With the lock: the kernel's statuses, or BAD_STATE while clean pages are on their way to the disk. */
+static k_status_t evict_locked(struct lx_inode *inode, struct k_evict *evict)
+{
+	if (atomic_load(&inode->writeback_seq) & 1)
+		return K_ERR_BAD_STATE;
+	return k_memory_evict(inode->pages.handle, evict);
+}
+
+/* One slice at the hand; what was freed.  True in *@passed: the hand went on to the next inode. */
+static uint64_t step(uint32_t flags, bool *passed)
+{
+	struct k_evict evict = { .scan = SLICE, .flags = flags };
+	struct lx_inode *inode;
+
+	*passed = true;
+	rt_mutex_lock(&reclaim.lock);
+	inode = list_first_entry(&reclaim.ring, struct lx_inode, reclaim_link);
+	if (inode) {
+		evict.offset = inode->reclaim_hand;
+		evict.length = INT64_MAX - evict.offset;
+		if (evict_locked(inode, &evict) != K_OK)
+			evict.freed = evict.length = 0;
+		*passed = !evict.length;
+		inode->reclaim_hand = *passed ? 0 : evict.offset;
+		if (*passed) {
+			list_remove(&inode->reclaim_link);
+			list_add_last(&reclaim.ring, &inode->reclaim_link);
+		}
+	}
+	rt_mutex_unlock(&reclaim.lock);
+	return evict.freed;
+}
+
+/* At most one turn of the hand. */
+static uint64_t turn(uint64_t want, uint32_t flags)
+{
+	uint64_t freed = 0, left;
+	bool passed;
+
+	rt_mutex_lock(&reclaim.lock);
+	left = reclaim.inodes;
+	rt_mutex_unlock(&reclaim.lock);
+	while (left && freed < want) {
+		freed += step(flags, &passed);
+		left -= passed;
+	}
+	atomic_fetch_add_explicit(&reclaim.evicted, freed, memory_order_relaxed);
+	return freed;
+}
+
+uint64_t lx_reclaim_pages(uint64_t want)
+{
+	uint64_t freed = 0;
+
+	for (unsigned i = 0; i < TURNS && freed < want; i++)
+		freed += turn(want - freed, i + 1 < TURNS ? K_EVICT_COLD : 0);
+	return freed;
+}
+
+uint64_t lx_reclaim(uint64_t want)
+{
+	uint64_t freed = lx_reclaim_pages(want);
+
+	/* Names cost little, and what they lead to may have pages. */
+	if (freed < want)
+		freed += lx_dcache_shrink((unsigned int)MIN(want, 1024u));
+	return freed;
+}
+
+static void drop_super(struct lx_super *sb, void *arg)
+{
+	lx_dcache_drop_super(sb);
+}
+
+void lx_reclaim_drop(bool pages, bool names)
+{
+	if (names)
+		lx_for_each_super(drop_super, NULL);
+	if (pages)
+		(void)turn(UINT64_MAX, 0);
+}
+
+void lx_pages_drop(struct lx_inode *inode, uint64_t start, uint64_t end)
+{
+	struct k_evict evict = { .offset = ALIGN_UP(start, (uint64_t)K_PAGE_SIZE) };
+
+	end = MIN(end, (uint64_t)INT64_MAX);
+	/* The last page goes if it is meant whole, or as far as the file does. */
+	if (end < inode->size)
+		end = ALIGN_DOWN(end, (uint64_t)K_PAGE_SIZE);
+	if (end <= evict.offset || !atomic_load(&inode->has_pages))
+		return;
+	evict.length = end - evict.offset;
+	/* BAD_ARGUMENT: the pages cannot be had again. */
+	rt_mutex_lock(&reclaim.lock);
+	(void)!evict_locked(inode, &evict);
+	rt_mutex_unlock(&reclaim.lock);
+}
