@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""Machines with too little memory for what runs on them."""
+
+import textwrap
+
+from concord.scenario import Failed, boot
+
+LITTLE = "64"           # MiB; the default image's programs need some 20
+
+PRELUDE = """
+import os, mmap, signal, subprocess, sys, time
+
+def fields(path):
+    return {w[0].rstrip(':'): int(w[1]) for w in map(str.split, open(path)) if w[1].isdigit()}
+
+def meminfo(name):
+    return fields('/proc/meminfo')[name]
+
+def kills():
+    return fields('/proc/vmstat')['oom_kill']
+
+def free():
+    return meminfo('MemAvailable')
+
+def back(before):
+    '''Memory comes back when the last process that has some is gone.'''
+    for i in range(100):
+        if free() > before - 8192:
+            return
+        time.sleep(0.1)
+    sys.exit(f'{before - free()} KiB of memory are gone')
+"""
+
+
+def in_guest(lab, script, *texts, memory=LITTLE):
+    options = lab.run_options()
+    options[options.index("--memory") + 1] = memory
+    done = lab.concord("run", *options, "--", "python3", "-c", PRELUDE + textwrap.dedent(script))
+    for text in (*texts, "end"):
+        if done.returncode != 0 or text not in done.stdout.decode(errors="replace"):
+            raise Failed(f"status {done.returncode}, no {text!r} in\n{done.stdout.decode(errors='replace')}\n"
+                         f"{done.stderr.decode(errors='replace')}")
+
+
+@boot(seconds=300)
+def file_larger_than_memory_can_be_read(lab):
+    """And mapped; nobody is ended for it, and what is used all the time stays."""
+    in_guest(lab, """
+        size, chunk = 160 << 20, 1 << 17
+        disk = os.open('/dev/vda', os.O_RDONLY)
+        for at in range(0, size, chunk):
+            if len(os.pread(disk, chunk, at)) != chunk:
+                sys.exit(f'short read at {at}')
+        print('read')
+        area = mmap.mmap(disk, size, mmap.MAP_SHARED, mmap.PROT_READ)
+        for at in range(0, size, 1 << 16):
+            if area[at:at + 4096] != os.pread(disk, 4096, at):
+                sys.exit(f'wrong bytes at {at}')
+        print('mapped')
+        if kills():
+            sys.exit('somebody was ended')
+        if meminfo('MemAvailable') < 20 << 10 or meminfo('Cached') < 16 << 10:
+            sys.exit(open('/proc/meminfo').read())
+        print('end')
+        """, "read", "mapped")
+
+
+@boot(seconds=300)
+def programs_that_take_too_much_are_ended(lab):
+    """Nothing else is, and memory comes back: a hog, many of them, and a full tmpfs."""
+    in_guest(lab, """
+        before = free()
+        hog = "kept = []\\nwhile True: kept.append(bytearray(b'x') * (1 << 20))"
+        if subprocess.run([sys.executable, '-c', hog]).returncode != -signal.SIGKILL:
+            sys.exit('the hog was not ended')
+        back(before)
+        print('hog')
+
+        # The largest goes first, but for one that is protected.
+        open('/proc/self/oom_score_adj', 'w').write('-1000')
+        children = []
+        for i in range(16):
+            child = os.fork()
+            if not child:
+                open('/proc/self/oom_score_adj', 'w').write('0')
+                kept = bytearray(b'x') * (8 << 20)
+                os._exit(0) if len(kept) else None
+            children.append(child)
+        ends = [os.waitpid(child, 0)[1] for child in children]
+        if any(end not in (0, signal.SIGKILL) for end in ends):
+            sys.exit(f'ends: {ends}')
+        back(before)
+        print('many')
+
+        os.mkdir('/tmp/full')
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1g', 'full', '/tmp/full'], check=True)
+        dd = subprocess.run(['dd', 'if=/dev/zero', 'of=/tmp/full/file', 'bs=64k'], capture_output=True)
+        if dd.returncode == 0 or os.path.getsize('/tmp/full/file') < 20 << 20:
+            sys.exit(f'dd: {dd}')
+        subprocess.run(['umount', '/tmp/full'], check=True)
+        back(before)
+        log = subprocess.run(['dmesg'], capture_output=True, text=True).stdout
+        for words in ('invoked oom-killer', 'Out of memory: Killed process'):
+            if words not in log:
+                sys.exit(f'no {words!r} in\\n{log}')
+        print('end')
+        """, "hog", "many")
