@@ -43,7 +43,8 @@ struct zone {
 	struct spinlock lock;		/* rank LOCK_PAGE */
 	struct page *free[PAGE_MAX_ORDER + 1];	/* lock */
 	uint64_t free_pages;		/* lock; read without it for estimates */
-	uint64_t unreached;		/* lock: usable pages in sections from next_section on */
+	uint64_t unreached;		/* lock: usable pages in sections from next_section on, without
+					 * what their metadata will take */
 	uint64_t next_section, end_section;	/* lock */
 };
 
@@ -188,6 +189,14 @@ static uint64_t usable_pages(paddr_t start, paddr_t end)
 	return n;
 }
 
+/* The same without the metadata, to a few pages. */
+static uint64_t usable_net(paddr_t start, paddr_t end)
+{
+	uint64_t n = usable_pages(start, end);
+
+	return n - DIV_ROUND_UP(n, CHUNK_PAGES);
+}
+
 /* The pages that a section gives to its own metadata, taken from its usable start. */
 struct section_source {
 	paddr_t next, end;		/* of the section */
@@ -231,7 +240,7 @@ static bool section_reach(struct zone *zone)
 		struct section_source source = { start, end };
 		bool ok = true;
 
-		zone->unreached -= usable;
+		zone->unreached -= MIN(zone->unreached, usable_net(start, end));
 		for (unsigned i = 0; i < range_count && ok; i++) {
 			struct page_range r = range_clip(i, start, end);
 
@@ -499,7 +508,7 @@ struct page *page_alloc_range(uint64_t count, unsigned flags, enum page_kind kin
 
 static void zone_init(struct zone *zone, paddr_t start, paddr_t end)
 {
-	zone->unreached = usable_pages(start, end);
+	zone->unreached = usable_net(start, end);
 	for (unsigned i = 0; i < range_count; i++) {
 		struct page_range r = range_clip(i, start, end);
 

@@ -146,15 +146,28 @@ def measure_boot(contender, row, folder):
     return None if whole is None or None in floors else (whole - min(floors)) * 1e3
 
 
+# What programs have for themselves: private pages.  (Their page tables are the system's.)
+PROGRAMS_PAGES = "cat /proc/[0-9]*/status | sed -n 's/^RssAnon:/RssAnon/p'"
+
+
+def memory_used(guest, memory):
+    """KiB of `memory` MiB that are neither free, nor page cache, nor the programs' own."""
+    fields = meminfo(guest.expect(["cat", "/proc/meminfo"], seconds=30).stdout)
+    programs = guest.expect(["sh", "-c", PROGRAMS_PAGES], seconds=30).stdout.decode().split("\n")
+    own = sum(int(line.split()[1]) for line in programs if line)
+    return memory * 1024 - own - sum(fields.get(name, 0) for name in ("MemFree", "Buffers", "Cached"))
+
+
+def meminfo(text):
+    return {line.split(":")[0]: int(line.split()[1]) for line in text.decode().splitlines()}
+
+
 def measure_memory_used(contender):
-    """KiB that are neither free, nor cache, nor the programs' own, with the default image."""
+    """The kernel, components and the personality, page metadata included, with the default image."""
     configuration = test.Configuration(contender.configuration.placement, 1, memory=256,
                                        kernel=contender.configuration.kernel)
     with test.GuestKeeper(test.machine_for(configuration, image.make()), configuration) as keeper:
-        text = keeper.session().expect(["cat", "/proc/meminfo"], seconds=30).stdout.decode()
-    fields = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()}
-    return configuration.memory * 1024 - sum(fields.get(name, 0)
-                                             for name in ("MemFree", "Buffers", "Cached", "AnonPages"))
+        return memory_used(keeper.session(), configuration.memory)
 
 
 def measure_memory_least(contender, folder):
