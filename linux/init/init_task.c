@@ -142,7 +142,9 @@ static void init_main(void *arg)
 	self->frame = rt_frame();
 	if (initrd && initrd_length) {
 		err = lx_initramfs_unpack(initrd, initrd_length);
-		if (err)
+		if (err == -ENOMEM)
+			rt_log(RT_LOG_EMERG, "Initramfs unpacking failed: out of memory");
+		else if (err)
 			rt_log(RT_LOG_EMERG, "Initramfs unpacking failed: error %d", err);
 		(void)!k_handle_close(initrd);
 		ramdisk = lx_initramfs_has(self, lx_cmdline.rdinit ? lx_cmdline.rdinit : "/init");
