@@ -40,6 +40,53 @@ def fork_bomb_of_a_user_meets_its_limit(guest):
     guest.shell("echo fine", stdout="fine\n")
 
 
+# The bombs of root, who has no RLIMIT_NPROC: what the whole system allows is the limit.  The children
+# do not fork on, so that how many there are can be counted.
+ROOTS_BOMB = """
+import errno, os, signal, sys
+
+path, room = sys.argv[1], int(sys.argv[2])
+before = open(path).read()
+used = int(open('/proc/loadavg').read().split()[3].split('/')[1])
+open(path, 'w').write(str(used + room if 'threads' in path else room))
+children, error = [], 0
+while not error and len(children) < 2000:
+    try:
+        child = os.fork()
+    except OSError as trouble:
+        error = trouble.errno
+        break
+    if not child:
+        signal.pause()
+    children.append(child)
+open(path, 'w').write(before)
+for child in children:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+print(errno.errorcode.get(error), len(children) <= room, len(children) > room // 2)
+"""
+
+
+@application()
+def fork_bomb_of_root_meets_threads_max(guest):
+    guest.expect(["python3", "-c", ROOTS_BOMB, "/proc/sys/kernel/threads-max", "60"],
+                 stdout="EAGAIN True True\n", seconds=100)
+
+
+@application()
+def fork_bomb_of_root_meets_pid_max(guest):
+    guest.expect(["python3", "-c", ROOTS_BOMB, "/proc/sys/kernel/pid_max", "400"],
+                 stdout="EAGAIN True True\n", seconds=100)
+
+
+@application()
+def limits_of_tasks_are_checked(guest):
+    for path, bad in (("threads-max", "0"), ("pid_max", "300"), ("pid_max", "4194305"), ("pid_max", "x")):
+        result = guest.run(["python3", "-c", f"open('/proc/sys/kernel/{path}', 'wb', 0).write(b'{bad}')"])
+        if b"Invalid argument" not in result.stderr:
+            raise Failed(f"{path} takes {bad}: {result}")
+
+
 @application()
 def full_file_system_says_so(guest):
     guest.shell("""
@@ -82,3 +129,34 @@ done
 """
 
 twice("trinity", lambda seconds: ["sh", "-c", TRINITY], 20)
+
+
+@application()
+def caches_can_be_dropped(guest):
+    """All at once, or a file's: its pages are read again afterwards."""
+    script = """
+import os
+
+disk = os.open('/dev/vda', os.O_RDONLY)
+
+def read():
+    return [os.pread(disk, 1 << 20, at << 20) for at in range(16)]
+
+def meminfo(name):
+    return int(dict(line.split(':') for line in open('/proc/meminfo'))[name].split()[0])
+
+def both():
+    return meminfo('Cached') + meminfo('Buffers')
+
+data, full = read(), both()
+open('/proc/sys/vm/drop_caches', 'w').write('3')
+print(full - both() >= 16 << 10, read() == data)
+full = both()
+os.posix_fadvise(disk, 0, 0, os.POSIX_FADV_DONTNEED)
+print(full - both() >= 15 << 10, read() == data)
+try:
+    open('/proc/sys/vm/drop_caches', 'wb', 0).write(b'9')
+except OSError as error:
+    print(error.strerror)
+"""
+    guest.expect(["python3", "-c", script], stdout="True True\nTrue True\nInvalid argument\n")

@@ -365,7 +365,7 @@ static int show_u32(struct pseudo_buf *b, void *arg)
 	return 0;
 }
 
-static int store_u32(const char *text, size_t n, void *arg)
+static int store_within(const char *text, size_t n, uint64_t min, uint64_t max, void *arg)
 {
 	uint64_t v;
 	size_t used;
@@ -375,12 +375,29 @@ static int store_u32(const char *text, size_t n, void *arg)
 		n--;
 	}
 	used = parse_u64(text, n, 10, &v);
-	if (!used || v > INT32_MAX || (used < n && !char_is_space(text[used])))
+	if (!used || v < min || v > max || (used < n && !char_is_space(text[used])))
 		return -EINVAL;
 	if (!lx_capable(lx_self(), CAP_SYS_ADMIN))
 		return -EPERM;
 	atomic_store((_Atomic(uint32_t) *)arg, (uint32_t)v);
 	return 0;
+}
+
+static int store_u32(const char *text, size_t n, void *arg)
+{
+	return store_within(text, n, 0, INT32_MAX, arg);
+}
+
+/* The bounds are Linux's: RESERVED_PIDS + 1 and PID_MAX_LIMIT, ... */
+static int store_pid_max(const char *text, size_t n, void *arg)
+{
+	return store_within(text, n, 301, 4194304, arg);
+}
+
+/* ... and FUTEX_TID_MASK. */
+static int store_threads_max(const char *text, size_t n, void *arg)
+{
+	return store_within(text, n, 1, 0x3fffffff, arg);
 }
 
 static int store_drop_caches(const char *text, size_t n, void *arg)
@@ -540,8 +557,8 @@ static const struct {
 	{ "locks", 0444, show_locks, NULL, NULL },
 	{ "sys/kernel/hostname", 0644, show_hostname, store_hostname, NULL },
 	{ "sys/kernel/domainname", 0644, show_hostname, store_hostname, &lx_system },
-	{ "sys/kernel/pid_max", 0644, show_u32, NULL, &lx_init_pidns.pid_max },
-	{ "sys/kernel/threads-max", 0644, show_u32, NULL, &lx_init_pidns.threads_max },
+	{ "sys/kernel/pid_max", 0644, show_u32, store_pid_max, &lx_init_pidns.pid_max },
+	{ "sys/kernel/threads-max", 0644, show_u32, store_threads_max, &lx_init_pidns.threads_max },
 	{ "sys/kernel/randomize_va_space", 0644, show_u32, store_u32, &lx_randomize_va_space },
 	{ "sys/kernel/core_pattern", 0644, show_core_pattern, store_core_pattern, NULL },
 	{ "sys/kernel/random/boot_id", 0444, show_boot_id, NULL, NULL },
