@@ -165,7 +165,7 @@ static int fill(struct lx_inode *inode, uint64_t off, uint64_t want)
 		buf = rt_alloc(n);
 	}
 	err = buf ? read_from_media(inode, off, buf, n) : -ENOMEM;
-	if (err == -EIO && n > PAGE) {
+	if (buf && (err == -EIO || err == -ENOMEM) && n > PAGE) {
 		/* the wanted page may be fine */
 		n = PAGE;
 		err = read_from_media(inode, off, buf, n);
@@ -322,9 +322,17 @@ int64_t lx_generic_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
 int64_t lx_pages_read_kernel(struct lx_inode *inode, void *buf, size_t n, uint64_t off)
 {
 	struct lx_iter it;
+	int64_t total = 0, got;
 
+	/* What stopped short is asked again: the caller wants to know why, and not take it for the end. */
 	lx_iter_init_kernel(&it, buf, n);
-	return read_pages(NULL, inode, &it, &off);
+	do {
+		got = read_pages(NULL, inode, &it, &off);
+		if (got < 0)
+			return got;
+		total += got;
+	} while (got && it.count);
+	return total;
 }
 
 /* -- size changes: inode locked */
