@@ -337,10 +337,44 @@ static void push_away(struct thread *t)
 	runq_release(rq);
 }
 
+/* One who waits for a thread to leave its CPU.  On the waiter's stack. */
+struct mover {
+	struct list link;		/* thread->movers */
+	struct thread *thread;		/* constant */
+	_Atomic(bool) left;		/* seq_cst, as is the waiter's state: one sees the other's */
+};
+
+/* Tell those of @left, who are on no thread's list any more. */
+static void wake_movers(struct list *left)
+{
+	struct mover *m;
+
+	while ((m = list_pop_entry(left, struct mover, link))) {
+		struct thread *t = m->thread;
+
+		thread_get(t);
+		atomic_store(&m->left, true);	/* @m may be gone now */
+		sched_wake(t);
+		object_put_deferred(&t->object);
+	}
+}
+
+static void wait_for_move(struct mover *m)
+{
+	for (;;) {
+		sched_prepare(0);
+		if (atomic_load(&m->left))
+			break;
+		(void)!sched_block(K_DEADLINE_NEVER);
+	}
+	sched_cancel();
+}
+
 /* What remains to be done for the thread that ran before, on the next one's stack. */
 void sched_finish_switch(struct thread *prev)
 {
 	struct runq *rq = this_runq();
+	struct list left = LIST_INIT(left);
 	bool dead = atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_DEAD;
 	bool push = rq->push == prev;
 
@@ -348,9 +382,12 @@ void sched_finish_switch(struct thread *prev)
 		rq->push = NULL;
 		runq_leave(rq, &prev->se);
 	}
+	if (unlikely(!list_is_empty(&prev->movers)) && prev != current_thread())
+		list_splice_last(&left, &prev->movers);
 	runq_release(rq);
 	if (unlikely(push))
 		push_away(prev);
+	wake_movers(&left);
 	if (unlikely(dead))
 		thread_reap(prev);
 }
@@ -557,6 +594,7 @@ void sched_init_thread(struct thread *t)
 	t->se.sched_class = K_SCHED_FAIR;
 	t->se.affinity = UINT64_MAX;
 	t->se.slice_ns = RR_SLICE_NS;
+	list_init(&t->movers);
 	atomic_init(&t->state, THREAD_NEW);
 	atomic_init(&t->cpu, cpu_id());
 }
@@ -608,9 +646,11 @@ static bool sched_params_valid(const struct k_sched *p)
 
 k_status_t sched_set(struct thread *t, const struct k_sched *p)
 {
+	struct mover m = { .thread = current_thread() };
+	struct list left = LIST_INIT(left);
 	arch_irqflags_t flags;
+	bool queued, wait = false;
 	struct runq *rq;
-	bool queued;
 
 	if (!sched_params_valid(p))
 		return K_ERR_BAD_ARGUMENT;
@@ -629,6 +669,8 @@ k_status_t sched_set(struct thread *t, const struct k_sched *p)
 	}
 	if (p->affinity)
 		t->se.affinity = p->affinity;
+	if (may_run_on(t, (uint32_t)(rq - runqs)))
+		list_splice_last(&left, &t->movers);	/* it may stay after all */
 	if (queued && !may_run_on(t, (uint32_t)(rq - runqs))) {
 		runq_leave(rq, &t->se);
 		spin_unlock_irqoff(&rq->lock);
@@ -636,11 +678,18 @@ k_status_t sched_set(struct thread *t, const struct k_sched *p)
 		arch_irq_restore(flags);
 		return K_OK;
 	}
-	if (queued)
+	if (queued) {
 		enqueue_woken(rq, t, false);
-	else if (runq_cpu(rq)->current == t)
+	} else if (runq_cpu(rq)->current == t) {
 		resched_cpu(rq);
+		wait = rq != this_runq() && !may_run_on(t, (uint32_t)(rq - runqs));
+	}
+	if (wait)
+		list_add_last(&t->movers, &m.link);
 	runq_unlock(rq, flags);
+	wake_movers(&left);
+	if (wait)
+		wait_for_move(&m);
 	return K_OK;
 }
 

@@ -54,7 +54,10 @@ void sched_sleep_until(uint64_t deadline_ns);
 
 void sched_yield(void);
 
-/* Validated parameters (k_thread_sched). */
+/*
+ * Set parameters (k_thread_sched).  BAD_ARGUMENT: they are not valid.  When it returns, @t
+ * is on no CPU that it may not use: it may sleep for that, until @t has been interrupted.
+ */
 MUST_CHECK k_status_t sched_set(struct thread *t, const struct k_sched *params);
 void sched_get(struct thread *t, struct k_sched *params);
 

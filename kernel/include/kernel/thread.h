@@ -92,6 +92,8 @@ struct thread {
 					 * it becomes BLOCKING */
 	k_status_t wake_status;		/* why the last wait ended; run queue lock */
 	struct sched_entity se;
+	struct list movers;		/* run queue lock: who waits until it has left a CPU that it
+					 * may not use any more (sched_set) */
 	struct ktimer timeout;		/* of sched_block() */
 
 	/* -- address spaces, the thread's own */
