@@ -12,6 +12,7 @@
 #include "kernel/init.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
+#include "kernel/shuffle.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 
@@ -91,6 +92,7 @@ static void boot_thread(uint64_t arg)
 void kernel_main(const struct boot_info *boot)
 {
 	configure_log(boot->command_line);
+	shuffle_configure(boot->command_line);
 	log_line(LOG_NOTICE, "Concord, booted by %s: %s", boot->protocol, boot->command_line);
 	thread_spawn_kernel("boot", boot_thread, (uint64_t)(uintptr_t)boot);
 }

@@ -9,6 +9,7 @@
 #include "kernel/lock.h"
 
 #include "kernel/panic.h"
+#include "kernel/shuffle.h"
 #include "kernel/thread.h"
 
 #define SPIN_PANIC_ROUNDS (1ull << 31)	/* a minute and more: the holder is lost */
@@ -40,6 +41,7 @@ void lock_check_spin(struct spinlock *l, bool nested)
 	struct thread *self = current_thread();
 	uint32_t n = cpu->held_count;
 
+	shuffle_point();	/* by the time that the lock is released */
 	if (n >= CPU_HELD_MAX)
 		panic("more than %u spinlocks held", CPU_HELD_MAX);
 	if (l->rank != LOCK_UNRANKED) {

@@ -115,6 +115,22 @@ struct sched_entity *runq_pop(struct runq *rq)
 	return se;
 }
 
+struct sched_entity *runq_pop_any(struct runq *rq, uint64_t random)
+{
+	struct heap_node *root = heap_first(&rq->fair), *n = root;
+	struct sched_entity *se;
+
+	if (heap_first(&rq->real_time) || !root)
+		return runq_pop(rq);
+	for (struct heap_node *child = root->child; child && (random & 1); child = child->next) {
+		n = child;
+		random >>= 1;
+	}
+	se = entity(n);
+	runq_dequeue(rq, se);
+	return se;
+}
+
 /* The root and its children only: a heap is no place to search. */
 static struct sched_entity *steal_from(struct runq *rq, struct heap *h, uint32_t cpu)
 {

@@ -35,6 +35,7 @@
 #include "kernel/panic.h"
 #include "kernel/runq.h"
 #include "kernel/shootdown.h"
+#include "kernel/shuffle.h"
 #include "kernel/time.h"
 
 static struct runq runqs[MAX_CPUS];
@@ -126,7 +127,7 @@ static void runq_release(struct runq *rq)
 	spin_unlock_irqoff(&rq->lock);
 	if (unlikely(set))
 		ktimer_set(&rq->slice_timer, time_now_ns() + SLICE_NS, SLICE_NS);
-	if (unlikely(ipi))
+	if (unlikely(ipi) && !shuffle_puts_off((uint32_t)(rq - runqs)))
 		arch_ipi_send((uint32_t)(rq - runqs), IPI_RESCHEDULE);
 }
 
@@ -144,6 +145,8 @@ static void enqueue_woken(struct runq *rq, struct thread *t, bool sync)
 	struct thread *current = runq_cpu(rq)->current;
 
 	runq_enqueue(rq, &t->se);
+	if (shuffle_is_on() && shuffle_one_in(4))
+		set_need_resched();	/* the waker's turn may be over */
 	if (sync)
 		rq->next_hint = t;
 	else if (current == runq_cpu(rq)->idle || runq_preempts(&t->se, &current->se)) {
@@ -151,6 +154,16 @@ static void enqueue_woken(struct runq *rq, struct thread *t, bool sync)
 		return;
 	}
 	slice_timer_want(rq);
+}
+
+/* Shuffling: any CPU that @t may use. */
+static uint32_t any_cpu(const struct thread *t)
+{
+	uint32_t cpu = (uint32_t)(shuffle_random() % cpu_count);
+
+	while (!may_run_on(t, cpu))
+		cpu = (cpu + 1) % cpu_count;
+	return cpu;
 }
 
 /* The CPU where a thread that waits no longer should run. */
@@ -162,6 +175,8 @@ static uint32_t choose_cpu(struct thread *t, bool sync)
 
 	if (cpu_count == 1)
 		return 0;
+	if (shuffle_is_on() && shuffle_one_in(3))
+		return any_cpu(t);
 	if (sync && !in_interrupt() && may_run_on(t, here))
 		return here;
 	idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed) & t->se.affinity;
@@ -316,7 +331,7 @@ static struct thread *pick_next(struct runq *rq)
 		runq_dequeue(rq, &hint->se);
 		return hint;
 	}
-	se = runq_pop(rq);
+	se = shuffle_is_on() ? runq_pop_any(rq, shuffle_random()) : runq_pop(rq);
 	if (se)
 		return container_of(se, struct thread, se);
 	if (cpu_count > 1) {
@@ -753,6 +768,7 @@ void sched_idle_loop(void)
 {
 	atomic_fetch_or_explicit(&idle_cpus, BIT(cpu_id()), memory_order_relaxed);
 	arch_irq_disable();
+	shuffle_start_cpu();
 	set_need_resched();
 	for (;;) {
 		if (arch_percpu_read32(offsetof(struct cpu, preempt_count)) == 0)

@@ -6,6 +6,7 @@
   build   both compilers, with warnings as errors
   kernel  the kernel's self-tests, which it runs when it boots with the word "selftest"
   linux   tests/linux: each case on this machine's Linux, then on the kernel under test
+  shuffle a part of it on a kernel whose scheduler decides at random (sched.shuffle)
   leaks   the same in a guest that counts pages, handles and objects: nothing is left behind
   isolation  tests/isolation: bad drivers, and what components hold; without a Linux in the guest
   apps    tests/apps: programs of the default image
@@ -28,11 +29,14 @@ import tempfile
 import threading
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import build, image, initrd, kernels, lab, leaks, places, qemu, runner, say, scenario
 
-SUITES = ("unit", "fuzz", "build", "kernel", "isolation", "linux", "leaks", "boot", "apps")
+SUITES = ("unit", "fuzz", "build", "kernel", "isolation", "linux", "shuffle", "leaks", "boot", "apps")
+# Without those that assert how the processors' time is shared.  The first ones are quick.
+SHUFFLED_QUICK = ("thread", "process", "ptrace", "pipe", "event")
+SHUFFLED = (*SHUFFLED_QUICK, "signal", "futex", "task", "exec", "poll", "unix", "mmap", "tty", "itimer")
 PROGRAM_SECONDS = 120       # for one test program with all its cases
 BOOT_SECONDS = 60
 MOST_DEATHS = 8             # of guests in one suite and configuration, before the rest is given up
@@ -319,10 +323,11 @@ def reference(report, programs, selection):
     report.heading("linux tests on this machine's Linux")
     wanted = {}
     for program in programs:
-        prefix = f"linux/{program.name.removesuffix('_test')}"
+        name = program.name.removesuffix("_test")
+        prefix = f"linux/{name}"
+        elsewhere = selection.has("leaks") or (selection.has("shuffle") and name in SHUFFLED)
         cases = say.output([program, "-l"], prefix).split()
-        cases = [case for case in cases
-                 if selection.has(f"{prefix}.{case}") or selection.has("leaks")]
+        cases = [case for case in cases if selection.has(f"{prefix}.{case}") or elsewhere]
         if not cases:
             continue
         try:
@@ -357,9 +362,9 @@ def programs_image(programs):
     return path
 
 
-def run_program(report, keeper, program, cases):
+def run_program(report, keeper, program, cases, suite="linux"):
     """All wanted cases of one program in the guest, over as many boots as it takes."""
-    prefix = f"linux/{program.name.removesuffix('_test')}"
+    prefix = f"{suite}/{program.name.removesuffix('_test')}"
     suffix = f" [{keeper.configuration}]"
     left = list(cases)
     while left and keeper.deaths < MOST_DEATHS:
@@ -405,6 +410,21 @@ class LinuxTests:
             for program, cases in self.wanted.items():
                 run_program(report, keeper, program, cases)
                 if keeper.hopeless(report, "linux"):
+                    break
+
+    def run_shuffled(self, report, configuration, seed, names):
+        """Programs that are about order, with a scheduler that decides at random."""
+        report.heading(f"linux tests, shuffled with seed {seed} [{configuration}]")
+        machine = machine_for(configuration, image.make(),
+                              ["concord.mount=/dev/vdb:erofs:/tests", f"sched.shuffle={seed}"],
+                              [self.disk])
+        with GuestKeeper(machine, configuration) as keeper:
+            if not boots(report, keeper, "shuffle"):
+                return
+            for program, cases in self.wanted.items():
+                if program.name.removesuffix("_test") in names:
+                    run_program(report, keeper, program, cases, suite=f"shuffle-{seed}")
+                if keeper.hopeless(report, "shuffle"):
                     break
 
     def run_leaks(self, report, configuration):
@@ -537,17 +557,31 @@ class Crew:
                 thread.join(0.5)        # in steps, so that an interrupt gets through
 
 
+def shuffles(configuration, depth):
+    """(configuration, seed, names of programs) of the shuffled runs that go with a configuration."""
+    if configuration.cpus == 4 and depth == "full":
+        for seed in range(1, 6):
+            for cpus in (4, 8):
+                yield replace(configuration, cpus=cpus), seed, SHUFFLED
+    elif configuration.cpus == 4:
+        yield configuration, 1, SHUFFLED_QUICK
+
+
 def guest_jobs(report, configurations, selection, depth):
     """(processors, name, job) for everything that runs in guests of the configurations."""
     tests = [test for kind in ("isolation", "boot", "apps") for test in scenario.load(kind)
              if selection.has(test.name) and (depth == "full" or not test.full)]
     linux = None
-    if selection.has("linux") or selection.has("leaks"):
+    if selection.has("linux") or selection.has("leaks") or selection.has("shuffle"):
         linux = LinuxTests(report, selection, bool(configurations))
     for configuration in configurations:
         if linux and selection.has("linux"):
             yield configuration.cpus, f"linux [{configuration}]", \
                 functools.partial(linux.run, report, configuration)
+        if linux and selection.has("shuffle") and not configuration.kernel:
+            for where, seed, names in shuffles(configuration, depth):
+                yield where.cpus, f"shuffle [{where}]", \
+                    functools.partial(linux.run_shuffled, report, where, seed, names)
         if linux and selection.has("leaks") and configuration.cpus == 2 and not configuration.kernel:
             yield configuration.cpus, f"leaks [{configuration}]", \
                 functools.partial(linux.run_leaks, report, configuration)

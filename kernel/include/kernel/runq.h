@@ -54,6 +54,9 @@ void runq_dequeue(struct runq *rq, struct sched_entity *se);
 /* Take the one whose turn it is; NULL: nobody is queued. */
 struct sched_entity *runq_pop(struct runq *rq);
 
+/* Take the first or one of the next by @random; real-time entities keep their order. */
+struct sched_entity *runq_pop_any(struct runq *rq, uint64_t random);
+
 /* Take one that may run on CPU @cpu; NULL: none was found quickly. */
 struct sched_entity *runq_steal(struct runq *rq, uint32_t cpu);
 

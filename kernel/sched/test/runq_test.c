@@ -135,6 +135,34 @@ TEST(yield_lets_others_go_first)
 	CHECK(runq_pop(&rq) == &b);
 }
 
+TEST(any_one_is_near_the_front_and_real_time_stays_first)
+{
+	struct sched_entity fair[8], high;
+	struct runq rq = { 0 };
+	uint32_t seen = 0;
+
+	runq_init(&rq);
+	for (int i = 0; i < 8; i++) {
+		fair[i] = (struct sched_entity){ .weight = 1024, .vruntime = (uint64_t)i };
+		runq_enqueue(&rq, &fair[i]);
+	}
+	for (int i = 0; i < 1000; i++) {
+		struct sched_entity *se = runq_pop_any(&rq, unit_random());
+
+		seen |= 1u << (se - fair);
+		CHECK_EQ(rq.count, 7);
+		CHECK_EQ(rq.min_vruntime, 0);
+		runq_enqueue(&rq, se);
+	}
+	CHECK(seen & (seen - 1));
+	high = (struct sched_entity){ .sched_class = K_SCHED_FIFO, .priority = 5 };
+	runq_enqueue(&rq, &high);
+	CHECK(runq_pop_any(&rq, unit_random()) == &high);
+	for (int i = 0; i < 8; i++)
+		CHECK(runq_pop_any(&rq, unit_random()));
+	CHECK(!runq_pop_any(&rq, unit_random()));
+}
+
 TEST(stealing_respects_affinity)
 {
 	struct sched_entity a = fair(1024), b = fair(1024);
