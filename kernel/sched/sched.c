@@ -687,6 +687,8 @@ k_status_t sched_set(struct thread *t, const struct k_sched *p)
 	if (may_run_on(t, (uint32_t)(rq - runqs)))
 		list_splice_last(&left, &t->movers);	/* it may stay after all */
 	if (queued && !may_run_on(t, (uint32_t)(rq - runqs))) {
+		if (rq->next_hint == t)
+			rq->next_hint = NULL;	/* it is not on this queue any more */
 		runq_leave(rq, &t->se);
 		spin_unlock_irqoff(&rq->lock);
 		push_away(t);
