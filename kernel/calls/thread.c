@@ -301,6 +301,17 @@ k_status_t kcall_thread_info(struct thread *self, struct thread *thread,
 	return K_OK;
 }
 
+k_status_t kcall_thread_report_moves(struct thread *self, uint32_t on)
+{
+	/* Before anybody could miss a move: the caller reads its CPU when it was told of one. */
+	self->report_moves = on;
+	if (on)
+		atomic_fetch_or_explicit(&self->pending, THREAD_MOVED, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(&self->pending, ~THREAD_MOVED, memory_order_relaxed);
+	return K_OK;
+}
+
 k_status_t kcall_thread_yield(struct thread *self)
 {
 	sched_yield();

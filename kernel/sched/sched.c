@@ -71,6 +71,15 @@ static bool may_run_on(const struct thread *t, uint32_t cpu)
 	return t->se.affinity >> cpu & 1;
 }
 
+/* @t, on no queue, belongs to another CPU now. */
+static void set_thread_cpu(struct thread *t, uint32_t cpu)
+{
+	atomic_store_explicit(&t->cpu, cpu, memory_order_relaxed);
+	/* Seen where it goes on: what it reads there was written before its switch. */
+	if (t->report_moves)
+		atomic_fetch_or_explicit(&t->pending, THREAD_MOVED, memory_order_relaxed);
+}
+
 /* Bring the running thread's times up to @now. */
 static void account_current(struct runq *rq, struct thread *t, uint64_t now)
 {
@@ -200,7 +209,7 @@ static struct runq *join_cpu(struct thread *t, uint32_t target)
 	for (;;) {
 		struct runq *rq = &runqs[target];
 
-		atomic_store_explicit(&t->cpu, target, memory_order_relaxed);
+		set_thread_cpu(t, target);
 		spin_lock_irqoff(&rq->lock);
 		if (likely(may_run_on(t, target))) {
 			runq_join(rq, &t->se);
@@ -311,7 +320,7 @@ static struct thread *steal(struct runq *rq)
 			if (other->next_hint == t)
 				other->next_hint = NULL;
 			runq_leave(other, se);
-			atomic_store_explicit(&t->cpu, self, memory_order_relaxed);
+			set_thread_cpu(t, self);
 			spin_unlock_irqoff(&other->lock);
 			runq_join(rq, se);
 			return t;
@@ -541,7 +550,7 @@ static bool wait_is_interrupted(struct thread *self)
 {
 	uint32_t pending = atomic_load_explicit(&self->pending, memory_order_seq_cst);
 
-	return ((self->block_flags & BLOCK_KICKABLE) && pending) ||
+	return ((self->block_flags & BLOCK_KICKABLE) && (pending & (THREAD_KICKED | THREAD_KILLED))) ||
 	       ((self->block_flags & BLOCK_KILLABLE) && (pending & THREAD_KILLED));
 }
 

@@ -103,8 +103,11 @@ static __attribute__((noinline)) void exit_to_user_slowly(const struct arch_regs
 
 		if (unlikely(pending & THREAD_KILLED))
 			end_killed_thread();
-		if (unlikely((pending & THREAD_KICKED) && this_cpu()->arch.frame)) {
-			atomic_fetch_and_explicit(&self->pending, ~THREAD_KICKED,
+		/* Whoever enters ring 3 takes the FPU: if it is ours still, nobody did meanwhile. */
+		if (unlikely(self->report_moves) && this_cpu()->arch.fpu_owner != self)
+			pending |= THREAD_MOVED;
+		if (unlikely((pending & (THREAD_KICKED | THREAD_MOVED)) && this_cpu()->arch.frame)) {
+			atomic_fetch_and_explicit(&self->pending, ~(THREAD_KICKED | THREAD_MOVED),
 						  memory_order_relaxed);
 			leave_program(regs, K_USER_KICKED);
 		}
@@ -131,7 +134,8 @@ static inline void exit_to_user(const struct arch_regs *regs)
 k_status_t x86_run_pending(struct k_user_frame *frame);
 k_status_t x86_run_pending(struct k_user_frame *frame)
 {
-	uint32_t old = atomic_fetch_and_explicit(&current_thread()->pending, ~THREAD_KICKED,
+	uint32_t old = atomic_fetch_and_explicit(&current_thread()->pending,
+						 ~(THREAD_KICKED | THREAD_MOVED),
 						 memory_order_relaxed);
 
 	if (old & THREAD_KILLED)

@@ -14,7 +14,8 @@
  * bases that are not user addresses; the program did not run.
  *
  * The kick is tested with interrupts disabled before entry and on every return
- * from an interrupt to the program; a kick reported is consumed.
+ * from an interrupt to the program; a kick reported is consumed.  A program that lost
+ * its CPU is reported like a kick, if the thread asked for that (report_moves).
  */
 MUST_CHECK k_status_t user_run(struct k_user_frame *frame);
 

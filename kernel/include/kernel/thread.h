@@ -55,6 +55,7 @@ enum thread_state {
 /* Bits of thread->pending, tested on every way back to user mode. */
 #define THREAD_KICKED	(1u << 0)	/* sticky until user_run or a wait reports it */
 #define THREAD_KILLED	(1u << 1)	/* never cleared: the thread is to end */
+#define THREAD_MOVED	(1u << 2)	/* with report_moves: its CPU changed; until user_run reports it */
 
 #define THREAD_NAME_MAX	32
 #define THREAD_HELD_MAX	8		/* CONFIG_CHECKS: kmutexes held at a time */
@@ -77,7 +78,7 @@ struct sched_entity {
 struct thread {
 	/* The first two are known to assembly. */
 	struct arch_thread arch;	/* the architecture's; the thread itself while it runs */
-	_Atomic(uint32_t) pending;	/* THREAD_KICKED, THREAD_KILLED; set by anybody */
+	_Atomic(uint32_t) pending;	/* THREAD_*; set by anybody */
 
 	_Atomic(uint32_t) cpu;		/* whose run queue it belongs to */
 	struct object object;		/* K_TYPE_THREAD */
@@ -95,6 +96,8 @@ struct thread {
 	struct list movers;		/* run queue lock: who waits until it has left a CPU that it
 					 * may not use any more (sched_set) */
 	struct ktimer timeout;		/* of sched_block() */
+	bool report_moves;		/* user_run reports a program that lost its CPU.  Written by
+					 * the thread; who moves it looks under its queue's lock */
 
 	/* -- address spaces, the thread's own */
 	struct space *own_space;	/* of component code; NULL for kernel code.  Constant */
