@@ -27,6 +27,7 @@
 #include "lx/mm.h"
 #include "lx/pid.h"
 #include "lx/ptrace.h"
+#include "lx/rseq.h"
 #include "lx/syscall.h"
 #include "lx/task.h"
 #include "lx/trace.h"
@@ -275,8 +276,7 @@ static int replace_program(struct lx_task *self, struct exec *e)
 	lx_debug_forget(self);
 	self->personality &= ~0x0400000u;	/* READ_IMPLIES_EXEC */
 	self->restart.fn = NULL;
-	self->rseq = UADDR_NULL;
-	self->rseq_len = 0;
+	lx_rseq_forget(self);
 	rt_mutex_lock(&lx_init_pidns.lock);
 	g->exit_signal = SIGCHLD;
 	g->did_exec = true;

@@ -17,6 +17,7 @@
 #include "lx/async.h"
 #include "lx/lock_rank.h"
 #include "lx/pid.h"
+#include "lx/rseq.h"
 #include "lx/task.h"
 #include "lx/trace.h"
 #include "rt/thread.h"
@@ -207,6 +208,8 @@ static void call_handler(struct lx_task *self, const struct lx_sigaction *act,
 	struct lx_siginfo segv = lx_siginfo_kernel(SIGSEGV);
 
 	restart_for_handler(self, act);
+	if (self->rseq.v)
+		lx_rseq_resume(self);
 	if (lx_signal_frame_setup(self, act, info, oldmask)) {
 		if (info->signo == SIGSEGV) {
 			bool shared;

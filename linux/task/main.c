@@ -12,6 +12,7 @@
 #include "abi/calls.h"
 #include "lx/mm.h"
 #include "lx/ptrace.h"
+#include "lx/rseq.h"
 #include "lx/seccomp.h"
 #include "lx/syscall.h"
 #include "lx/task.h"
@@ -102,6 +103,8 @@ static void run(struct lx_task *self)
 			lx_fault(self);
 		else if (f->reason == K_USER_EXCEPTION)
 			lx_exception(self);
+		if (self->rseq.v)
+			lx_rseq_resume(self);
 	}
 }
 
@@ -114,6 +117,7 @@ void lx_task_main(void *arg)
 	rt_mutex_lock(&self->group->lock);
 	lx_sched_apply(self);
 	rt_mutex_unlock(&self->group->lock);
+	lx_rseq_start(self);
 	if (self->set_child_tid.v) {
 		lx_pid_t tid = self->tid;
 
