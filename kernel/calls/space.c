@@ -4,6 +4,7 @@
  * rest is kernel/mm.
  */
 
+#include "kernel/shootdown.h"
 #include "kernel/space.h"
 
 #include "base/string.h"
@@ -111,6 +112,14 @@ k_status_t kcall_space_protect(struct thread *self, struct space *space, uint64_
 			       uint64_t length, uint32_t prot)
 {
 	return space ? space_protect(space, addr, length, prot) : K_ERR_BAD_ARGUMENT;
+}
+
+k_status_t kcall_space_barrier(struct thread *self, struct space *space, uint32_t everywhere)
+{
+	if (!space && !everywhere)
+		return K_ERR_BAD_ARGUMENT;
+	tlb_barrier(everywhere ? NULL : space);
+	return K_OK;
 }
 
 k_status_t kcall_space_move(struct thread *self, struct space *space, struct k_move *move)

@@ -260,6 +260,16 @@ void tlb_finish(struct tlb_batch *batch)
 	batch->page_count = 0;
 }
 
+void tlb_barrier(struct space *space)
+{
+	struct tlb_batch batch;
+
+	/* A lazy CPU that is not interrupted runs no program, and switches roots before it does. */
+	tlb_begin(&batch, space);
+	tlb_add(&batch, 0);		/* for its interrupts, not for the page */
+	tlb_finish(&batch);
+}
+
 void tlb_put_page(struct tlb_batch *batch, struct page *page)
 {
 	if (batch->page_count == TLB_BATCH_PAGES) {

@@ -61,6 +61,12 @@ void tlb_put_page(struct tlb_batch *batch, struct page *page);
 /* Flush everywhere, then put the pages.  May yield; no spinlocks held. */
 void tlb_finish(struct tlb_batch *batch);
 
+/*
+ * Interrupt the CPUs that have @space loaded (NULL: all) and wait until they were: programs
+ * there have ordered their accesses to memory since the call.  May yield; no spinlocks held.
+ */
+void tlb_barrier(struct space *space);
+
 /* The shoot-down interrupt (ARCH_IPI_TLB), interrupts off. */
 void tlb_interrupt(void);
 
