@@ -114,6 +114,7 @@ struct lx_socket {
 	/* Options; each is one word, written by setsockopt, read at any time. */
 	_Atomic(uint32_t) options;	/* SOCKET_* */
 	_Atomic(int32_t) sndbuf, rcvbuf, rcvlowat, priority, mark;
+	_Atomic(int32_t) peek_off;	/* SO_PEEK_OFF: where MSG_PEEK begins and goes on; negative: at the start */
 	_Atomic(uint64_t) rcvtimeo_ns, sndtimeo_ns;	/* 0: for ever */
 	struct { int onoff, seconds; } linger;
 	_Atomic(int) error;		/* SO_ERROR: a positive errno, taken by the next call */
@@ -145,6 +146,17 @@ static inline int socket_wait_errno(int err, uint64_t deadline)
 		return -EINTR;
 	return err;
 }
+
+/* How many bytes a receive with @flags passes over (SO_PEEK_OFF). */
+static inline uint32_t socket_peek_skip(struct lx_socket *s, unsigned int flags)
+{
+	int32_t off = atomic_load_explicit(&s->peek_off, memory_order_relaxed);
+
+	return flags & MSG_PEEK && off > 0 ? (uint32_t)off : 0;
+}
+
+/* @n bytes were looked at, or taken: the next MSG_PEEK begins behind them, or at the same byte. */
+void socket_peek_moved(struct lx_socket *s, unsigned int flags, int64_t n);
 
 /* A pending error, taken: negative, or 0. */
 static inline int socket_take_error(struct lx_socket *s)

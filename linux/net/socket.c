@@ -28,6 +28,7 @@ void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int famil
 	s->family = family;
 	s->type = type;
 	s->protocol = protocol;
+	atomic_init(&s->peek_off, -1);
 	atomic_init(&s->sndbuf, SOCKET_BUF_DEFAULT);
 	atomic_init(&s->rcvbuf, SOCKET_BUF_DEFAULT);
 	atomic_init(&s->rcvlowat, 1);
@@ -68,6 +69,17 @@ static struct lx_file *socket_file(struct lx_socket *s, unsigned int flags)
 	if (f)
 		s->ops->attach(s, f);
 	return f;
+}
+
+void socket_peek_moved(struct lx_socket *s, unsigned int flags, int64_t n)
+{
+	int32_t off = atomic_load(&s->peek_off), next;
+
+	do {
+		if (off < 0)
+			return;
+		next = flags & MSG_PEEK ? off + (int32_t)n : (int32_t)MAX(off - n, (int64_t)0);
+	} while (!atomic_compare_exchange_weak(&s->peek_off, &off, next));
 }
 
 /* -- addresses --------------------------------------------------------------------------------- */
@@ -809,6 +821,11 @@ static int set_option(struct lx_task *self, struct lx_socket *s, int name, uaddr
 		else
 			s->rcvbuf = MAX(v, RCVBUF_MIN);
 		return 0;
+	case SO_PEEK_OFF:
+		if (s->family != AF_UNIX)
+			return -EOPNOTSUPP;
+		atomic_store(&s->peek_off, v);
+		return 0;
 	case SO_RCVLOWAT:
 		s->rcvlowat = v < 0 ? 0x7fffffff : MAX(v, 1);
 		return 0;
@@ -890,6 +907,11 @@ static int get_option(struct lx_socket *s, int name, void *buf, int *len)
 			break;
 		case SO_RCVLOWAT:
 			v = s->rcvlowat;
+			break;
+		case SO_PEEK_OFF:
+			if (s->family != AF_UNIX)
+				return -EOPNOTSUPP;
+			v = atomic_load(&s->peek_off);
 			break;
 		case SO_SNDLOWAT:
 			v = 1;

@@ -379,13 +379,26 @@ static void wake_senders(struct unix_sock *u)
 		lx_wake(&u->peer_wait, POLLOUT | POLLWRNORM | POLLWRBAND, 1);
 }
 
+/* The message with the byte *@skip of all that waits, and that byte's place in it; or NULL. */
+static struct unix_msg *datagram_at(struct unix_sock *u, uint32_t *skip)
+{
+	struct unix_msg *msg;
+
+	list_for_each_entry(msg, &u->queue, link) {
+		if (*skip < msg->len)
+			return msg;
+		*skip -= msg->len;
+	}
+	return NULL;
+}
+
 static int64_t recv_datagram(struct unix_sock *u, struct net_msg *m)
 {
 	uint64_t deadline = m->flags & MSG_DONTWAIT ? 0 : socket_deadline(u->base.rcvtimeo_ns);
 	struct unix_sock *sender;
 	struct unix_msg *msg;
+	uint32_t len, skip;
 	size_t n, got;
-	uint32_t len;
 	int err;
 
 	if (u->base.type == SOCK_SEQPACKET && READ_ONCE(u->state) != UNIX_CONNECTED)
@@ -397,10 +410,24 @@ again:
 		rt_mutex_unlock(&u->lock);
 		return err == 1 ? 0 : err;
 	}
-	msg = list_first_entry(&u->queue, struct unix_msg, link);
-	len = msg->len;
+	skip = socket_peek_skip(&u->base, m->flags);
+	msg = skip ? datagram_at(u, &skip) : list_first_entry(&u->queue, struct unix_msg, link);
+	if (!msg) {
+		/* All there is was looked at. */
+		if (m->flags & MSG_DONTWAIT)
+			err = -EAGAIN;
+		else if (u->shutdown & SHUTDOWN_RECV)
+			err = 1;
+		else
+			err = unix_sleep(u, &u->wait, deadline, false);
+		rt_mutex_unlock(&u->lock);
+		if (err)
+			return err == 1 ? 0 : err;
+		goto again;
+	}
+	len = msg->len - skip;
 	n = MIN((uint64_t)len, m->iter->count);
-	got = lx_iter_put(m->iter, msg->data, n);
+	got = lx_iter_put(m->iter, msg->data + skip, n);
 	if (got < n) {
 		rt_mutex_unlock(&u->lock);
 		lx_iter_revert(m->iter, got);
@@ -418,6 +445,8 @@ again:
 		u->queued--;
 	}
 	rt_mutex_unlock(&u->lock);
+	if (!err)
+		socket_peek_moved(&u->base, m->flags, m->flags & MSG_PEEK ? (int64_t)n : (int64_t)len);
 	name_of_sender(m, sender);
 	unix_put(sender);
 	if (msg) {
@@ -441,6 +470,7 @@ static bool same_creds(const struct net_ucred *a, const struct net_ucred *b)
 struct stream_read {
 	int64_t done;
 	struct unix_msg *at;		/* PEEK: looked at last, or NULL */
+	uint32_t skip;			/* PEEK: bytes still to pass over */
 	struct list spent;		/* taken off the queue, to be freed */
 	bool creds_known;
 	struct unix_sock *sender;	/* a reference: whose name msg_name is */
@@ -461,7 +491,7 @@ static struct unix_msg *next_message(struct unix_sock *u, struct stream_read *r)
 static int read_message(struct unix_sock *u, struct net_msg *m, struct stream_read *r,
 			struct unix_msg *msg)
 {
-	size_t n = MIN((uint64_t)unread(msg), m->iter->count), got;
+	size_t n = MIN((uint64_t)(unread(msg) - r->skip), m->iter->count), got;
 	bool peek = m->flags & MSG_PEEK;
 	int err;
 
@@ -471,12 +501,14 @@ static int read_message(struct unix_sock *u, struct net_msg *m, struct stream_re
 		return 1;
 	if (msg->files && m->scm.files)
 		return 1;
-	got = lx_iter_put(m->iter, msg->data + msg->offset, n);
+	got = lx_iter_put(m->iter, msg->data + msg->offset + r->skip, n);
 	if (got < n) {
 		lx_iter_revert(m->iter, got);
 		return -EFAULT;
 	}
+	r->skip = 0;
 	r->done += (int64_t)n;
+	socket_peek_moved(&u->base, m->flags, (int64_t)n);
 	if (!r->creds_known)
 		r->sender = unix_get(msg->sender);
 	r->creds_known = true;
@@ -508,12 +540,19 @@ static void free_spent(struct stream_read *r)
 		unix_msg_free(msg);
 }
 
+/* The queue may have changed while it was not locked; nothing was looked at yet. */
+static void start_again(struct unix_sock *u, const struct net_msg *m, struct stream_read *r)
+{
+	r->at = NULL;
+	r->skip = socket_peek_skip(&u->base, m->flags);
+}
+
 static int64_t recv_stream(struct unix_sock *u, struct net_msg *m)
 {
 	uint64_t deadline = m->flags & MSG_DONTWAIT ? 0 : socket_deadline(u->base.rcvtimeo_ns);
 	uint64_t low = m->flags & MSG_WAITALL ? UINT64_MAX : (uint64_t)atomic_load(&u->base.rcvlowat);
 	int64_t target = (int64_t)MIN(low, m->iter->count);
-	struct stream_read r = { .done = 0 };
+	struct stream_read r = { .skip = socket_peek_skip(&u->base, m->flags) };
 	int st = 0;
 
 	if (READ_ONCE(u->state) != UNIX_CONNECTED)
@@ -525,6 +564,11 @@ static int64_t recv_stream(struct unix_sock *u, struct net_msg *m)
 	while (m->iter->count && st == 0) {
 		struct unix_msg *msg = next_message(u, &r);
 
+		if (msg && r.skip >= unread(msg)) {
+			r.skip -= unread(msg);
+			r.at = msg;
+			continue;
+		}
 		if (msg) {
 			st = read_message(u, m, &r, msg);
 			if (st != -EFAULT)
@@ -532,9 +576,9 @@ static int64_t recv_stream(struct unix_sock *u, struct net_msg *m)
 			rt_mutex_unlock(&u->lock);
 			st = lx_iter_fault_in(m->iter, true);
 			rt_mutex_lock(&u->lock);
-			r.at = NULL;
 			if (m->flags & MSG_PEEK && r.done)
 				break;		/* the queue may have moved under us */
+			start_again(u, m, &r);
 			continue;
 		}
 		if (r.done >= target || (m->flags & MSG_PEEK && r.done))
@@ -556,6 +600,7 @@ static int64_t recv_stream(struct unix_sock *u, struct net_msg *m)
 			continue;
 		}
 		st = unix_sleep(u, &u->wait, deadline, false);
+		start_again(u, m, &r);
 	}
 	rt_mutex_unlock(&u->lock);
 	if (m->scm.files && !(m->flags & MSG_PEEK))

@@ -1042,3 +1042,89 @@ TEST(other_processes_meet_over_a_path)
 	CHECK_STR(buf, "pong");
 	CHECK_EQ(read(s, buf, 1), 0);
 }
+
+/* -- SO_PEEK_OFF -------------------------------------------------------------------------- */
+
+static void set_peek_off(int fd, int off)
+{
+	CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof(off)));
+}
+
+static int peek_off(int fd)
+{
+	socklen_t len = sizeof(int);
+	int off = 0;
+
+	CHECK_OK(getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &off, &len));
+	return off;
+}
+
+TEST(peek_offset_of_a_stream)
+{
+	char buf[16];
+	int s[2];
+
+	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	CHECK_EQ(peek_off(s[0]), -1);
+	CHECK_EQ(write(s[1], "abcdef", 6), 6);
+	CHECK_EQ(write(s[1], "ghi", 3), 3);
+	set_peek_off(s[0], 4);
+	CHECK_EQ(recv(s[0], buf, 1, MSG_PEEK), 1);
+	CHECK(buf[0] == 'e');
+	CHECK_EQ(peek_off(s[0]), 5);
+	CHECK_EQ(recv(s[0], buf, 3, MSG_PEEK), 3);
+	CHECK(!memcmp(buf, "fgh", 3));
+	CHECK_EQ(peek_off(s[0]), 8);
+	/* What is read before it moves it back. */
+	CHECK_EQ(recv(s[0], buf, 5, 0), 5);
+	CHECK(!memcmp(buf, "abcde", 5));
+	CHECK_EQ(peek_off(s[0]), 3);
+	CHECK_EQ(recv(s[0], buf, 16, MSG_PEEK), 1);
+	CHECK(buf[0] == 'i');
+	CHECK_ERRNO(recv(s[0], buf, 16, MSG_PEEK | MSG_DONTWAIT), EAGAIN);
+	set_peek_off(s[0], -1);
+	CHECK_EQ(recv(s[0], buf, 16, MSG_PEEK), 4);
+	CHECK_EQ(peek_off(s[0]), -1);
+	CHECK_EQ(recv(s[0], buf, 16, 0), 4);
+	CHECK(!memcmp(buf, "fghi", 4));
+}
+
+TEST(peek_offset_waits_for_bytes_behind_it)
+{
+	char buf[16];
+	int s[2];
+
+	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	CHECK_EQ(write(s[1], "abc", 3), 3);
+	set_peek_off(s[0], 3);
+	if (fork() == 0) {
+		usleep(30000);
+		_exit(write(s[1], "de", 2) != 2);
+	}
+	CHECK_EQ(recv(s[0], buf, 16, MSG_PEEK), 2);
+	CHECK(!memcmp(buf, "de", 2));
+}
+
+TEST(peek_offset_of_datagrams)
+{
+	char buf[16];
+	int s[2];
+
+	CHECK_OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, s));
+	CHECK_EQ(send(s[1], "abc", 3, 0), 3);
+	CHECK_EQ(send(s[1], "defg", 4, 0), 4);
+	set_peek_off(s[0], 0);
+	CHECK_EQ(recv(s[0], buf, 2, MSG_PEEK), 2);
+	CHECK(!memcmp(buf, "ab", 2));
+	CHECK_EQ(peek_off(s[0]), 2);
+	CHECK_EQ(recv(s[0], buf, 16, MSG_PEEK), 1);
+	CHECK(buf[0] == 'c');
+	CHECK_EQ(recv(s[0], buf, 16, MSG_PEEK), 4);
+	CHECK(!memcmp(buf, "defg", 4));
+	CHECK_EQ(peek_off(s[0]), 7);
+	CHECK_ERRNO(recv(s[0], buf, 16, MSG_PEEK | MSG_DONTWAIT), EAGAIN);
+	CHECK_EQ(recv(s[0], buf, 16, 0), 3);
+	CHECK_EQ(peek_off(s[0]), 4);
+	CHECK_EQ(recv(s[0], buf, 16, 0), 4);
+	CHECK_EQ(peek_off(s[0]), 0);
+}
