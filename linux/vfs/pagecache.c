@@ -32,6 +32,7 @@
 #define RA_MIN		(32u * 1024)
 #define RA_MAX		(128u * 1024)
 #define SUPPLY_TRIES	8u
+#define POPULATE_MAX	(4u * 1024 * 1024)	/* what readahead(2) reads at once */
 #define WRITE_CHUNK	(256u * 1024)	/* limits are checked this often */
 
 k_handle_t lx_memory_group;
@@ -185,6 +186,23 @@ int lx_inode_fill_page(struct lx_inode *inode, uint64_t off)
 		return -EIO;
 	/* neighbours are likely wanted next: aligned, so that clusters do not overlap */
 	return fill(inode, off, RA_MIN * 2 - off % (RA_MIN * 2));
+}
+
+void lx_pages_populate(struct lx_inode *inode, uint64_t off, uint64_t n)
+{
+	uint64_t end;
+
+	if (inode->ops && inode->ops->pages_of)
+		inode = inode->ops->pages_of(inode);
+	n = MIN(n, (uint64_t)POPULATE_MAX);
+	if (!is_paged(inode) || lx_pages_open(inode) || __builtin_add_overflow(off, n, &end))
+		return;
+	end = MIN(end, rounded(inode->size));
+	for (off = ALIGN_DOWN(off, PAGE); off < end; off += PAGE) {
+		off = next_page(inode, off, K_NEXT_HOLE);
+		if (off >= end || fill(inode, off, end - off) || lx_signal_pending(lx_self()))
+			break;
+	}
 }
 
 /* The page is there and clean: it becomes dirty. */

@@ -488,8 +488,12 @@ long lx_sys_readahead(struct lx_task *self, int fd, int64_t off, size_t count)
 
 	if (!f)
 		return -EBADF;
-	if (!lx_is_reg(f->inode) && (f->inode->mode & S_IFMT) != S_IFBLK)
+	if ((int64_t)count < 0)
 		err = -EINVAL;
+	else if (!lx_is_reg(f->inode) && (f->inode->mode & S_IFMT) != S_IFBLK)
+		err = -EINVAL;
+	else if (off >= 0)
+		lx_pages_populate(f->inode, (uint64_t)off, count);
 	lx_file_put(f);
 	return err;
 }
@@ -514,6 +518,8 @@ long lx_sys_fadvise64(struct lx_task *self, int fd, int64_t off, size_t len, int
 		err = -EINVAL;
 	else if (advice == POSIX_FADV_DONTNEED && off >= 0)
 		drop_pages(f->inode, (uint64_t)off, len ? (uint64_t)off + len : UINT64_MAX);
+	else if (advice == POSIX_FADV_WILLNEED && off >= 0)
+		lx_pages_populate(f->inode, (uint64_t)off, len ? len : SIZE_MAX);
 	lx_file_put(f);
 	return err;
 }

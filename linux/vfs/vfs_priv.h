@@ -234,6 +234,11 @@ int lx_pages_punch(struct lx_inode *inode, uint64_t off, uint64_t len);
 int lx_pages_zero(struct lx_inode *inode, uint64_t off, uint64_t len);
 int lx_pages_grow(struct lx_inode *inode, uint64_t size);
 uint64_t lx_pages_resident(struct lx_inode *inode);
+/*
+ * Have the missing pages of [off, off + n) read, a few megabytes at most, as far as that goes
+ * without trouble: errors are for who needs the pages.  Nothing to do for files without media.
+ */
+void lx_pages_populate(struct lx_inode *inode, uint64_t off, uint64_t n);
 int64_t lx_pages_read_kernel(struct lx_inode *inode, void *buf, size_t n, uint64_t off);
 int64_t lx_pages_write_kernel(struct lx_inode *inode, const void *buf, size_t n, uint64_t off);
 lx_off_t lx_pages_seek(struct lx_inode *inode, lx_off_t off, bool data);

@@ -409,6 +409,10 @@ TEST(sync_calls_accept_files_and_refuse_pipes)
 	CHECK_EQ(posix_fadvise(fd, 0, 0, 99), EINVAL);
 	CHECK_EQ(posix_fadvise(p[0], 0, 0, 0), ESPIPE);
 	CHECK_OK(readahead(fd, 0, 100));
+	CHECK_ERRNO(readahead(fd, 1 << 20, -1ul), EINVAL);
+	CHECK_OK(readahead(fd, 1 << 20, 1ul << 62));
+	CHECK_OK(readahead(fd, -1, 100));
+	CHECK_OK(posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED));
 }
 
 TEST(setfl_changes_only_some_flags)
@@ -506,4 +510,39 @@ TEST(fionread_and_other_ioctls_of_files)
 	CHECK_OK(ioctl(fd, 0x5421 /* FIONBIO */, &n));
 	CHECK_EQ(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	CHECK_ERRNO(ioctl(150, 0x5401, &n), EBADF);
+}
+
+/* How many of the first @pages pages of the mapping are in memory. */
+static size_t in_memory(void *map, size_t pages)
+{
+	unsigned char vec[64];
+	size_t n = 0;
+
+	CHECK(pages <= sizeof(vec));
+	CHECK_OK(mincore(map, pages * 4096, vec));
+	for (size_t i = 0; i < pages; i++)
+		n += vec[i] & 1;
+	return n;
+}
+
+TEST(advice_brings_pages_into_memory)
+{
+	static const char *names[] = { "/usr/bin/perl", "/usr/bin/bash", "/bin/sh" };
+	struct stat st;
+	int fd = -1;
+	size_t pages;
+	void *map;
+
+	for (size_t i = 0; fd < 0 && i < sizeof(names) / sizeof(names[0]); i++)
+		fd = open(names[i], O_RDONLY);
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < 4096)
+		SKIP("no program to look at");
+	pages = (size_t)st.st_size / 4096 < 64 ? (size_t)st.st_size / 4096 : 64;
+	map = mmap(NULL, pages * 4096, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(map != MAP_FAILED);
+	CHECK_OK(posix_fadvise(fd, 0, (off_t)(pages * 4096), POSIX_FADV_WILLNEED));
+	/* Linux reads in the background. */
+	for (int i = 0; i < 2000 && in_memory(map, pages) < pages; i++)
+		usleep(1000);
+	CHECK_EQ(in_memory(map, pages), pages);
 }
