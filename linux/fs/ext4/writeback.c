@@ -17,11 +17,14 @@
 #include "fs/ext4/write.h"
 #include "rt/time.h"
 
-#define CHUNK (128u * 1024)
+/* As much at once as the kernel hands out: the link has several requests in flight then. */
+#define CHUNK_BEST (1024u * 1024)
+#define CHUNK_LEAST (64u * 1024)
 
 struct work {
 	struct lx_inode *inode;
-	uint8_t *buf;			/* CHUNK bytes */
+	uint8_t *buf;
+	uint32_t chunk;			/* bytes of buf */
 };
 
 /* -- data */
@@ -33,7 +36,7 @@ static int write_data(struct work *w, uint64_t off, uint64_t block, uint64_t n)
 	uint64_t at = block << s->block_bits;
 
 	while (n) {
-		size_t len = (size_t)MIN(n, (uint64_t)CHUNK), done;
+		size_t len = (size_t)MIN(n, (uint64_t)w->chunk), done;
 		uint64_t size = atomic_load(&w->inode->size);
 		k_status_t st = rt_memory_read(&w->inode->pages, off, w->buf, len, &done);
 		int err;
@@ -204,16 +207,16 @@ int e4_writeback_locked(struct lx_inode *inode)
 {
 	struct e4_super *s = e4_super_of(inode);
 	struct e4_inode *e = e4_inode(inode);
-	struct work w = { .inode = inode };
+	struct work w = { .inode = inode, .chunk = CHUNK_BEST };
 	struct k_clean clean;
 	uint64_t at = 0;
 	int err = 0;
 
 	if (!atomic_load(&inode->has_pages) || !lx_is_reg(inode))
 		return 0;
-	w.buf = rt_alloc(CHUNK);
-	if (!w.buf)
-		return -ENOMEM;
+	while (!(w.buf = rt_alloc(w.chunk)))
+		if ((w.chunk /= 2) < CHUNK_LEAST)
+			return -ENOMEM;
 	lx_inode_begin_writeback(inode);
 	for (;;) {
 		int e1;
