@@ -98,6 +98,7 @@ def programs_that_take_too_much_are_ended(lab):
         dd = subprocess.run(['dd', 'if=/dev/zero', 'of=/tmp/full/file', 'bs=64k'], capture_output=True)
         if dd.returncode == 0 or os.path.getsize('/tmp/full/file') < 20 << 20:
             sys.exit(f'dd: {dd}')
+        os.unlink('/tmp/full/file')     # a program for it might not find room
         subprocess.run(['umount', '/tmp/full'], check=True)
         back(before)
         log = subprocess.run(['dmesg'], capture_output=True, text=True).stdout
