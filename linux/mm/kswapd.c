@@ -46,12 +46,15 @@ uint64_t lx_memory_mark(void)
 	return mark;
 }
 
-static void balance(void)
+bool lx_memory_is_enough(void)
 {
 	/* Free pages in the caches of processors count here, and do not for the bell. */
-	uint64_t enough = mark + mark / 4 + lx_system.info.cpus * CPU_CACHE;
+	return free_bytes() >= mark + mark / 4 + lx_system.info.cpus * CPU_CACHE;
+}
 
-	while (free_bytes() < enough)
+static void balance(void)
+{
+	while (!lx_memory_is_enough())
 		if (!lx_reclaim(BATCH))
 			return;
 }

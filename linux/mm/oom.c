@@ -56,12 +56,13 @@ static int64_t total_pages(void)
 	return (int64_t)(lx_system.info.memory_bytes / K_PAGE_SIZE);
 }
 
-static int64_t badness(struct lx_group *g)
+/* @all: also if oom_score_adj says that it is not to be ended. */
+static int64_t badness(struct lx_group *g, bool all)
 {
 	struct k_space_info info;
 
 	if (lx_group_has(g, LX_GROUP_UNKILLABLE) || lx_group_is_dead(g) ||
-	    g->oom_score_adj == -1000 || !memory_of(g, &info))
+	    (g->oom_score_adj == -1000 && !all) || !memory_of(g, &info))
 		return NEVER;
 	return (int64_t)(info.resident_anon_pages + info.resident_object_pages +
 			 info.page_table_pages) + total_pages() * g->oom_score_adj / 1000;
@@ -69,12 +70,12 @@ static int64_t badness(struct lx_group *g)
 
 int lx_oom_score(struct lx_group *g)
 {
-	int64_t points = badness(g);
+	int64_t points = badness(g, false);
 
 	return points == NEVER ? 0 : (int)MAX((1000 + points * 1000 / total_pages()) * 2 / 3, 0);
 }
 
-static struct lx_group *choose(void)
+static struct lx_group *choose(bool all)
 {
 	struct lx_group *best = NULL, *g;
 	int64_t most = NEVER, points;
@@ -82,7 +83,7 @@ static struct lx_group *choose(void)
 
 	while ((g = lx_group_next(NULL, pid + 1))) {
 		pid = g->pid;
-		points = badness(g);
+		points = badness(g, all);
 		if (points > most) {
 			if (best)
 				lx_group_put(best);
@@ -181,16 +182,25 @@ static void report(struct lx_task *self, struct lx_group *g, const char *comm, c
 		lx_task_put(leader);
 }
 
-static bool kill_largest(struct lx_task *self, const char *why)
+/* @found: a little was given up; not enough to go on with, but worth another try before a last resort. */
+static bool kill_largest(struct lx_task *self, const char *why, bool found)
 {
 	struct lx_group *g;
 	char comm[16] = "?";
 
 	if (wait_for_victim(self))
 		return true;
-	g = choose();
+	g = choose(false);
+	/*
+	 * Nobody may be ended: Linux panics then ("System is deadlocked on memory").  The
+	 * machine is worth more than the wish of one program.
+	 */
+	if (!g && found)
+		return true;
 	if (!g)
-		return false;
+		g = choose(true);
+	if (!g)
+		return false;		/* only init is left */
 	rt_mutex_lock(&g->lock);
 	if (g->leader)
 		memcpy(comm, g->leader->comm, sizeof(comm));
@@ -209,10 +219,12 @@ static bool kill_largest(struct lx_task *self, const char *why)
 bool lx_out_of_memory(const char *why)
 {
 	struct lx_task *self = lx_self();
+	uint64_t found;
 
 	if (lx_fatal_signal_pending(self))
 		return true;		/* it is what memory is waited for */
-	if (lx_reclaim(WANT) >= WANT || !lx_memory_is_low())
+	found = lx_reclaim(WANT);
+	if (found >= WANT || !lx_memory_is_low())
 		return true;
-	return kill_largest(self, why);
+	return kill_largest(self, why, found);
 }

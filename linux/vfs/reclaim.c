@@ -18,6 +18,10 @@
  *		be ended for it (lx_reclaim); also in the middle of filling a page cache,
  *		pages only (lx_reclaim_pages)
  *
+ * Files that are memory and nothing else (tmpfs) end where kswapd is content: what they take
+ * cannot be taken back, and programs need room for pages of their own files to run at
+ * all, if only to remove something (lx_reclaim_room).
+ *
  * The lock is held while the kernel evicts a slice, so that an inode cannot leave in the
  * meantime: lx_pages_close() takes it off the list first.  Write-back first makes pages
  * clean and then writes them; they may not go in between.  So its counter changes under
@@ -27,6 +31,7 @@
 #include "vfs/vfs_priv.h"
 
 #define SLICE		512u			/* pages looked at with the lock held */
+#define LOOK_EVERY	16u			/* pages of memory-only files between looks */
 #define TURNS		3u			/* of the hand, the last one not choosy */
 
 static struct {
@@ -34,6 +39,7 @@ static struct {
 	struct list ring;		/* lock: struct lx_inode.reclaim_link */
 	uint64_t inodes;		/* lock: on it */
 	_Atomic(uint64_t) evicted;	/* pages, ever */
+	_Atomic(uint64_t) unseen;	/* pages of memory-only files since the last look */
 } reclaim = { .lock = RT_MUTEX_INIT(LX_LOCK_LEAF), .ring = LIST_INIT(reclaim.ring) };
 
 void lx_reclaim_add(struct lx_inode *inode)
@@ -132,6 +138,22 @@ uint64_t lx_reclaim(uint64_t want)
 	if (freed < want)
 		freed += lx_dcache_shrink((unsigned int)MIN(want, 1024u));
 	return freed;
+}
+
+int lx_reclaim_room(uint64_t pages)
+{
+	/* Looking is a kernel call or two: not for every page. */
+	if (atomic_fetch_add_explicit(&reclaim.unseen, pages, memory_order_relaxed) + pages < LOOK_EVERY)
+		return 0;
+	atomic_store_explicit(&reclaim.unseen, 0, memory_order_relaxed);
+	if (lx_memory_is_enough())
+		return 0;
+	(void)lx_reclaim_pages(MAX(pages, (uint64_t)LOOK_EVERY));
+	if (lx_memory_is_enough())
+		return 0;
+	/* Whoever comes next, with a smaller piece perhaps, has to look as well. */
+	atomic_store_explicit(&reclaim.unseen, LOOK_EVERY, memory_order_relaxed);
+	return -ENOSPC;
 }
 
 static void drop_super(struct lx_super *sb, void *arg)

@@ -140,6 +140,8 @@ static int prepare_write(struct lx_inode *inode, uint64_t off, uint64_t len)
 		n->sparse = true;
 		need = missing_pages(inode, first, last);
 	}
+	if (need && lx_reclaim_room(need))
+		return -ENOSPC;
 	if (!take(&s->used_blocks, s->max_blocks, need))
 		return -ENOSPC;
 	n->charged += need;

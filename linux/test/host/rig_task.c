@@ -231,6 +231,11 @@ bool lx_signal_pending(struct lx_task *self)
 	return atomic_load(&container_of(self, struct rig_task, task)->interrupted);
 }
 
+bool lx_memory_is_enough(void)
+{
+	return true;
+}
+
 bool lx_out_of_memory(const char *why)
 {
 	return false;
