@@ -21,7 +21,10 @@
 #define CPU_CACHE	(256ull << 10)
 #define RETRY_NS	100000000ull		/* between looks while memory stays low */
 
-static uint64_t mark;			/* constant after the start: bytes */
+/* Bytes, constant after the start; 0 before. */
+static uint64_t mark;			/* kswapd begins */
+static uint64_t enough;			/* and ends */
+static uint64_t room;			/* what memory-only files leave: small machines have to be used up */
 
 /* What may still be had: of the machine, and of the group's quota. */
 static uint64_t free_bytes(void)
@@ -46,15 +49,14 @@ uint64_t lx_memory_mark(void)
 	return mark;
 }
 
-bool lx_memory_is_enough(void)
+bool lx_memory_has_room(void)
 {
-	/* Free pages in the caches of processors count here, and do not for the bell. */
-	return free_bytes() >= mark + mark / 4 + lx_system.info.cpus * CPU_CACHE;
+	return free_bytes() >= room;
 }
 
 static void balance(void)
 {
-	while (!lx_memory_is_enough())
+	while (free_bytes() < enough)
 		if (!lx_reclaim(BATCH))
 			return;
 }
@@ -85,6 +87,9 @@ int lx_reclaim_start(void)
 	if (group.limits.memory_bytes)
 		memory = MIN(memory, group.limits.memory_bytes);
 	mark = CLAMP(memory / 32, MARK_MIN, MARK_MAX);
+	/* Free pages in the caches of processors count here, and do not for the bell. */
+	enough = mark + mark / 4 + lx_system.info.cpus * CPU_CACHE;
+	room = MIN(enough, memory / 16);
 	group.limits.low_memory_bytes = mark;
 	if (k_bell_create(&bell) != K_OK)
 		return -ENOMEM;

@@ -364,7 +364,8 @@ void lx_task_exit(struct lx_task *self, int code)
 	rt_mutex_lock(&g->lock);
 	last = g->live == 1;
 	rt_mutex_unlock(&g->lock);
-	if (last && lx_group_has(g, LX_GROUP_UNKILLABLE))
+	/* However: a fault of its own takes its LX_GROUP_UNKILLABLE away. */
+	if (last && g == lx_init_pidns.init)
 		lx_init_died(code);
 	lx_ptrace_event(self, PTRACE_EVENT_EXIT, (uint64_t)(unsigned int)code);
 	last = leave_the_living(self, code);

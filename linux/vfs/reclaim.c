@@ -146,10 +146,10 @@ int lx_reclaim_room(uint64_t pages)
 	if (atomic_fetch_add_explicit(&reclaim.unseen, pages, memory_order_relaxed) + pages < LOOK_EVERY)
 		return 0;
 	atomic_store_explicit(&reclaim.unseen, 0, memory_order_relaxed);
-	if (lx_memory_is_enough())
+	if (lx_memory_has_room())
 		return 0;
 	(void)lx_reclaim_pages(MAX(pages, (uint64_t)LOOK_EVERY));
-	if (lx_memory_is_enough())
+	if (lx_memory_has_room())
 		return 0;
 	/* Whoever comes next, with a smaller piece perhaps, has to look as well. */
 	atomic_store_explicit(&reclaim.unseen, LOOK_EVERY, memory_order_relaxed);

@@ -100,6 +100,11 @@ def init_that_ends_is_a_panic(lab):
     expect_panic(lab, hello(lab, init="#!/bin/sh\nkill -KILL $$; kill -SEGV $$; exit 4\n"))
 
 
+@boot(when=once)
+def init_that_faults_is_a_panic(lab):
+    expect_panic(lab, hello(lab, init="#!/bin/sh\nf() { f; }\nf\n"))
+
+
 @boot(when=lambda c: once(c) and not c.kernel)
 def panic_can_reboot_instead(lab):
     lab.expect_boot(hello(lab, ["panic=-1"], init="#!/bin/sh\nexit 3\n"), "Kernel panic", status=None)

@@ -322,7 +322,7 @@ int lx_inode_settle_page(struct lx_inode *inode, uint64_t off, bool write);
  */
 uint64_t lx_reclaim(uint64_t want);
 bool lx_memory_is_low(void);		/* less is free than reclaim keeps */
-bool lx_memory_is_enough(void);		/* more is free than kswapd works for */
+bool lx_memory_has_room(void);		/* for files that are memory only */
 uint64_t lx_memory_mark(void);		/* that, in bytes */
 /* The same for pages of files alone; any lock but leaves may be held. */
 uint64_t lx_reclaim_pages(uint64_t want);

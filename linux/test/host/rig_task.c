@@ -231,7 +231,7 @@ bool lx_signal_pending(struct lx_task *self)
 	return atomic_load(&container_of(self, struct rig_task, task)->interrupted);
 }
 
-bool lx_memory_is_enough(void)
+bool lx_memory_has_room(void)
 {
 	return true;
 }
