@@ -146,13 +146,17 @@ TEST(signals_end_sleeps_and_tell_what_is_left)
 	CHECK(seconds(&left) > 8.0 && seconds(&left) < 9.99);
 }
 
+/* Processor time is never more than the time that passed, but for the ticks it is rounded to. */
+#define SLACK	0.02
+
+/* Uses processor time, as the process's clock counts it: a busy machine takes longer for it. */
 static void spin_user(double for_seconds)
 {
-	double end = harness_now() + for_seconds;
+	double end = clock_now(CLOCK_PROCESS_CPUTIME_ID) + for_seconds;
 	volatile int x = 0;
 
-	while (harness_now() < end)
-		for (int i = 0; i < 10000; i++)
+	while (clock_now(CLOCK_PROCESS_CPUTIME_ID) < end)
+		for (int i = 0; i < 200000; i++)
 			x += i;
 	(void)x;
 }
@@ -160,7 +164,8 @@ static void spin_user(double for_seconds)
 TEST(user_time_is_counted)
 {
 	struct rusage before, after;
-	double user, system, cpu = clock_now(CLOCK_PROCESS_CPUTIME_ID);
+	double start = harness_now(), cpu = clock_now(CLOCK_PROCESS_CPUTIME_ID);
+	double user, system;
 
 	CHECK_OK(getrusage(RUSAGE_SELF, &before));
 	spin_user(0.3);
@@ -170,66 +175,70 @@ TEST(user_time_is_counted)
 	system = (double)(after.ru_stime.tv_sec - before.ru_stime.tv_sec) +
 		 (double)(after.ru_stime.tv_usec - before.ru_stime.tv_usec) / 1e6;
 	cpu = clock_now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-	CHECK(user > 0.02 && user <= 0.5);
 	CHECK(user > 3 * system);
-	CHECK(cpu >= (user + system) * 0.5 && cpu < 1.0);
+	CHECK(user + system > 0.25);
+	CHECK(cpu >= (user + system) * 0.5);
+	CHECK(user + system <= harness_now() - start + SLACK && cpu <= harness_now() - start + SLACK);
 }
 
 TEST(system_time_is_counted)
 {
 	struct rusage before, after;
-	double end, system;
+	double system, start = harness_now(), end = clock_now(CLOCK_PROCESS_CPUTIME_ID) + 0.3;
 	static char buffer[65536];
 	int zero = open("/dev/zero", O_RDONLY);
 
 	CHECK_OK(zero);
 	CHECK_OK(getrusage(RUSAGE_SELF, &before));
-	for (end = harness_now() + 0.3; harness_now() < end;)
+	while (clock_now(CLOCK_PROCESS_CPUTIME_ID) < end)
 		CHECK_EQ(read(zero, buffer, sizeof(buffer)), sizeof(buffer));
 	CHECK_OK(getrusage(RUSAGE_SELF, &after));
 	system = (double)(after.ru_stime.tv_sec - before.ru_stime.tv_sec) +
 		 (double)(after.ru_stime.tv_usec - before.ru_stime.tv_usec) / 1e6;
-	CHECK(system > 0.02 && system < 0.6);
+	CHECK(system > 0.02);
+	CHECK(system <= harness_now() - start + SLACK);
 }
 
 TEST(times_of_children_are_added_up)
 {
 	struct tms before, after;
 	long ticks = sysconf(_SC_CLK_TCK);
+	double start = harness_now();
 
 	CHECK(times(&before) != (clock_t)-1);
 	IN_CHILD(spin_user(0.3));
 	CHECK(times(&after) != (clock_t)-1);
 	CHECK(after.tms_cutime - before.tms_cutime >= ticks / 50);
-	CHECK(after.tms_cutime - before.tms_cutime <= ticks);
+	CHECK((double)(after.tms_cutime - before.tms_cutime) <=
+	      (harness_now() - start + SLACK) * (double)ticks);
 }
 
 TEST(sleeping_costs_no_processor_time)
 {
 	double cpu = clock_now(CLOCK_PROCESS_CPUTIME_ID);
 
-	usleep(200000);
-	CHECK(clock_now(CLOCK_PROCESS_CPUTIME_ID) - cpu < 0.1);
+	usleep(400000);
+	CHECK(clock_now(CLOCK_PROCESS_CPUTIME_ID) - cpu < 0.2);
 }
 
 static void *spin_thread(void *arg)
 {
-	spin_user(0.1);
+	spin_user(0.4);
 	*(double *)arg = clock_now(CLOCK_THREAD_CPUTIME_ID);
 	return NULL;
 }
 
 TEST(threads_have_clocks_of_their_own)
 {
-	double mine = clock_now(CLOCK_THREAD_CPUTIME_ID), other = 0;
+	double mine = clock_now(CLOCK_THREAD_CPUTIME_ID), other = 0, start = harness_now();
 	clockid_t clock;
 	pthread_t t;
 
 	CHECK_EQ(pthread_create(&t, NULL, spin_thread, &other), 0);
 	CHECK_EQ(pthread_getcpuclockid(t, &clock), 0);
 	CHECK_EQ(pthread_join(t, NULL), 0);
-	CHECK(other > 0.01 && other < 0.5);
-	CHECK(clock_now(CLOCK_THREAD_CPUTIME_ID) - mine < 0.1);
+	CHECK(other > 0.2 && other <= harness_now() - start);
+	CHECK(clock_now(CLOCK_THREAD_CPUTIME_ID) - mine < 0.2);
 	CHECK(clock_now(CLOCK_PROCESS_CPUTIME_ID) >= other);
 }
 
