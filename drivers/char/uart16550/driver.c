@@ -15,6 +15,7 @@
  * that it had read.
  */
 #include "base/util.h"
+#include "cursor.h"
 #include "drv/drv.h"
 #include "log.h"
 #include "rt/log.h"
@@ -29,19 +30,7 @@ enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT2 = 8 };	/* OUT2 gates the interrupt lin
 enum { LSR_DATA = 1, LSR_TX_EMPTY = 0x20 };
 enum { FIFO = 16 };
 
-/* A chain being worked on: where in it we are. */
-struct cursor {
-	struct vq_segment segments[LINK_QUEUE_SIZE_MAX];
-	struct vq_chain chain;
-	bool busy;
-	uint32_t segment, offset;	/* next byte */
-	uint32_t done;			/* bytes in all */
-	bool adopting;			/* a predecessor's chains come first */
-	uint64_t adopted;		/* counter of the last one */
-};
-
-/* Words of the record: for each cursor the request that it is at, and the bytes done. */
-enum { WORD_COUNTER, WORD_DONE, WORDS, WORD_WITHIN_LINE = 2 * WORDS };
+enum { WORD_WITHIN_LINE = 2 * CURSOR_WORDS };	/* of the record */
 
 static struct cursor rx, tx;
 static uint8_t ier;
@@ -68,99 +57,17 @@ static void set_ier(struct drv *d, uint8_t want)
 	port_out(d, IER, want);
 }
 
-/* -- chains ---------------------------------------------------------------------------------- */
-
-static uint64_t *cursor_words(struct drv *d, const struct cursor *c)
-{
-	return &d->record->words[c == &rx ? 0 : WORDS];
-}
-
-static void cursor_advance(struct drv *d, struct cursor *c, uint32_t n)
-{
-	c->offset += n;
-	c->done += n;
-	cursor_words(d, c)[WORD_DONE] = c->done;
-}
-
-/* Go on where the predecessor was, if it had begun this chain. */
-static void cursor_resume(struct drv *d, struct cursor *c, uint32_t queue)
-{
-	uint64_t *words = cursor_words(d, c);
-	uint64_t counter = vq_device_counter(&d->queue[queue], c->chain.head), skip;
-
-	if (words[WORD_COUNTER] != counter) {
-		words[WORD_DONE] = 0;
-		atomic_signal_fence(memory_order_release);
-		words[WORD_COUNTER] = counter;
-	}
-	skip = words[WORD_DONE];
-	c->done = (uint32_t)skip;
-	for (; c->segment < c->chain.count; c->segment++) {
-		const struct vq_segment *s = &c->segments[c->segment];
-
-		if (s->device_writes != (c == &rx))
-			continue;
-		if (skip < s->len)
-			break;
-		skip -= s->len;
-	}
-	c->offset = (uint32_t)skip;
-}
-
-/* Have a chain to work on; false: there is none.  Its pieces are checked when they are used. */
-static bool cursor_take(struct drv *d, struct cursor *c, uint32_t queue)
-{
-	if (c->busy)
-		return true;
-	c->chain.segments = c->segments;
-	c->adopting = c->adopting && vq_device_adopted(&d->queue[queue], &c->adopted, &c->chain);
-	if (!c->adopting && !vq_device_take(&d->queue[queue], &c->chain))
-		return false;
-	c->busy = true;
-	c->segment = 0;
-	c->offset = 0;
-	c->done = 0;
-	cursor_resume(d, c, queue);
-	return true;
-}
-
-/* The rest of the current piece in the wanted direction; NULL: the chain is used up. */
-static uint8_t *cursor_piece(struct drv *d, struct cursor *c, bool device_writes, uint32_t *n)
-{
-	for (; c->segment < c->chain.count; c->segment++, c->offset = 0) {
-		struct vq_segment *s = &c->segments[c->segment];
-		uint8_t *p;
-
-		if (s->device_writes != device_writes || c->offset == s->len)
-			continue;
-		p = drv_pointer(d, s->addr, s->len);
-		if (!p) {
-			drv_break(d, "address outside of the link");
-			return NULL;
-		}
-		*n = s->len - c->offset;
-		return p + c->offset;
-	}
-	return NULL;
-}
-
-static void cursor_answer(struct drv *d, struct cursor *c, uint32_t queue, uint32_t written)
-{
-	vq_device_answer(&d->queue[queue], c->chain.head, written);
-	c->busy = false;
-}
-
 /* -- output ------------------------------------------------------------------------------------- */
 
 /* The client's next bytes, at most @max; chains that are used up are answered.  NULL: none. */
 static const uint8_t *client_bytes(struct drv *d, uint32_t *n)
 {
-	while (d->open && !d->broken && cursor_take(d, &tx, TX)) {
-		const uint8_t *p = cursor_piece(d, &tx, false, n);
+	while (d->open && !d->broken && cursor_take(&tx, d)) {
+		const uint8_t *p = cursor_piece(&tx, d, n);
 
 		if (p)
 			return p;
-		cursor_answer(d, &tx, TX, 0);
+		cursor_answer(&tx, d, 0);
 	}
 	return NULL;
 }
@@ -187,7 +94,7 @@ static void send(struct drv *d)
 			n = log_client_may_send(&log_lines, p, MIN(n, (uint32_t)FIFO));
 			(void)!k_device_port_write_bytes(d->device, THR, p, n);
 			d->record->words[WORD_WITHIN_LINE] = log_lines.within_line;
-			cursor_advance(d, &tx, n);
+			cursor_advance(&tx, n);
 		}
 	}
 	if (d->open)
@@ -202,15 +109,15 @@ static void receive(struct drv *d)
 	bool room = true;
 
 	if (rx.adopting)
-		cursor_take(d, &rx, RX);	/* it may hold bytes that nobody was told of */
+		cursor_take(&rx, d);	/* it may hold bytes that nobody was told of */
 	while (!d->broken && (port_in(d, LSR) & LSR_DATA)) {
 		uint8_t *p = NULL;
 		uint32_t n;
 
-		while (!p && cursor_take(d, &rx, RX)) {
-			p = cursor_piece(d, &rx, true, &n);
+		while (!p && cursor_take(&rx, d)) {
+			p = cursor_piece(&rx, d, &n);
 			if (!p)
-				cursor_answer(d, &rx, RX, rx.done);
+				cursor_answer(&rx, d, rx.done);
 			if (d->broken)
 				return;
 		}
@@ -218,10 +125,10 @@ static void receive(struct drv *d)
 		if (!room)
 			break;
 		*p = port_in(d, RBR);
-		cursor_advance(d, &rx, 1);
+		cursor_advance(&rx, 1);
 	}
 	if (rx.busy && rx.done)
-		cursor_answer(d, &rx, RX, rx.done);
+		cursor_answer(&rx, d, rx.done);
 	drv_publish(d, RX);
 	set_ier(d, room ? ier | IER_RX : ier & (uint8_t)~IER_RX);
 }
@@ -263,7 +170,8 @@ static k_status_t start(struct drv *d)
 		return st;
 
 	log_lines.within_line = d->record->words[WORD_WITHIN_LINE] != 0;
-	rx.adopting = tx.adopting = d->start.incarnation > 1;
+	cursor_start(&rx, d, RX, true, &d->record->words[0]);
+	cursor_start(&tx, d, TX, false, &d->record->words[CURSOR_WORDS]);
 	d->record->adoption = d->start.incarnation > 1 ? RECORD_ADOPTED : RECORD_STARTED;
 	drv_offer(d, 0);
 	drv_config(d, config, sizeof(config));
