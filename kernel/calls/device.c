@@ -210,23 +210,26 @@ k_status_t kcall_device_port_write(struct thread *self, struct device *device, u
 }
 
 k_status_t kcall_device_port_write_bytes(struct thread *self, struct device *device,
-					 uint32_t offset, const struct kbytes *data)
+					 uint32_t offset, const struct kbytes *data,
+					 uint64_t *written)
 {
 	uint8_t chunk[64];
 	uint16_t port;
 	k_status_t st = port_of(device, offset, 1, &port);
 
+	*written = 0;
 	if (st != K_OK)
 		return st;
 	if (data->length > K_PAGE_SIZE)		/* a FIFO's worth, not an afternoon's */
 		return K_ERR_BAD_ARGUMENT;
-	for (uint64_t done = 0; done < data->length; done += sizeof(chunk)) {
-		size_t n = MIN(sizeof(chunk), data->length - done);
+	while (*written < data->length) {
+		size_t n = MIN(sizeof(chunk), data->length - *written);
 
-		if (!kbytes_read(data, done, chunk, n))
+		if (!kbytes_read(data, *written, chunk, n))
 			return K_ERR_BAD_ADDRESS;
 		for (size_t i = 0; i < n; i++)
 			arch_port_write8(port, chunk[i]);
+		*written += n;
 	}
 	return K_OK;
 }

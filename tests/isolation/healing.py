@@ -84,6 +84,15 @@ def sweep_console(lab, machine, adopt, sweep):
     rounds(lab, "virtio-console.0", machine)
 
 
+def sweep_serial(lab, machine, adopt, sweep):
+    """The port's kernel calls are in between two kill points each: what passed is known all the same."""
+    path = lab.folder / "serial"
+    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"uart.die={sweep}"],
+                          memory=MEMORY, machine=machine, serials=[path])
+    Echo(path)
+    rounds(lab, "uart.1", machine)
+
+
 # -- every kill point ------------------------------------------------------------------------------
 
 @isolation(when=on(2))
@@ -99,6 +108,11 @@ def a_disk_driver_may_die_at_any_step_if_its_device_has_to_be_reset(lab):
 @isolation(when=on(2))
 def a_console_driver_may_die_at_any_step(lab):
     sweep_console(lab, "microvm", "live", "sweep2")
+
+
+@isolation(when=on(2))
+def a_serial_driver_may_die_at_any_step(lab):
+    sweep_serial(lab, "q35", "live", "sweep")
 
 
 def campaign(sweep, machine, adopt, how):

@@ -36,6 +36,7 @@ class Machine:
     initrd: Path | None = None
     drives: list = field(default_factory=list)
     ports: list = field(default_factory=list)   # sockets to listen at: virtio-serial ports, port0...
+    serials: list = field(default_factory=list) # the same: serial ports, from the second one on
     words: list = field(default_factory=list)   # of the kernel's command line
     memory: int = 1024
     cpus: int = 1
@@ -145,6 +146,9 @@ def arguments(machine, serial, runner_fd=None):
     for number, path in enumerate(machine.ports):
         argv += ["-chardev", f"socket,id=port{number},path={path},server=on,wait=off",
                  "-device", f"virtserialport,chardev=port{number},name=port{number}"]
+    for number, path in enumerate(machine.serials):
+        argv += ["-chardev", f"socket,id=line{number},path={path},server=on,wait=off",
+                 "-serial", f"chardev:line{number}"]
     argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     if machine.gdb:
         argv += ["-s", "-S"]

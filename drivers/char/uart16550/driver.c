@@ -9,10 +9,8 @@
  * buffers; while there are none, the receiver's interrupt is off and bytes stay in
  * the FIFO, which an emulated port's sender notices.
  *
- * How far a chain is done stands in the record, so that a successor goes on in the middle of
- * it.  It is written after the bytes have passed: a driver that is killed exactly in between,
- * which is one return from a kernel call, has its last FIFO sent twice, or loses a byte
- * that it had read.
+ * A successor goes on at the very byte (cursor.h).  Log lines are the kernel's to remember: it
+ * prints the one that the driver was at again, whole.
  */
 #include "base/util.h"
 #include "cursor.h"
@@ -30,7 +28,7 @@ enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT2 = 8 };	/* OUT2 gates the interrupt lin
 enum { LSR_DATA = 1, LSR_TX_EMPTY = 0x20 };
 enum { FIFO = 16 };
 
-enum { WORD_WITHIN_LINE = 2 * CURSOR_WORDS };	/* of the record */
+_Static_assert(2 * CURSOR_WORDS <= RECORD_WORDS, "two cursors");
 
 static struct cursor rx, tx;
 static uint8_t ier;
@@ -59,7 +57,7 @@ static void set_ier(struct drv *d, uint8_t want)
 
 /* -- output ------------------------------------------------------------------------------------- */
 
-/* The client's next bytes, at most @max; chains that are used up are answered.  NULL: none. */
+/* The client's next bytes, *@n of them; chains that are used up are answered.  NULL: none. */
 static const uint8_t *client_bytes(struct drv *d, uint32_t *n)
 {
 	while (d->open && !d->broken && cursor_take(&tx, d)) {
@@ -70,6 +68,26 @@ static const uint8_t *client_bytes(struct drv *d, uint32_t *n)
 		cursor_answer(&tx, d, 0);
 	}
 	return NULL;
+}
+
+/* At most a FIFO's worth; the bytes' note is whether they end within a line. */
+static void send_client(struct drv *d, const uint8_t *p, uint32_t n)
+{
+	uint64_t *written;
+
+	n = log_client_may_send(&log_lines, p, MIN(n, (uint32_t)FIFO));
+	written = cursor_plan(&tx, n, log_lines.within_line);
+	(void)!k_device_port_write_bytes(d->device, THR, p, n, written);
+	cursor_passed(&tx);
+}
+
+static void send_log(struct drv *d, const uint8_t *line, uint32_t n)
+{
+	uint64_t written;
+
+	n = MIN(n, (uint32_t)FIFO);
+	(void)!k_device_port_write_bytes(d->device, THR, line, n, &written);
+	log_sent(&log_lines, n);
 }
 
 static void send(struct drv *d)
@@ -86,23 +104,24 @@ static void send(struct drv *d)
 		waiting = !(port_in(d, LSR) & LSR_TX_EMPTY);
 		if (waiting)
 			break;
-		if (log) {
-			log_n = MIN(log_n, (uint32_t)FIFO);
-			(void)!k_device_port_write_bytes(d->device, THR, log, log_n);
-			log_sent(&log_lines, log_n);
-		} else {
-			n = log_client_may_send(&log_lines, p, MIN(n, (uint32_t)FIFO));
-			(void)!k_device_port_write_bytes(d->device, THR, p, n);
-			d->record->words[WORD_WITHIN_LINE] = log_lines.within_line;
-			cursor_advance(&tx, n);
-		}
+		if (log)
+			send_log(d, log, log_n);
+		else
+			send_client(d, p, n);
 	}
-	if (d->open)
-		drv_publish(d, TX);
 	set_ier(d, waiting ? ier | IER_TX : ier & (uint8_t)~IER_TX);
 }
 
 /* -- input --------------------------------------------------------------------------------------- */
+
+/* The next byte of the port, or the one that the predecessor read and put nowhere. */
+static void receive_byte(struct drv *d, uint8_t *p)
+{
+	if (!cursor_is_passing(&rx))
+		(void)!k_device_port_read(d->device, RBR, 1, cursor_plan(&rx, 1, 0));
+	*p = (uint8_t)cursor_result(&rx);
+	cursor_passed(&rx);
+}
 
 static void receive(struct drv *d)
 {
@@ -110,7 +129,7 @@ static void receive(struct drv *d)
 
 	if (rx.adopting)
 		cursor_take(&rx, d);	/* it may hold bytes that nobody was told of */
-	while (!d->broken && (port_in(d, LSR) & LSR_DATA)) {
+	while (!d->broken && (cursor_is_passing(&rx) || (port_in(d, LSR) & LSR_DATA))) {
 		uint8_t *p = NULL;
 		uint32_t n;
 
@@ -124,12 +143,10 @@ static void receive(struct drv *d)
 		room = p != NULL;
 		if (!room)
 			break;
-		*p = port_in(d, RBR);
-		cursor_advance(&rx, 1);
+		receive_byte(d, p);
 	}
 	if (rx.busy && rx.done)
 		cursor_answer(&rx, d, rx.done);
-	drv_publish(d, RX);
 	set_ier(d, room ? ier | IER_RX : ier & (uint8_t)~IER_RX);
 }
 
@@ -169,9 +186,9 @@ static k_status_t start(struct drv *d)
 	if (st != K_OK)
 		return st;
 
-	log_lines.within_line = d->record->words[WORD_WITHIN_LINE] != 0;
 	cursor_start(&rx, d, RX, true, &d->record->words[0]);
 	cursor_start(&tx, d, TX, false, &d->record->words[CURSOR_WORDS]);
+	log_lines.within_line = tx.note != 0;
 	d->record->adoption = d->start.incarnation > 1 ? RECORD_ADOPTED : RECORD_STARTED;
 	drv_offer(d, 0);
 	drv_config(d, config, sizeof(config));

@@ -5,7 +5,8 @@
  * (NAME.die=sweep, drv/die.h); when nobody has died for a few rounds, the operations are used up.
  *
  *	a disk		writes in parallel, overwrites, flush, read back; in the end the whole disk
- *	a port		lines of all lengths, which the other end sends back
+ *	a port		lines of all lengths, which the other end sends back; of serial ports
+ *			the second and those behind it, and few bytes, as each has kill points
  *
  * It says on the log "heal: NAME: N rounds, N deaths: same data" or what was wrong.
  */
@@ -190,16 +191,21 @@ static void use_disk(struct link *l, const char *name)
 
 /* -- a port ------------------------------------------------------------------------------------- */
 
-enum { LINE_MAX = 3000, LINES = 6 };
+enum { LINE_MAX = 3000, LINES = 6, SERIAL_LINE = 24, SERIAL_LINES = 2 };
 
 static struct console_port *port;
+static uint32_t lines = LINES;
 static _Atomic(uint32_t) port_news;
 
 static void port_added(struct console_port *p, void *user)
 {
-	/* The serial line's console is not tested here. */
-	if (p->is_console)
+	const struct link_geometry *g = link_geometry(user);
+
+	/* The first serial line is the kernel's, too. */
+	if (p->is_console && (g->queue_count != 2 || !g->instance))
 		return;
+	if (p->is_console)
+		lines = SERIAL_LINES;
 	port = p;
 	console_port_set_open(p, true);
 	atomic_fetch_add(&port_news, 1);
@@ -229,19 +235,26 @@ static size_t receive(struct console_port *p, uint8_t *buf, size_t n)
 	return done;
 }
 
+static uint32_t line_length(void)
+{
+	if (lines == SERIAL_LINES)
+		return SERIAL_LINE;
+	return (uint32_t)(8 + next_random() % (LINE_MAX - 16)) & ~7u;
+}
+
 static bool port_round(struct console_port *p, uint32_t round)
 {
 	static uint8_t sent[LINES][LINE_MAX], back[LINE_MAX];
 	uint32_t length[LINES];
 	size_t done;
 
-	for (int i = 0; i < LINES; i++) {
-		length[i] = (uint32_t)(8 + next_random() % (LINE_MAX - 16)) & ~7u;
+	for (uint32_t i = 0; i < lines; i++) {
+		length[i] = line_length();
 		fill(sent[i], length[i], round);
 		if (console_write_all(p, sent[i], length[i], false, &done) != K_OK)
 			return false;
 	}
-	for (int i = 0; i < LINES; i++)
+	for (uint32_t i = 0; i < lines; i++)
 		if (receive(p, back, length[i]) != length[i] || memcmp(back, sent[i], length[i]) != 0)
 			return false;
 	return true;
@@ -290,11 +303,11 @@ static void use(void *arg)
 	if (link_geometry(l)->class_id == LINK_CLASS_BLOCK) {
 		use_disk(l, name);
 	} else if (link_geometry(l)->class_id == LINK_CLASS_CONSOLE) {
-		k_status_t st = console_open(l, &ops, NULL, &c);
+		k_status_t st = console_open(l, &ops, l, &c);
 
 		if (st != K_OK)
 			say(name, "open %d", st);
-		else if (link_geometry(l)->queue_count > 2)
+		else if (link_geometry(l)->queue_count > 2 || link_geometry(l)->instance)
 			use_port(l, name);
 	}
 	atomic_fetch_sub(&running, 1);
