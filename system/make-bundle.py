@@ -4,7 +4,8 @@
 
 Make the boot bundle: a cpio archive (newc) whose files start on page boundaries, so that init
 maps programs straight out of it.  The gap before a file's data is filled by NULs after its name,
-which readers of the format skip.  The archive is the same for the same input.
+which readers of the format skip.  A name's length is at most a page, NULs included: where that is
+not enough, empty directories "." come first.  The archive is the same for the same input.
 """
 import sys
 
@@ -14,12 +15,12 @@ HEADER = 110
 
 def entry(offset, name, data, mode, ino):
     name = name.encode() + b"\0"
-    body = offset + HEADER + len(name)
     if data:
-        # The name's length is at most 4096, gap included: one page is always enough.
-        name += b"\0" * (-body % PAGE)
-        if len(name) > PAGE:
-            sys.exit(f"make-bundle.py: name too long: {name!r}")
+        gap = -(offset + HEADER + len(name)) % PAGE
+        if len(name) + gap > PAGE:
+            filler = entry(offset, ".", b"", 0o40755, 0)
+            return filler + entry(offset + len(filler), name[:-1].decode(), data, mode, ino)
+        name += b"\0" * gap
     fields = [ino, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
     out = b"070701" + b"".join(b"%08x" % f for f in fields) + name
     out += b"\0" * (-(offset + len(out)) % 4)
