@@ -6,7 +6,7 @@
  * component after the other: looks the name up in the dentry cache, or asks the
  * file system with the directory locked, goes down through mounts and follows
  * symlinks.  It stops before the last component (nd->last), because what to do
- * with that differs: look it up, create it, remove it.
+ * with that differs: look it up, create it, remove it.  (Opening: open.c.)
  *
  * Symlinks do not recurse: the rest of the path being walked is put on a small
  * stack, and the link's text is walked first.  At most 40 links are followed in
@@ -18,91 +18,8 @@
  * still below (EAGAIN if not).
  */
 #include <linux/capability.h>
-#include <linux/inotify.h>
-
-#include "lx/mm.h"
+#include "vfs/namei_priv.h"
 #include "vfs/vfs_priv.h"
-
-#define MAX_LINKS 40
-
-struct link {
-	char *body;			/* to be freed when the walk of it is over */
-	const char *rest;		/* where to go on in what was walked before it */
-};
-
-struct nd {
-	struct lx_task *self;
-	unsigned int flags;		/* LX_LOOKUP_* */
-	struct lx_path path;		/* where we are; references */
-	struct lx_path root;		/* references; mnt NULL: not needed so far */
-	struct lx_qstr last;
-	enum lx_last_type type;
-	bool slash;			/* slashes follow the last name */
-	bool scoped, used_dotdot;
-	unsigned int links, depth;
-	char *body;			/* of the final symlink that the name is in */
-	struct link stack[MAX_LINKS];
-};
-
-/* -- names from programs */
-
-int lx_name_copy(struct lx_name *n, uaddr_t user, bool empty_ok)
-{
-	size_t done = 0;
-	long len;
-
-	n->s = n->small;
-	len = rt_strncpy_from_user(n->small, user, sizeof(n->small), &done);
-	if (unlikely(len < 0 || (size_t)len == sizeof(n->small))) {
-		n->s = rt_alloc(LX_PATH_MAX);
-		if (!n->s) {
-			n->s = n->small;
-			return -ENOMEM;
-		}
-		for (;;) {
-			len = rt_strncpy_from_user(n->s, user, LX_PATH_MAX, &done);
-			if (len >= 0)
-				break;
-			if (lx_fault_in(lx_self(), uaddr_add(user, done), 1, false)) {
-				lx_name_done(n);
-				n->s = n->small;
-				return -EFAULT;
-			}
-		}
-		if (len == LX_PATH_MAX) {
-			lx_name_done(n);
-			n->s = n->small;
-			return -ENAMETOOLONG;
-		}
-	}
-	n->len = (size_t)len;
-	if (!len && !empty_ok)
-		return -ENOENT;		/* small: nothing to free */
-	return 0;
-}
-
-int lx_name_from_user(struct lx_task *self, uaddr_t user, bool empty_ok, char **out)
-{
-	struct lx_name n;
-	int err = lx_name_copy(&n, user, empty_ok);
-
-	if (err)
-		return err;
-	if (n.s == n.small) {
-		*out = rt_alloc(n.len + 1);
-		if (!*out)
-			return -ENOMEM;
-		memcpy(*out, n.small, n.len + 1);
-	} else {
-		*out = n.s;
-	}
-	return 0;
-}
-
-void lx_name_free(char *name)
-{
-	rt_free(name);
-}
 
 /* -- one step */
 
@@ -114,95 +31,6 @@ static inline int may_exec(struct nd *nd, struct lx_inode *dir)
 	return lx_inode_permission(nd->self, dir, LX_MAY_EXEC);
 }
 
-/* The child that the file system has; dir's inode locked. */
-int lx_lookup_locked(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_dentry **out)
-{
-	struct lx_inode *inode = lx_d_inode(dir);
-	struct lx_dentry *d = lx_dcache_lookup(dir, q);
-	int err;
-
-	if (d) {
-		struct lx_inode *child = lx_d_inode(d);
-		const struct lx_inode_ops *ops = child ? child->ops : inode->ops;
-
-		if (likely(!ops->revalidate || ops->revalidate(d))) {
-			*out = d;
-			return 0;
-		}
-		lx_dentry_unhash(d);
-		lx_dentry_put(d);
-	}
-	if (inode->iflags & LX_INODE_DELETED)
-		return -ENOENT;
-	d = lx_dentry_alloc(dir, q);
-	if (!d)
-		return -ENOMEM;
-	err = inode->ops->lookup(inode, d);
-	if (err) {
-		lx_dentry_put(d);
-		return err;
-	}
-	lx_dentry_hash(d);
-	*out = d;
-	return 0;
-}
-
-/* Two that look for the same name at once get a dentry each: only one of them is found later. */
-static int lookup_lockless(struct lx_dentry *dir, struct lx_inode *inode, const struct lx_qstr *q,
-			   struct lx_dentry **out)
-{
-	struct lx_dentry *d = lx_dentry_alloc(dir, q);
-	int err;
-
-	if (!d)
-		return -ENOMEM;
-	err = inode->ops->lookup(inode, d);
-	if (err) {
-		lx_dentry_put(d);
-		return err;
-	}
-	if (!lx_d_negative(d))
-		lx_dentry_hash(d);
-	*out = d;
-	return 0;
-}
-
-static int lookup(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_dentry **out)
-{
-	struct lx_dentry *d = lx_dcache_lookup(dir, q);
-	struct lx_inode *inode = lx_d_inode(dir);
-	int err;
-
-	if (likely(d)) {
-		struct lx_inode *child = lx_d_inode(d);
-		const struct lx_inode_ops *ops = child ? child->ops : inode->ops;
-
-		if (likely(!ops->revalidate || ops->revalidate(d))) {
-			*out = d;
-			return 0;
-		}
-		if (inode->ops->lockless)
-			lx_dentry_unhash(d);
-		lx_dentry_put(d);
-	}
-	if (q->len > LX_NAME_MAX)
-		return -ENAMETOOLONG;
-	if (unlikely(inode->ops->lockless))
-		return lookup_lockless(dir, inode, q, out);
-	/* nested: an overlay looks into its layers while its own directory is locked */
-	rt_mutex_lock_nested(&inode->lock);
-	err = lx_lookup_locked(dir, q, out);
-	rt_mutex_unlock(&inode->lock);
-	return err;
-}
-
-int lx_lookup_one(struct lx_task *self, struct lx_dentry *dir, const char *name, uint32_t len,
-		  struct lx_dentry **out)
-{
-	struct lx_qstr q = { name, len, lx_name_hash(name, len) };
-
-	return lookup(dir, &q, out);
-}
 
 static void need_root(struct nd *nd)
 {
@@ -250,8 +78,7 @@ static int step_up(struct nd *nd)
 	return 0;
 }
 
-/* Step to @d, a positive child of where we are; its reference moves in. */
-static int step_into(struct nd *nd, struct lx_dentry *d)
+int lx_walk_into(struct nd *nd, struct lx_dentry *d)
 {
 	lx_dentry_put(nd->path.dentry);
 	nd->path.dentry = d;
@@ -286,11 +113,7 @@ static int read_link(struct lx_inode *inode, struct lx_dentry *d, char **body)
 	return 0;
 }
 
-/*
- * Follow the symlink @d, a child of where we are (reference moves in): either we
- * stand where it leads (*@body NULL), or *@body has to be walked from here.
- */
-static int follow_link(struct nd *nd, struct lx_dentry *d, char **body)
+int lx_walk_follow(struct nd *nd, struct lx_dentry *d, char **body)
 {
 	struct lx_inode *inode = lx_d_inode(d);
 	int err;
@@ -322,11 +145,7 @@ static int follow_link(struct nd *nd, struct lx_dentry *d, char **body)
 	return err;
 }
 
-/*
- * Walk one component (nd->last) that is to be followed if it is a symlink and
- * @follow.  *@body: the text of a symlink to be walked next.
- */
-static int walk_component(struct nd *nd, bool follow, char **body)
+int lx_walk_component(struct nd *nd, bool follow, char **body)
 {
 	struct lx_dentry *d;
 	struct lx_inode *inode;
@@ -335,7 +154,7 @@ static int walk_component(struct nd *nd, bool follow, char **body)
 	*body = NULL;
 	if (unlikely(nd->type != LX_LAST_NORM))
 		return nd->type == LX_LAST_DOTDOT ? step_up(nd) : 0;
-	err = lookup(nd->path.dentry, &nd->last, &d);
+	err = lx_lookup(nd->path.dentry, &nd->last, &d);
 	if (err)
 		return err;
 	inode = lx_d_inode(d);
@@ -344,17 +163,13 @@ static int walk_component(struct nd *nd, bool follow, char **body)
 		return -ENOENT;
 	}
 	if (unlikely(lx_is_lnk(inode)) && follow)
-		return follow_link(nd, d, body);
-	return step_into(nd, d);
+		return lx_walk_follow(nd, d, body);
+	return lx_walk_into(nd, d);
 }
 
 /* -- the walk */
 
-/*
- * Walk all components of @name but the last, which nd->last describes then.  If
- * @name is only slashes its type is LX_LAST_ROOT.
- */
-static int walk(struct nd *nd, const char *name)
+int lx_walk(struct nd *nd, const char *name)
 {
 	int err;
 
@@ -399,7 +214,7 @@ static int walk(struct nd *nd, const char *name)
 			end++;
 		if (!*end && !nd->depth)
 			return 0;
-		err = walk_component(nd, true, &body);
+		err = lx_walk_component(nd, true, &body);
 		if (unlikely(err))
 			return err;
 		name = end;
@@ -428,7 +243,8 @@ pop:
 	}
 }
 
-static int start(struct nd *nd, struct lx_task *self, int dfd, const char *name, unsigned int flags)
+int lx_walk_start(struct nd *nd, struct lx_task *self, int dfd, const char *name,
+		  unsigned int flags)
 {
 	/* not the stack of links, which is large */
 	memset(nd, 0, offsetof(struct nd, stack));
@@ -463,7 +279,7 @@ static int start(struct nd *nd, struct lx_task *self, int dfd, const char *name,
 	return 0;
 }
 
-static void finish(struct nd *nd)
+void lx_walk_finish(struct nd *nd)
 {
 	while (nd->depth)
 		rt_free(nd->stack[--nd->depth].body);
@@ -474,8 +290,7 @@ static void finish(struct nd *nd)
 		lx_path_put(&nd->root);
 }
 
-/* Is where a scoped walk ended below its root? */
-static int check_scope(struct nd *nd)
+int lx_walk_check_scope(struct nd *nd)
 {
 	struct lx_path p;
 	bool below = false;
@@ -498,8 +313,7 @@ static int check_scope(struct nd *nd)
 	return below ? 0 : -EAGAIN;
 }
 
-/* The final component was a symlink with this text: walk that up to its own last one. */
-static int walk_body(struct nd *nd, char *body)
+int lx_walk_body(struct nd *nd, char *body)
 {
 	rt_free(nd->body);
 	nd->body = body;		/* nd->last will point into it */
@@ -509,7 +323,7 @@ static int walk_body(struct nd *nd, char *body)
 		if (err)
 			return err;
 	}
-	return walk(nd, body);
+	return lx_walk(nd, body);
 }
 
 int lx_path_at(struct lx_task *self, int dfd, const char *name, unsigned int flags,
@@ -521,16 +335,16 @@ int lx_path_at(struct lx_task *self, int dfd, const char *name, unsigned int fla
 
 	if (unlikely(!*name) && !(flags & LX_LOOKUP_EMPTY))
 		return -ENOENT;
-	err = start(&nd, self, dfd, name, flags);
+	err = lx_walk_start(&nd, self, dfd, name, flags);
 	if (unlikely(err))
 		return err;
 	if (unlikely(!*name))
 		goto done;
-	err = walk(&nd, name);
+	err = lx_walk(&nd, name);
 	while (likely(!err)) {
 		bool dir = nd.slash || (flags & LX_LOOKUP_DIRECTORY);
 
-		err = walk_component(&nd, nd.slash || (flags & LX_LOOKUP_FOLLOW), &body);
+		err = lx_walk_component(&nd, nd.slash || (flags & LX_LOOKUP_FOLLOW), &body);
 		if (err)
 			break;
 		if (likely(!body)) {
@@ -540,16 +354,16 @@ int lx_path_at(struct lx_task *self, int dfd, const char *name, unsigned int fla
 		}
 		if (nd.slash)
 			flags |= LX_LOOKUP_DIRECTORY | LX_LOOKUP_FOLLOW;
-		err = walk_body(&nd, body);
+		err = lx_walk_body(&nd, body);
 	}
 	if (!err)
-		err = check_scope(&nd);
+		err = lx_walk_check_scope(&nd);
 done:
 	if (!err) {
 		*out = nd.path;
 		nd.path = (struct lx_path){ 0 };
 	}
-	finish(&nd);
+	lx_walk_finish(&nd);
 	return err;
 }
 
@@ -574,9 +388,9 @@ int lx_path_parent(struct lx_task *self, int dfd, const char *name, unsigned int
 
 	if (!*name)
 		return -ENOENT;
-	err = start(&nd, self, dfd, name, flags);
+	err = lx_walk_start(&nd, self, dfd, name, flags);
 	if (!err)
-		err = walk(&nd, name);
+		err = lx_walk(&nd, name);
 	if (!err && !lx_is_dir(lx_d_inode(nd.path.dentry)))
 		err = -ENOTDIR;
 	if (!err && nd.type == LX_LAST_NORM && nd.last.len > LX_NAME_MAX)
@@ -588,373 +402,11 @@ int lx_path_parent(struct lx_task *self, int dfd, const char *name, unsigned int
 		};
 		nd.path = (struct lx_path){ 0 };
 	}
-	finish(&nd);
+	lx_walk_finish(&nd);
 	return err;
 }
 
 void lx_parent_put(struct lx_parent *p)
 {
 	lx_path_put(&p->dir);
-}
-
-/* -- rights to change directories */
-
-int lx_may_create(struct lx_task *self, struct lx_inode *dir)
-{
-	if (dir->iflags & LX_INODE_DELETED)
-		return -ENOENT;
-	return lx_inode_permission(self, dir, LX_MAY_WRITE | LX_MAY_EXEC);
-}
-
-int lx_may_delete(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *victim, bool isdir)
-{
-	struct lx_inode *inode = lx_d_inode(victim);
-	int err;
-
-	if (!inode)
-		return -ENOENT;
-	err = lx_inode_permission(self, dir, LX_MAY_WRITE | LX_MAY_EXEC);
-	if (err)
-		return err;
-	if (dir->iflags & LX_INODE_APPEND)
-		return -EPERM;
-	/* a sticky directory: only the owner of either may */
-	if ((dir->mode & S_ISVTX) && self->cred->fsuid != inode->uid &&
-	    self->cred->fsuid != dir->uid && !lx_capable(self, CAP_FOWNER))
-		return -EPERM;
-	if (inode->iflags & (LX_INODE_APPEND | LX_INODE_IMMUTABLE))
-		return -EPERM;
-	if (isdir) {
-		if (!lx_is_dir(inode))
-			return -ENOTDIR;
-		if (victim->parent == victim)
-			return -EBUSY;
-	} else if (lx_is_dir(inode)) {
-		return -EISDIR;
-	}
-	if (dir->iflags & LX_INODE_DELETED)
-		return -ENOENT;
-	return 0;
-}
-
-/* -- open */
-
-static lx_mode_t masked(struct lx_task *self, lx_mode_t mode)
-{
-	return mode & ~self->fs->umask;
-}
-
-/* Create @d, negative, in @dir (locked). */
-static int create_file(struct lx_task *self, struct lx_path *dirpath, struct lx_inode *dir,
-		       struct lx_dentry *d, lx_mode_t mode)
-{
-	int err = lx_want_write(dirpath);
-
-	if (!err)
-		err = lx_may_create(self, dir);
-	if (!err && !dir->ops->create)
-		err = -EACCES;
-	if (!err)
-		err = dir->ops->create(dir, d, (masked(self, mode) & 07777) | S_IFREG);
-	if (!err)
-		lx_notify(dir, d, IN_CREATE);
-	return err;
-}
-
-/* The last component of an open: stand on what is to be opened, or get *@body to walk. */
-static int open_last(struct nd *nd, const struct lx_open_how *how, bool *created, char **body)
-{
-	bool follow = !(how->flags & O_NOFOLLOW) && (how->flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
-	struct lx_dentry *d = NULL;
-	struct lx_inode *inode;
-	int err;
-
-	*body = NULL;
-	if (!(how->flags & O_CREAT)) {
-		if (nd->slash)
-			nd->flags |= LX_LOOKUP_DIRECTORY | LX_LOOKUP_FOLLOW;
-		return walk_component(nd, follow || nd->slash, body);
-	}
-	if (nd->type != LX_LAST_NORM) {
-		if (how->flags & O_EXCL)
-			return -EEXIST;
-		err = walk_component(nd, false, body);
-		return err ? err : -EISDIR;
-	}
-	if (nd->slash)
-		return -EISDIR;
-	if (nd->last.len > LX_NAME_MAX)
-		return -ENAMETOOLONG;
-	if (!lx_is_dir(lx_d_inode(nd->path.dentry)))
-		return -ENOTDIR;
-	if (how->flags & O_EXCL)
-		goto locked;
-	err = lookup(nd->path.dentry, &nd->last, &d);
-	if (err)
-		return err;
-	if (lx_d_negative(d)) {
-		struct lx_inode *dir;
-
-		lx_dentry_put(d);
-locked:
-		dir = lx_d_inode(nd->path.dentry);
-		if (unlikely(dir->ops->lockless)) {
-			if (!(how->flags & O_EXCL))
-				return -ENOENT;
-			err = lookup(nd->path.dentry, &nd->last, &d);
-			if (err)
-				return err;
-			err = lx_d_negative(d) ? -ENOENT : -EEXIST;
-			lx_dentry_put(d);
-			return err;
-		}
-		rt_mutex_lock(&dir->lock);
-		err = lx_lookup_locked(nd->path.dentry, &nd->last, &d);
-		if (!err && lx_d_negative(d)) {
-			err = create_file(nd->self, &nd->path, dir, d, how->mode);
-			*created = !err;
-			if (err)
-				lx_dentry_put(d);
-		} else if (!err && (how->flags & O_EXCL)) {
-			lx_dentry_put(d);
-			err = -EEXIST;
-		}
-		rt_mutex_unlock(&dir->lock);
-		if (err)
-			return err;
-	}
-	inode = lx_d_inode(d);
-	if (lx_is_lnk(inode) && follow)
-		return follow_link(nd, d, body);
-	return step_into(nd, d);
-}
-
-/* Checks that depend on what is opened; @created: just made by us, any access is fine. */
-static int may_open(struct lx_task *self, const struct lx_path *p, const struct lx_open_how *how,
-		    bool created)
-{
-	struct lx_inode *inode = lx_d_inode(p->dentry);
-	uint32_t mflags = p->mnt ? atomic_load(&p->mnt->flags) : 0;
-	int acc = how->flags & O_ACCMODE, mask = 0, err;
-
-	if ((how->flags & O_CREAT) && lx_is_dir(inode))
-		return -EISDIR;
-	if ((how->flags & O_DIRECTORY) && !lx_is_dir(inode))
-		return -ENOTDIR;
-	if (acc != O_WRONLY)
-		mask |= LX_MAY_READ;
-	if (acc != O_RDONLY || (how->flags & O_TRUNC))
-		mask |= LX_MAY_WRITE;
-	if (how->exec)
-		mask = LX_MAY_EXEC;
-	switch (inode->mode & S_IFMT) {
-	case S_IFLNK:
-		return -ELOOP;
-	case S_IFDIR:
-		if (mask & LX_MAY_WRITE)
-			return -EISDIR;
-		if (mask & LX_MAY_EXEC)
-			return -EACCES;
-		break;
-	case S_IFBLK:
-	case S_IFCHR:
-		if (mflags & LX_MNT_NODEV)
-			return -EACCES;
-		__attribute__((fallthrough));
-	case S_IFIFO:
-	case S_IFSOCK:
-		if (how->exec)
-			return -EACCES;
-		break;
-	case S_IFREG:
-		if (how->exec && (mflags & LX_MNT_NOEXEC))
-			return -EACCES;
-		if ((mask & LX_MAY_WRITE) && !created) {
-			err = lx_want_write(p);
-			if (err)
-				return err;
-		}
-		break;
-	}
-	if (!created) {
-		err = lx_inode_permission(self, inode, mask);
-		if (err)
-			return err;
-	}
-	if (inode->iflags & LX_INODE_APPEND) {
-		if (acc != O_RDONLY && !(how->flags & O_APPEND))
-			return -EPERM;
-		if (how->flags & O_TRUNC)
-			return -EPERM;
-	}
-	if ((how->flags & O_NOATIME) && !lx_inode_owner_or_capable(self, inode))
-		return -EPERM;
-	return 0;
-}
-
-static uint32_t fmode_of(int flags, bool exec)
-{
-	switch (flags & O_ACCMODE) {
-	case O_RDONLY:
-		return LX_FMODE_READ | (exec ? LX_FMODE_EXEC : 0);
-	case O_WRONLY:
-		return LX_FMODE_WRITE;
-	case O_RDWR:
-		return LX_FMODE_READ | LX_FMODE_WRITE;
-	default:
-		return 0;		/* 3: for ioctl only */
-	}
-}
-
-static int truncate_opened(struct lx_task *self, struct lx_path *p)
-{
-	struct lx_attr a = { .valid = LX_ATTR_SIZE | LX_ATTR_MTIME | LX_ATTR_KILL_PRIV, .size = 0,
-			     .mtime = lx_now_coarse() };
-
-	return lx_inode_setattr(self, p, &a);
-}
-
-static int open_tmpfile(struct nd *nd, const struct lx_open_how *how)
-{
-	struct lx_inode *dir = lx_d_inode(nd->path.dentry);
-	struct lx_qstr q = { "#tmp", 4, 0 };
-	struct lx_dentry *d;
-	int err;
-
-	if (!lx_is_dir(dir))
-		return -ENOTDIR;
-	err = lx_want_write(&nd->path);
-	if (err)
-		return err;
-	d = lx_dentry_alloc(nd->path.dentry, &q);
-	if (!d)
-		return -ENOMEM;
-	rt_mutex_lock(&dir->lock);
-	err = lx_may_create(nd->self, dir);
-	if (!err && !dir->ops->tmpfile)
-		err = -EOPNOTSUPP;
-	if (!err)
-		err = dir->ops->tmpfile(dir, d, (masked(nd->self, how->mode) & 07777) | S_IFREG);
-	rt_mutex_unlock(&dir->lock);
-	if (err) {
-		lx_dentry_put(d);
-		return err;
-	}
-	atomic_fetch_or(&d->dflags, LX_DENTRY_UNLINKED);
-	lx_dentry_put(nd->path.dentry);
-	nd->path.dentry = d;
-	return 0;
-}
-
-/* Stand on what is to be opened. */
-static int resolve_open(struct nd *nd, const char *name, const struct lx_open_how *how,
-			bool *created)
-{
-	char *body;
-	int err = walk(nd, name);
-
-	for (;;) {
-		if (err)
-			return err;
-		err = open_last(nd, how, created, &body);
-		if (err)
-			return err;
-		if (!body)
-			break;
-		if (nd->slash)
-			nd->flags |= LX_LOOKUP_DIRECTORY;
-		err = walk_body(nd, body);
-	}
-	if ((nd->flags & LX_LOOKUP_DIRECTORY) && !lx_is_dir(lx_d_inode(nd->path.dentry)))
-		return -ENOTDIR;
-	return check_scope(nd);
-}
-
-int lx_do_open(struct lx_task *self, int dfd, const char *name, const struct lx_open_how *asked,
-	       struct lx_file **out)
-{
-	struct lx_open_how how = *asked;
-	struct nd nd;
-	bool created = false, tmpfile = (how.flags & O_TMPFILE) == O_TMPFILE;
-	uint32_t fmode = fmode_of(how.flags, how.exec);
-	int err;
-
-	if (how.flags & O_PATH) {
-		how.flags &= O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
-		fmode = LX_FMODE_PATH;
-	} else if (tmpfile && !(fmode & LX_FMODE_WRITE)) {
-		return -EINVAL;
-	} else if ((how.flags & __O_TMPFILE) && !tmpfile) {
-		return -EINVAL;
-	}
-	if (!*name && !how.exec)
-		return -ENOENT;
-	err = start(&nd, self, dfd, name, how.resolve);
-	if (err)
-		return err;
-	if (!*name) {			/* fexecve */
-		;
-	} else if (tmpfile) {
-		struct lx_path dir;
-
-		err = lx_path_at(self, dfd, name, how.resolve | LX_LOOKUP_DIRECTORY |
-				 (how.flags & O_NOFOLLOW ? 0 : LX_LOOKUP_FOLLOW), &dir);
-		if (!err) {
-			lx_path_put(&nd.path);
-			nd.path = dir;
-			err = open_tmpfile(&nd, &how);
-			created = true;
-			how.flags &= ~(O_CREAT | O_TRUNC | O_DIRECTORY);
-		}
-	} else {
-		err = resolve_open(&nd, name, &how, &created);
-	}
-	if (!err && !(fmode & LX_FMODE_PATH))
-		err = may_open(self, &nd.path, &how, created);
-	else if (!err && (how.flags & O_DIRECTORY) && !lx_is_dir(lx_d_inode(nd.path.dentry)))
-		err = -ENOTDIR;
-	if (!err)
-		err = lx_file_open_path(self, &nd.path, how.flags, fmode, out);
-	if (!err) {
-		/* the file holds the path now */
-		if ((how.flags & O_TRUNC) && !created && lx_is_reg((*out)->inode))
-			err = truncate_opened(self, &(*out)->path);
-		if (err)
-			lx_file_put(*out);
-		else if (!(fmode & LX_FMODE_PATH))
-			lx_notify((*out)->inode, (*out)->path.dentry, IN_OPEN);
-	}
-	finish(&nd);
-	return err;
-}
-
-int lx_open_at(struct lx_task *self, int dfd, const char *name, int flags, lx_mode_t mode,
-	       struct lx_file **out)
-{
-	struct lx_open_how how = { .flags = flags, .mode = mode };
-
-	return lx_do_open(self, dfd, name, &how, out);
-}
-
-int lx_open_exec(struct lx_task *self, int dfd, const char *name, unsigned int at_flags,
-		 struct lx_file **out)
-{
-	struct lx_open_how how = { .flags = O_RDONLY, .exec = true };
-	int err;
-
-	if (at_flags & ~(unsigned int)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
-	if (at_flags & AT_SYMLINK_NOFOLLOW)
-		how.flags |= O_NOFOLLOW;
-	if (!*name && !(at_flags & AT_EMPTY_PATH))
-		return -ENOENT;
-	err = lx_do_open(self, dfd, name, &how, out);
-	if (err)
-		return err;
-	err = lx_deny_write((*out)->inode);
-	if (err)
-		lx_file_put(*out);
-	else
-		(*out)->mode |= LX_FMODE_DENY;	/* until the last reference goes */
-	return err;
 }

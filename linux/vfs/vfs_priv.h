@@ -151,7 +151,7 @@ enum lx_mount_style { LX_MOUNTS, LX_MOUNTINFO, LX_MOUNTSTATS };
 size_t lx_mounts_show(struct lx_mntns *ns, const struct lx_path *root, enum lx_mount_style style,
 		      char **out);
 
-/* -- namei.c */
+/* -- name.c */
 struct lx_name {			/* a path string of the program */
 	char *s;
 	size_t len;
@@ -164,6 +164,7 @@ static inline void lx_name_done(struct lx_name *n)
 		rt_free(n->s);
 }
 
+/* -- namei.c */
 /* The last component of a path and the directory it is to be looked up in. */
 enum lx_last_type { LX_LAST_NORM, LX_LAST_DOT, LX_LAST_DOTDOT, LX_LAST_ROOT };
 struct lx_parent {
@@ -176,6 +177,10 @@ struct lx_parent {
 int lx_path_parent(struct lx_task *self, int dfd, const char *name, unsigned int flags,
 		   struct lx_parent *out);
 void lx_parent_put(struct lx_parent *p);
+
+/* -- lookup.c */
+/* The child @q of @dir (maybe negative), a reference; takes the directory's lock if it is not cached. */
+int lx_lookup(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_dentry **out);
 /* With the directory's lock held: the child (maybe negative), a reference. */
 int lx_lookup_locked(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_dentry **out);
 int lx_lookup_one(struct lx_task *self, struct lx_dentry *dir, const char *name, uint32_t len,
@@ -184,6 +189,7 @@ int lx_lookup_one(struct lx_task *self, struct lx_dentry *dir, const char *name,
 int lx_may_create(struct lx_task *self, struct lx_inode *dir);
 int lx_may_delete(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *victim, bool isdir);
 
+/* -- open.c */
 struct lx_open_how {
 	int flags;			/* O_* */
 	lx_mode_t mode;
@@ -193,13 +199,14 @@ struct lx_open_how {
 int lx_do_open(struct lx_task *self, int dfd, const char *name, const struct lx_open_how *how,
 	       struct lx_file **out);
 
+/* -- sys_dir.c */
 int lx_vfs_unlink(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d);
 int lx_vfs_rmdir(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d);
 int lx_vfs_mknod(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode,
 		 lx_dev_t dev);
 int lx_vfs_mkdir(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode);
 
-/* -- file.c, open.c */
+/* -- file.c, fdtable.c */
 int lx_files_init(void);
 /* dup2 and dup3: @f (reference moves in on success) becomes @fd, replacing what was there. */
 int lx_fd_replace(struct lx_task *self, int fd, struct lx_file *f, bool cloexec);

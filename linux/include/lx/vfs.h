@@ -261,7 +261,7 @@ struct lx_kstat {
 	uint64_t mnt_id;
 };
 
-/* -- path resolution (vfs/namei.c) */
+/* -- path resolution and opening (vfs/namei.c, lookup.c, open.c) */
 #define LX_LOOKUP_FOLLOW	1u	/* follow a last symlink */
 #define LX_LOOKUP_DIRECTORY	2u	/* must be a directory */
 #define LX_LOOKUP_PARENT	4u	/* stop at the parent of the last component */
