@@ -138,14 +138,22 @@ bool lx_mount_traverse_down(struct lx_path *p);
 /* If *@p is the root of its mount: to the mount point; false at the top. */
 bool lx_mount_traverse_up(struct lx_path *p);
 int lx_want_write(const struct lx_path *p);	/* -EROFS */
-size_t lx_mount_options(struct lx_mount *m, char *buf, size_t size);
+
+/* -- do_mount.c */
 int lx_do_umount(struct lx_task *self, struct lx_path *at, unsigned int flags);
 int lx_do_pivot_root(struct lx_task *self, struct lx_path *new_root, struct lx_path *put_old);
-/* Whoever has @from as root or working directory gets @to (fs.c). */
+
+/* -- fs.c */
+/* Whoever has @from as root or working directory gets @to. */
 void lx_fs_replace_roots(const struct lx_path *from, const struct lx_path *to);
 /* The path moves in; @which is &fs->root or &fs->pwd. */
 void lx_fs_set_path(struct lx_fs *fs, struct lx_path *which, struct lx_path *to);
+
+/* -- mnt_namespace.c */
 int lx_mntns_init(struct lx_super *rootfs);
+
+/* -- mountinfo.c */
+size_t lx_mount_options(struct lx_mount *m, char *buf, size_t size);
 /* For /proc: line @n of the task's mounts, as seen from @root. */
 enum lx_mount_style { LX_MOUNTS, LX_MOUNTINFO, LX_MOUNTSTATS };
 size_t lx_mounts_show(struct lx_mntns *ns, const struct lx_path *root, enum lx_mount_style style,
