@@ -24,6 +24,23 @@ struct lx_ptrace {
 	uint8_t syscall_op;		/* PTRACE_SYSCALL_INFO_*: the tracee, while it stops */
 };
 
+/* -- attach.c */
+long lx_ptrace_traceme(struct lx_task *self);	/* -ENOMEM; -EPERM: it has a tracer already */
+/*
+ * PTRACE_ATTACH and SEIZE of @t, with the arguments of ptrace(2).  -EIO (arguments of SEIZE),
+ * -EPERM (no right, traced already, the own group, ending), -ENOMEM.
+ */
+long lx_ptrace_attach(struct lx_task *self, struct lx_task *t, bool seize, uint64_t addr,
+		      uint64_t data);
+/* @t is nobody's tracee any more and goes on with signal @sig (0: none).  With lx_pidns.lock. */
+void lx_ptrace_unlink_locked(struct lx_task *t, int sig);
+
+/* -- stop.c; both with the lock of @t's group */
+/* End the stop of @t, with signal @sig (0: none) delivered if the stop was for one. */
+void lx_ptrace_resume_locked(struct lx_task *t, int sig);
+/* A seized tracee is to make a PTRACE_EVENT_STOP: now, or when its present stop ends. */
+void lx_ptrace_trap_soon_locked(struct lx_task *t);
+
 /* GETREGS and its kind, on a stopped tracee (ptrace/regs_x86_64.c). */
 long lx_ptrace_registers(struct lx_task *t, long request, uint64_t addr, uint64_t data);
 /* DR @i of a stopped tracee (ptrace/debug_x86_64.c): as Linux answers PEEKUSER and POKEUSER. */
