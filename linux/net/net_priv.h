@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets: what the system calls (socket.c) and a family (unix.c) have in common.
+ * Sockets: what the system calls (socket.c, msg.c, sockopt.c) and a family (unix.c) have in common.
  */
 #pragma once
 
@@ -120,6 +120,9 @@ struct lx_socket {
 	_Atomic(int) error;		/* SO_ERROR: a positive errno, taken by the next call */
 };
 
+#define SOCKET_BUF_DEFAULT	212992
+#define SOCKET_BUF_MAX		212992		/* net.core.{r,w}mem_max */
+
 #define SOCKET_PASSCRED		(1u << 0)
 #define SOCKET_LISTENING	(1u << 1)
 #define SOCKET_FLAG(so_name)	(1u << (8 + (so_name)))	/* plain on/off options below 24 */
@@ -164,6 +167,19 @@ static inline int socket_take_error(struct lx_socket *s)
 	if (!atomic_load_explicit(&s->error, memory_order_relaxed))
 		return 0;
 	return -atomic_exchange(&s->error, 0);
+}
+
+/* -- socket.c */
+/* The file of @fd with a reference, and its socket; NULL: *@err is -EBADF or -ENOTSOCK. */
+struct lx_file *socket_get(struct lx_task *self, int fd, struct lx_socket **s, int *err);
+/* @len bytes at @from, zeros behind them.  -EINVAL (@len), -EFAULT. */
+int socket_load_address(uint8_t addr[NET_NAME_MAX], uaddr_t from, int len);
+/* As much as the program has room for at @to (in *@ulen), and how long it really is (to *@ulen). */
+int socket_store_address(const uint8_t *addr, int len, uaddr_t to, uaddr_t ulen);
+
+static inline bool socket_is_nonblock(const struct lx_file *f)
+{
+	return atomic_load_explicit(&f->flags, memory_order_relaxed) & O_NONBLOCK;
 }
 
 /* -- scm.c */
