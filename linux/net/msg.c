@@ -12,12 +12,9 @@
 
 #define MMSG_MAX		1024u		/* UIO_MAXIOV messages per call */
 
-static int64_t do_send(struct lx_file *f, struct lx_socket *s, struct net_msg *m)
+static unsigned int msg_flags(const struct lx_file *f, unsigned int flags)
 {
-	m->out_flags = 0;
-	if (socket_is_nonblock(f))
-		m->flags |= MSG_DONTWAIT;
-	return s->ops->send(s, m);
+	return flags | (socket_is_nonblock(f) ? MSG_DONTWAIT : 0);
 }
 
 long lx_sys_sendto(struct lx_task *self, int fd, uaddr_t buf, size_t count, unsigned int flags,
@@ -34,17 +31,14 @@ long lx_sys_sendto(struct lx_task *self, int fd, uaddr_t buf, size_t count, unsi
 	if (!f)
 		return err;
 	lx_iter_init_user(&iter, buf, MIN(count, (size_t)0x7ffff000));
-	m.iter = &iter;
-	m.namelen = 0;
-	m.flags = flags & ~MSG_CMSG_COMPAT;
-	m.scm = (struct scm){ .files = NULL };
+	net_msg_init(&m, &iter, msg_flags(f, flags & ~MSG_CMSG_COMPAT));
 	ret = 0;
 	if (uaddr_.v) {
 		ret = socket_load_address(m.name, uaddr_, len);
 		m.namelen = len;
 	}
 	if (!ret)
-		ret = do_send(f, s, &m);
+		ret = s->ops->send(s, &m);
 	lx_file_put(f);
 	return ret;
 }
@@ -75,10 +69,8 @@ static int64_t send_msghdr(struct lx_task *self, struct lx_file *f, struct lx_so
 		return ret;
 	if (h.controllen > 0x7fffffff)
 		return -ENOBUFS;
-	m.iter = &iter;
+	net_msg_init(&m, &iter, msg_flags(f, flags & ~MSG_CMSG_COMPAT));
 	m.namelen = h.namelen;
-	m.flags = flags & ~MSG_CMSG_COMPAT;
-	m.scm = (struct scm){ .files = NULL };
 	ret = socket_load_address(m.name, uaddr(h.name), h.namelen);
 	if (!ret)
 		ret = lx_iter_import(&iter, uaddr(h.iov), h.iovlen);
@@ -87,37 +79,10 @@ static int64_t send_msghdr(struct lx_task *self, struct lx_file *f, struct lx_so
 	if (h.control && h.controllen)
 		ret = scm_load(self, &m.scm, uaddr(h.control), h.controllen);
 	if (!ret)
-		ret = do_send(f, s, &m);
+		ret = s->ops->send(s, &m);
 	scm_files_free(m.scm.files);
 	lx_iter_free(&iter);
 	return ret;
-}
-
-long lx_sys_sendmsg(struct lx_task *self, int fd, uaddr_t umsg, unsigned int flags)
-{
-	struct lx_socket *s;
-	struct lx_file *f;
-	int64_t ret;
-	int err;
-
-	f = socket_get(self, fd, &s, &err);
-	if (!f)
-		return err;
-	ret = send_msghdr(self, f, s, umsg, flags);
-	lx_file_put(f);
-	return ret;
-}
-
-static int64_t do_recv(struct lx_file *f, struct lx_socket *s, struct net_msg *m,
-		       unsigned int flags)
-{
-	m->flags = flags;
-	m->out_flags = 0;
-	m->namelen = 0;
-	m->scm = (struct scm){ .files = NULL };
-	if (socket_is_nonblock(f))
-		m->flags |= MSG_DONTWAIT;
-	return s->ops->recv(s, m);
 }
 
 long lx_sys_recvfrom(struct lx_task *self, int fd, uaddr_t buf, size_t count, unsigned int flags,
@@ -134,9 +99,9 @@ long lx_sys_recvfrom(struct lx_task *self, int fd, uaddr_t buf, size_t count, un
 	if (!f)
 		return err;
 	lx_iter_init_user(&iter, buf, MIN(count, (size_t)0x7ffff000));
-	m.iter = &iter;
+	net_msg_init(&m, &iter, msg_flags(f, flags));
 	m.want_name = uaddr_.v != 0;
-	ret = do_recv(f, s, &m, flags);
+	ret = s->ops->recv(s, &m);
 	scm_files_free(m.scm.files);
 	if (ret >= 0 && uaddr_.v) {
 		err = socket_store_address(m.name, m.namelen, uaddr_, ulen);
@@ -186,9 +151,9 @@ static int64_t recv_msghdr(struct lx_task *self, struct lx_file *f, struct lx_so
 		ret = lx_iter_import(&iter, uaddr(h.iov), h.iovlen);
 	if (ret)
 		return ret;
-	m.iter = &iter;
+	net_msg_init(&m, &iter, msg_flags(f, flags));
 	m.want_name = h.name != 0;
-	ret = do_recv(f, s, &m, flags);
+	ret = s->ops->recv(s, &m);
 	if (ret >= 0) {
 		err = store_msghdr(self, s, &m, &h, umsg);
 		if (err)
@@ -199,7 +164,12 @@ static int64_t recv_msghdr(struct lx_task *self, struct lx_file *f, struct lx_so
 	return ret;
 }
 
-long lx_sys_recvmsg(struct lx_task *self, int fd, uaddr_t umsg, unsigned int flags)
+/* send_msghdr or recv_msghdr */
+typedef int64_t msghdr_fn(struct lx_task *self, struct lx_file *f, struct lx_socket *s,
+			  uaddr_t umsg, unsigned int flags);
+
+static long one_msghdr(struct lx_task *self, int fd, uaddr_t umsg, unsigned int flags,
+		       msghdr_fn *transfer)
 {
 	struct lx_socket *s;
 	struct lx_file *f;
@@ -209,19 +179,35 @@ long lx_sys_recvmsg(struct lx_task *self, int fd, uaddr_t umsg, unsigned int fla
 	f = socket_get(self, fd, &s, &err);
 	if (!f)
 		return err;
-	ret = recv_msghdr(self, f, s, umsg, flags);
+	ret = transfer(self, f, s, umsg, flags);
 	lx_file_put(f);
 	return ret;
+}
+
+long lx_sys_sendmsg(struct lx_task *self, int fd, uaddr_t umsg, unsigned int flags)
+{
+	return one_msghdr(self, fd, umsg, flags, send_msghdr);
+}
+
+long lx_sys_recvmsg(struct lx_task *self, int fd, uaddr_t umsg, unsigned int flags)
+{
+	return one_msghdr(self, fd, umsg, flags, recv_msghdr);
 }
 
 /* struct mmsghdr: a msghdr and the length of the message. */
 #define MMSG_SIZE	64u
 _Static_assert(sizeof(struct net_msghdr) == 56, "the ABI's msghdr");
 
-static int store_mmsg_len(uaddr_t at, int64_t n)
+/* Message @i of the vector @msgs: 0 once its length is in its mmsghdr. */
+static int64_t one_mmsg(struct lx_task *self, struct lx_file *f, struct lx_socket *s,
+			uaddr_t msgs, unsigned int i, unsigned int flags, msghdr_fn *transfer)
 {
+	uaddr_t at = uaddr_add(msgs, (uint64_t)i * MMSG_SIZE);
+	int64_t n = transfer(self, f, s, at, flags);
 	uint32_t len = (uint32_t)n;
 
+	if (n < 0)
+		return n;
 	return lx_copy_to_user(uaddr_add(at, sizeof(struct net_msghdr)), &len, sizeof(len));
 }
 
@@ -238,11 +224,7 @@ long lx_sys_sendmmsg(struct lx_task *self, int fd, uaddr_t msgs, unsigned int co
 	if (!f)
 		return err;
 	for (; done < MIN(count, MMSG_MAX); done++) {
-		uaddr_t at = uaddr_add(msgs, (uint64_t)done * MMSG_SIZE);
-
-		ret = send_msghdr(self, f, s, at, flags);
-		if (ret >= 0)
-			ret = store_mmsg_len(at, ret);
+		ret = one_mmsg(self, f, s, msgs, done, flags, send_msghdr);
 		if (ret < 0)
 			break;
 	}
@@ -271,11 +253,7 @@ long lx_sys_recvmmsg(struct lx_task *self, int fd, uaddr_t msgs, unsigned int co
 		return err;
 	ret = socket_take_error(s);
 	for (; !ret && done < MIN(count, MMSG_MAX); done++) {
-		uaddr_t at = uaddr_add(msgs, (uint64_t)done * MMSG_SIZE);
-
-		ret = recv_msghdr(self, f, s, at, flags & ~MSG_WAITFORONE);
-		if (ret >= 0)
-			ret = store_mmsg_len(at, ret);
+		ret = one_mmsg(self, f, s, msgs, done, flags & ~MSG_WAITFORONE, recv_msghdr);
 		if (ret < 0)
 			break;
 		/* The timeout is looked at between messages only, as on Linux. */

@@ -85,6 +85,17 @@ struct net_msg {
 	bool want_name;			/* recv */
 };
 
+/* An empty message: no name (whose bytes stay undefined), no control data. */
+static inline void net_msg_init(struct net_msg *m, struct lx_iter *iter, unsigned int flags)
+{
+	m->iter = iter;
+	m->namelen = 0;
+	m->flags = flags;
+	m->out_flags = 0;
+	m->scm = (struct scm){ .files = NULL };
+	m->want_name = false;
+}
+
 struct lx_socket;
 
 struct lx_socket_ops {

@@ -106,12 +106,7 @@ static int64_t read_with_flags(struct lx_file *f, struct lx_iter *to, unsigned i
 
 	if (!to->count)
 		return 0;
-	m.iter = to;
-	m.namelen = 0;
-	m.flags = flags;
-	m.out_flags = 0;
-	m.scm = (struct scm){ .files = NULL };
-	m.want_name = false;
+	net_msg_init(&m, to, flags);
 	n = s->ops->recv(s, &m);
 	/* Files that came with the bytes are lost to a plain read(2). */
 	scm_files_free(m.scm.files);
@@ -133,10 +128,7 @@ static int64_t socket_write(struct lx_file *f, struct lx_iter *from, lx_off_t *p
 	struct lx_socket *s = f->private;
 	struct net_msg m;
 
-	m.iter = from;
-	m.namelen = 0;
-	m.flags = socket_is_nonblock(f) ? MSG_DONTWAIT : 0;
-	m.scm = (struct scm){ .files = NULL };
+	net_msg_init(&m, from, socket_is_nonblock(f) ? MSG_DONTWAIT : 0);
 	return s->ops->send(s, &m);
 }
 
