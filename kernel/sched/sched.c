@@ -11,7 +11,7 @@
  * armed at most every SLICE_NS; it only looks whether the running thread has had
  * its share.  A woken thread preempts if it is behind by more than GRANULARITY_NS.
  *
- * Placement: a woken thread stays on its CPU if that is idle, or if the waker says
+ * Placement (balance.c): a woken thread stays on its CPU if that is idle, or if the waker says
  * that it is about to sleep; else it goes to an idle CPU that it may use.  A CPU
  * without work takes from others' queues before it idles.
  *
@@ -30,58 +30,19 @@
 #include "abi/status.h"
 #include "arch/cpu.h"
 #include "arch/smp.h"
-#include "kernel/lock.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
-#include "kernel/runq.h"
 #include "kernel/shootdown.h"
 #include "kernel/shuffle.h"
 #include "kernel/time.h"
+#include "sched_priv.h"
 
-static struct runq runqs[MAX_CPUS];
-static _Atomic(uint64_t) idle_cpus;		/* bit per CPU that runs its idle thread */
+struct runq sched_runqs[MAX_CPUS];
+_Atomic(uint64_t) sched_idle_cpus;
 
 /* -- queues ------------------------------------------------------------------- */
 
-static struct runq *this_runq(void)
-{
-	return &runqs[cpu_id()];
-}
-
-static struct runq *thread_lock_runq(struct thread *t, arch_irqflags_t *flags)
-{
-	*flags = arch_irq_save();
-	for (;;) {
-		struct runq *rq = &runqs[atomic_load_explicit(&t->cpu, memory_order_relaxed)];
-
-		spin_lock_irqoff(&rq->lock);
-		if (rq == &runqs[atomic_load_explicit(&t->cpu, memory_order_relaxed)])
-			return rq;
-		spin_unlock_irqoff(&rq->lock);
-	}
-}
-
-static struct cpu *runq_cpu(const struct runq *rq)
-{
-	return cpus[rq - runqs];
-}
-
-static bool may_run_on(const struct thread *t, uint32_t cpu)
-{
-	return t->se.affinity >> cpu & 1;
-}
-
-/* @t, on no queue, belongs to another CPU now. */
-static void set_thread_cpu(struct thread *t, uint32_t cpu)
-{
-	atomic_store_explicit(&t->cpu, cpu, memory_order_relaxed);
-	/* Seen where it goes on: what it reads there was written before its switch. */
-	if (t->report_moves)
-		atomic_fetch_or_explicit(&t->pending, THREAD_MOVED, memory_order_relaxed);
-}
-
-/* Bring the running thread's times up to @now. */
-static void account_current(struct runq *rq, struct thread *t, uint64_t now)
+void sched_account(struct runq *rq, struct thread *t, uint64_t now)
 {
 	uint64_t ran = now - rq->clock_ns;
 
@@ -93,17 +54,6 @@ static void account_current(struct runq *rq, struct thread *t, uint64_t now)
 		runq_cpu(rq)->idle_ns += ran;
 	else
 		runq_charge(rq, &t->se, ran);
-}
-
-/* Ask @rq's CPU to reschedule: another one is interrupted once @rq is released. */
-static void resched_cpu(struct runq *rq)
-{
-	uint32_t cpu = (uint32_t)(rq - runqs);
-
-	if (cpu == cpu_id())
-		set_need_resched();
-	else
-		rq->ipi_wanted = true;
 }
 
 /*
@@ -121,11 +71,7 @@ static void slice_timer_want(struct runq *rq)
 		rq->ipi_wanted = true;
 }
 
-/*
- * Release @rq and do what was put off until now; interrupts are disabled and stay
- * so.  (Sending an interrupt can take long under a hypervisor.)
- */
-static void runq_release(struct runq *rq)
+void sched_release(struct runq *rq)
 {
 	bool set = rq->slice_wanted && rq == this_runq();
 	bool ipi = rq->ipi_wanted;
@@ -136,20 +82,19 @@ static void runq_release(struct runq *rq)
 	spin_unlock_irqoff(&rq->lock);
 	if (unlikely(set))
 		ktimer_set(&rq->slice_timer, time_now_ns() + SLICE_NS, SLICE_NS);
-	if (unlikely(ipi) && !shuffle_puts_off((uint32_t)(rq - runqs)))
-		arch_ipi_send((uint32_t)(rq - runqs), IPI_RESCHEDULE);
+	if (unlikely(ipi) && !shuffle_puts_off(runq_cpu_id(rq)))
+		arch_ipi_send(runq_cpu_id(rq), IPI_RESCHEDULE);
 }
 
-static void runq_unlock(struct runq *rq, arch_irqflags_t flags)
+void sched_unlock(struct runq *rq, arch_irqflags_t flags)
 {
 	preempt_disable();
-	runq_release(rq);
+	sched_release(rq);
 	arch_irq_restore(flags);
 	preempt_enable();
 }
 
-/* Put @t on @rq and see whether it should preempt.  @rq is locked, and t->cpu names it. */
-static void enqueue_woken(struct runq *rq, struct thread *t, bool sync)
+void sched_enqueue_woken(struct runq *rq, struct thread *t, bool sync)
 {
 	struct thread *current = runq_cpu(rq)->current;
 
@@ -165,61 +110,6 @@ static void enqueue_woken(struct runq *rq, struct thread *t, bool sync)
 	slice_timer_want(rq);
 }
 
-/* Shuffling: any CPU that @t may use. */
-static uint32_t any_cpu(const struct thread *t)
-{
-	uint32_t cpu = (uint32_t)(shuffle_random() % cpu_count);
-
-	while (!may_run_on(t, cpu))
-		cpu = (cpu + 1) % cpu_count;
-	return cpu;
-}
-
-/* The CPU where a thread that waits no longer should run. */
-static uint32_t choose_cpu(struct thread *t, bool sync)
-{
-	uint32_t last = atomic_load_explicit(&t->cpu, memory_order_relaxed);
-	uint32_t here = cpu_id();
-	uint64_t idle;
-
-	if (cpu_count == 1)
-		return 0;
-	if (shuffle_is_on() && shuffle_one_in(3))
-		return any_cpu(t);
-	if (sync && !in_interrupt() && may_run_on(t, here))
-		return here;
-	idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed) & t->se.affinity;
-	if (idle >> last & 1)
-		return last;
-	if (idle)
-		return (uint32_t)__builtin_ctzll(idle);
-	if (may_run_on(t, last))
-		return last;
-	return (uint32_t)__builtin_ctzll(t->se.affinity);
-}
-
-/*
- * Make @t, which is RUNNABLE and on no queue, one of CPU @target, or, if what it may
- * use has changed since @target was chosen, of another.  Returns that CPU's queue,
- * locked.  (On the way, t->cpu names a queue that it is not on; nobody but us looks at
- * more than its parameters then.)
- */
-static struct runq *join_cpu(struct thread *t, uint32_t target)
-{
-	for (;;) {
-		struct runq *rq = &runqs[target];
-
-		set_thread_cpu(t, target);
-		spin_lock_irqoff(&rq->lock);
-		if (likely(may_run_on(t, target))) {
-			runq_join(rq, &t->se);
-			return rq;
-		}
-		spin_unlock_irqoff(&rq->lock);
-		target = choose_cpu(t, false);
-	}
-}
-
 /* -- waking --------------------------------------------------------------------- */
 
 /* End a wait of @t with @status if it is waiting and @allowed has what its wait accepts. */
@@ -232,24 +122,24 @@ static bool wake_common(struct thread *t, k_status_t status, uint32_t allowed, b
 
 	if ((state != THREAD_BLOCKING && state != THREAD_BLOCKED) ||
 	    (allowed && !(t->block_flags & allowed))) {
-		runq_unlock(rq, flags);
+		sched_unlock(rq, flags);
 		return false;
 	}
 	t->wake_status = status;
 	atomic_store_explicit(&t->state, THREAD_RUNNABLE, memory_order_relaxed);
 	if (state == THREAD_BLOCKING) {
-		runq_unlock(rq, flags);
+		sched_unlock(rq, flags);
 		return true;
 	}
-	target = choose_cpu(t, sync);
-	if (target != (uint32_t)(rq - runqs)) {
+	target = sched_choose_cpu(t, sync);
+	if (target != runq_cpu_id(rq)) {
 		runq_leave(rq, &t->se);
 		spin_unlock_irqoff(&rq->lock);
-		rq = join_cpu(t, target);
+		rq = sched_join_cpu(t, target);
 	}
 	runq_place_woken(rq, &t->se);
-	enqueue_woken(rq, t, sync && rq == this_runq());
-	runq_unlock(rq, flags);
+	sched_enqueue_woken(rq, t, sync && rq == this_runq());
+	sched_unlock(rq, flags);
 	return true;
 }
 
@@ -281,7 +171,7 @@ static void interrupt_thread(struct thread *t, uint32_t bits, uint32_t allowed)
 	rq = thread_lock_runq(t, &flags);
 	if (runq_cpu(rq)->current == t && rq != this_runq())
 		rq->ipi_wanted = true;
-	runq_unlock(rq, flags);
+	sched_unlock(rq, flags);
 }
 
 void thread_kick(struct thread *t)
@@ -300,35 +190,20 @@ bool thread_is_killed(void)
 	       THREAD_KILLED;
 }
 
-/* -- switching -------------------------------------------------------------------- */
-
-/* A thread for an idle @rq from somebody's queue; @rq is locked. */
-static struct thread *steal(struct runq *rq)
+void thread_start(struct thread *t)
 {
-	uint32_t self = (uint32_t)(rq - runqs);
+	arch_irqflags_t flags = arch_irq_save();
+	struct runq *rq;
 
-	for (uint32_t i = 1; i < cpu_count; i++) {
-		struct runq *other = &runqs[(self + i) % cpu_count];
-		struct sched_entity *se;
-
-		if (!READ_ONCE(other->count) || !spin_trylock_irqoff(&other->lock))
-			continue;
-		se = runq_steal(other, self);
-		if (se) {
-			struct thread *t = container_of(se, struct thread, se);
-
-			if (other->next_hint == t)
-				other->next_hint = NULL;
-			runq_leave(other, se);
-			set_thread_cpu(t, self);
-			spin_unlock_irqoff(&other->lock);
-			runq_join(rq, se);
-			return t;
-		}
-		spin_unlock_irqoff(&other->lock);
-	}
-	return NULL;
+	kassert(t->state == THREAD_NEW);
+	rq = sched_join_cpu(t, sched_choose_cpu(t, false));
+	atomic_store_explicit(&t->state, THREAD_RUNNABLE, memory_order_relaxed);
+	runq_place_new(rq, &t->se);
+	sched_enqueue_woken(rq, t, false);
+	sched_unlock(rq, flags);
 }
+
+/* -- switching -------------------------------------------------------------------- */
 
 static struct thread *pick_next(struct runq *rq)
 {
@@ -344,54 +219,12 @@ static struct thread *pick_next(struct runq *rq)
 	if (se)
 		return container_of(se, struct thread, se);
 	if (cpu_count > 1) {
-		struct thread *t = steal(rq);
+		struct thread *t = sched_steal(rq);
 
 		if (t)
 			return t;
 	}
 	return runq_cpu(rq)->idle;
-}
-
-/* Give a thread that may not run here any more to another CPU. */
-static void push_away(struct thread *t)
-{
-	struct runq *rq = join_cpu(t, choose_cpu(t, false));
-
-	enqueue_woken(rq, t, false);
-	runq_release(rq);
-}
-
-/* One who waits for a thread to leave its CPU.  On the waiter's stack. */
-struct mover {
-	struct list link;		/* thread->movers */
-	struct thread *thread;		/* constant */
-	_Atomic(bool) left;		/* seq_cst, as is the waiter's state: one sees the other's */
-};
-
-/* Tell those of @left, who are on no thread's list any more. */
-static void wake_movers(struct list *left)
-{
-	struct mover *m;
-
-	while ((m = list_pop_entry(left, struct mover, link))) {
-		struct thread *t = m->thread;
-
-		thread_get(t);
-		atomic_store(&m->left, true);	/* @m may be gone now */
-		sched_wake(t);
-		object_put_deferred(&t->object);
-	}
-}
-
-static void wait_for_move(struct mover *m)
-{
-	for (;;) {
-		sched_prepare(0);
-		if (atomic_load(&m->left))
-			break;
-		(void)!sched_block(K_DEADLINE_NEVER);
-	}
-	sched_cancel();
 }
 
 /* What remains to be done for the thread that ran before, on the next one's stack. */
@@ -408,10 +241,10 @@ void sched_finish_switch(struct thread *prev)
 	}
 	if (unlikely(!list_is_empty(&prev->movers)) && prev != current_thread())
 		list_splice_last(&left, &prev->movers);
-	runq_release(rq);
+	sched_release(rq);
 	if (unlikely(push))
-		push_away(prev);
-	wake_movers(&left);
+		sched_push_away(prev);
+	sched_wake_movers(&left);
 	if (unlikely(dead))
 		thread_reap(prev);
 }
@@ -431,7 +264,7 @@ static void schedule(bool preempted)
 	spin_lock_irqoff(&rq->lock);
 	arch_percpu_or32(offsetof(struct cpu, preempt_count), PREEMPT_NO_RESCHED);
 	now = time_now_ns();
-	account_current(rq, prev, now);
+	sched_account(rq, prev, now);
 
 	if (prev == cpu->idle) {
 		/* never queued */
@@ -453,13 +286,13 @@ static void schedule(bool preempted)
 		return;
 	}
 	if (prev == cpu->idle)
-		atomic_fetch_and_explicit(&idle_cpus, ~BIT(cpu->id), memory_order_relaxed);
+		atomic_fetch_and_explicit(&sched_idle_cpus, ~BIT(cpu->id), memory_order_relaxed);
 	else if (preempted)
 		prev->involuntary_switches++;
 	else
 		prev->voluntary_switches++;
 	if (next == cpu->idle)
-		atomic_fetch_or_explicit(&idle_cpus, BIT(cpu->id), memory_order_relaxed);
+		atomic_fetch_or_explicit(&sched_idle_cpus, BIT(cpu->id), memory_order_relaxed);
 	cpu->context_switches++;
 	cpu->current = next;
 	tlb_switch(next->run_space, next->run_unified);
@@ -499,7 +332,7 @@ static void slice_expired(struct ktimer *timer)
 
 	spin_lock_irqoff(&rq->lock);
 	rq->slice_armed = false;
-	account_current(rq, current, now);
+	sched_account(rq, current, now);
 	if (rq->count) {
 		if (current != runq_cpu(rq)->idle && !runq_slice_over(rq, &current->se)) {
 			rq->slice_armed = true;
@@ -537,7 +370,7 @@ static k_status_t end_wait(struct thread *self, k_status_t status)
 		self->wake_status = status;
 	}
 	status = self->wake_status;
-	runq_unlock(rq, flags);
+	sched_unlock(rq, flags);
 	return status;
 }
 
@@ -610,161 +443,11 @@ void sched_exit(void)
 	panic("a dead thread runs");
 }
 
-/* -- starting, parameters ---------------------------------------------------------------- */
-
-void sched_init_thread(struct thread *t)
-{
-	t->se.weight = 1024;
-	t->se.sched_class = K_SCHED_FAIR;
-	t->se.affinity = UINT64_MAX;
-	t->se.slice_ns = RR_SLICE_NS;
-	list_init(&t->movers);
-	atomic_init(&t->state, THREAD_NEW);
-	atomic_init(&t->cpu, cpu_id());
-}
-
-/* A child starts with its creator's class and affinity. */
-void sched_inherit(struct thread *t, struct thread *from)
-{
-	arch_irqflags_t flags;
-	struct runq *rq = thread_lock_runq(from, &flags);
-
-	t->se.weight = from->se.weight;
-	t->se.sched_class = from->se.sched_class;
-	t->se.priority = from->se.priority;
-	t->se.affinity = from->se.affinity;
-	t->se.slice_ns = from->se.slice_ns;
-	runq_unlock(rq, flags);
-}
-
-void thread_start(struct thread *t)
-{
-	arch_irqflags_t flags = arch_irq_save();
-	struct runq *rq;
-
-	kassert(t->state == THREAD_NEW);
-	rq = join_cpu(t, choose_cpu(t, false));
-	atomic_store_explicit(&t->state, THREAD_RUNNABLE, memory_order_relaxed);
-	runq_place_new(rq, &t->se);
-	enqueue_woken(rq, t, false);
-	runq_unlock(rq, flags);
-}
-
-static bool sched_params_valid(const struct k_sched *p)
-{
-	uint64_t online = cpu_count >= 64 ? UINT64_MAX : BIT(cpu_count) - 1;
-
-	if (p->affinity && !(p->affinity & online))
-		return false;
-	switch (p->sched_class) {
-	case K_SCHED_FAIR:
-	case K_SCHED_IDLE:
-		return p->weight >= 1 && p->weight <= 1u << 20;
-	case K_SCHED_FIFO:
-	case K_SCHED_RR:
-		return p->priority >= 1 && p->priority <= 99 && p->slice_ns <= NS_PER_SEC;
-	default:
-		return false;
-	}
-}
-
-k_status_t sched_set(struct thread *t, const struct k_sched *p)
-{
-	struct mover m = { .thread = current_thread() };
-	struct list left = LIST_INIT(left);
-	arch_irqflags_t flags;
-	bool queued, wait = false;
-	struct runq *rq;
-
-	if (!sched_params_valid(p))
-		return K_ERR_BAD_ARGUMENT;
-
-	rq = thread_lock_runq(t, &flags);
-	queued = t->se.queued;
-	if (queued)
-		runq_dequeue(rq, &t->se);
-	t->se.sched_class = p->sched_class;
-	if (p->sched_class == K_SCHED_FIFO || p->sched_class == K_SCHED_RR) {
-		t->se.priority = p->priority;
-		t->se.slice_ns = p->slice_ns ? p->slice_ns : RR_SLICE_NS;
-	} else {
-		t->se.priority = 0;
-		t->se.weight = p->sched_class == K_SCHED_IDLE ? IDLE_WEIGHT : p->weight;
-	}
-	if (p->affinity)
-		t->se.affinity = p->affinity;
-	if (may_run_on(t, (uint32_t)(rq - runqs)))
-		list_splice_last(&left, &t->movers);	/* it may stay after all */
-	if (queued && !may_run_on(t, (uint32_t)(rq - runqs))) {
-		if (rq->next_hint == t)
-			rq->next_hint = NULL;	/* it is not on this queue any more */
-		runq_leave(rq, &t->se);
-		spin_unlock_irqoff(&rq->lock);
-		push_away(t);
-		arch_irq_restore(flags);
-		return K_OK;
-	}
-	if (queued) {
-		enqueue_woken(rq, t, false);
-	} else if (runq_cpu(rq)->current == t) {
-		resched_cpu(rq);
-		wait = rq != this_runq() && !may_run_on(t, (uint32_t)(rq - runqs));
-	}
-	if (wait)
-		list_add_last(&t->movers, &m.link);
-	runq_unlock(rq, flags);
-	wake_movers(&left);
-	if (wait)
-		wait_for_move(&m);
-	return K_OK;
-}
-
-void sched_get(struct thread *t, struct k_sched *p)
-{
-	arch_irqflags_t flags;
-	struct runq *rq = thread_lock_runq(t, &flags);
-
-	*p = (struct k_sched){
-		.sched_class = t->se.sched_class, .weight = t->se.weight,
-		.priority = t->se.priority, .affinity = t->se.affinity,
-		.slice_ns = t->se.slice_ns,
-	};
-	runq_unlock(rq, flags);
-}
-
-uint64_t sched_run_time_ns(struct thread *t)
-{
-	arch_irqflags_t flags;
-	struct runq *rq = thread_lock_runq(t, &flags);
-	uint64_t ns;
-
-	if (runq_cpu(rq)->current == t)
-		account_current(rq, t, time_now_ns());
-	ns = t->se.ran_ns;
-	runq_unlock(rq, flags);
-	return ns;
-}
-
-void sched_cpu_times(uint32_t cpu, struct k_cpu_info *info)
-{
-	struct runq *rq = &runqs[cpu];
-	arch_irqflags_t flags = spin_lock_irqsave(&rq->lock);
-	uint64_t busy;
-
-	account_current(rq, cpus[cpu]->current, time_now_ns());
-	info->idle_ns = cpus[cpu]->idle_ns;
-	busy = rq->clock_ns - rq->start_ns - info->idle_ns;
-	runq_unlock(rq, flags);
-	info->system_ns = MIN(arch_cpu_system_ns(cpus[cpu]), busy);
-	info->user_ns = busy - info->system_ns;
-	info->interrupt_ns = 0;
-}
-
 /* -- per CPU ------------------------------------------------------------------------------- */
 
 void sched_init_cpu(struct cpu *cpu)
 {
-	struct runq *rq = &runqs[cpu->id];
+	struct runq *rq = &sched_runqs[cpu->id];
 
 	spinlock_init(&rq->lock, LOCK_RUNQ);
 	runq_init(rq);
@@ -777,7 +460,7 @@ void sched_init_cpu(struct cpu *cpu)
 
 void sched_idle_loop(void)
 {
-	atomic_fetch_or_explicit(&idle_cpus, BIT(cpu_id()), memory_order_relaxed);
+	atomic_fetch_or_explicit(&sched_idle_cpus, BIT(cpu_id()), memory_order_relaxed);
 	arch_irq_disable();
 	shuffle_start_cpu();
 	set_need_resched();
