@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory objects: creation, contents, size, pinning.  Theory: kernel/memory.h.
- *
- * Copies are made without the lock, on a page that the copier holds a reference
- * to.  What this means for those who take pages away: eviction leaves pages alone
- * that somebody else references; a cleaner may call a page clean while a writer is
- * still copying, so the writer looks afterwards and marks it dirty again.
+ * Memory objects: creation, pages, size, pinning.  Theory: kernel/memory.h.
+ * (Copying: memory_copy.c; dirty pages and eviction: memory_clean.c.)
  *
  * A slice shares its parent's tree, lock and list of regions; memory_base() leads
  * there.
  */
 
-#include "arch/ucopy.h"
 #include "base/string.h"
 #include "kernel/group.h"
 #include "kernel/kmem.h"
@@ -19,31 +14,11 @@
 #include "mm_priv.h"
 
 #define SIZE_MAX_BYTES	(1ull << 62)
-#define BATCH		32u
 
 static struct kmem_cache memory_cache = KMEM_CACHE(struct memory);
 
 #define MEMORY_FLAGS (K_MEMORY_PAGED | K_MEMORY_RESIDENT | K_MEMORY_TRACK_DIRTY | \
 		      K_MEMORY_CONTIGUOUS | K_MEMORY_WRITE_FAULTS)
-
-static enum page_kind kind_of_pages(const struct memory *m)
-{
-	if (m->flags & K_MEMORY_PAGED)
-		return PAGE_CACHE;
-	return m->flags & K_MEMORY_RESIDENT ? PAGE_OBJECT : PAGE_SHARED;
-}
-
-static bool tracks(const struct memory *m)
-{
-	return m->flags & (K_MEMORY_TRACK_DIRTY | K_MEMORY_WRITE_FAULTS);
-}
-
-/* In long loops under the lock, where the tree may change at this point. */
-static void let_others(struct memory *m)
-{
-	spin_unlock(&m->lock);
-	spin_lock(&m->lock);
-}
 
 /* -- creation and end ------------------------------------------------------------------------ */
 
@@ -91,8 +66,7 @@ void memory_destroy(struct object *object)
 	kmem_free(&memory_cache, m);
 }
 
-/* Put @page, new and the caller's, into the tree; lock held or nobody else knows the object. */
-static bool insert(struct memory *m, uint64_t index, struct page *page)
+bool memory_insert(struct memory *m, uint64_t index, struct page *page)
 {
 	page->memory = m;
 	page->index = index;
@@ -116,7 +90,7 @@ static k_status_t make_resident(struct memory *m)
 	}
 	for (uint64_t i = 0; i < pages; i++) {
 		page = run ? run + i : page_alloc(0, PAGE_ALLOC_ZERO, PAGE_OBJECT, m->object.group);
-		if (page && insert(m, i, page))
+		if (page && memory_insert(m, i, page))
 			continue;
 		for (uint64_t k = i; k < (run ? pages : page ? i + 1 : i); k++)
 			page_put(run ? run + k : page);
@@ -180,7 +154,7 @@ k_status_t memory_create_boot(paddr_t base, uint64_t size, struct memory **out)
 	for (uint64_t i = 0; i < pages; i++) {
 		struct page *page = phys_to_page(base) + i;
 
-		if (insert(*out, i, page))
+		if (memory_insert(*out, i, page))
 			continue;
 		for (uint64_t k = i; k < pages; k++)
 			page_put(phys_to_page(base) + k);
@@ -230,10 +204,10 @@ static struct page *get_locked(const struct memory *base, uint64_t index)
 /* Make the missing page at @index, zeroed; lock held. */
 static struct page *make_locked(struct memory *base, uint64_t index)
 {
-	struct page *page = page_alloc(0, PAGE_ALLOC_ZERO, kind_of_pages(base),
+	struct page *page = page_alloc(0, PAGE_ALLOC_ZERO, memory_page_kind(base),
 				       base->object.group);
 
-	if (page && !insert(base, index, page)) {
+	if (page && !memory_insert(base, index, page)) {
 		page_put(page);
 		return NULL;
 	}
@@ -264,7 +238,7 @@ k_status_t memory_lookup(struct memory *m, uint64_t index, bool make, bool dirty
 		else if (make && !(*out = make_locked(base, index)))
 			st = K_ERR_NO_MEMORY;
 	}
-	if (*out && dirty && tracks(base))
+	if (*out && dirty && memory_tracks(base))
 		page_tree_set_dirty(&base->pages, index, true);
 	spin_unlock(&base->lock);
 	return st;
@@ -293,7 +267,7 @@ void memory_mark_dirty(struct memory *memory, struct page *page)
 {
 	struct memory *base = memory->parent ? memory->parent : memory;
 
-	if (!tracks(base))
+	if (!memory_tracks(base))
 		return;
 	/* Our writes before the look at the flag: pairs with the fence in memory_clean(). */
 	atomic_thread_fence(memory_order_seq_cst);
@@ -305,183 +279,12 @@ void memory_mark_dirty(struct memory *memory, struct page *page)
 	spin_unlock(&base->lock);
 }
 
-/* -- copying ---------------------------------------------------------------------------------------- */
-
-static bool copy_out(void *dst, const void *src, size_t n, bool user, size_t *left)
-{
-	*left = 0;
-	if (user)
-		*left = arch_copy_to_user((uint64_t)(uintptr_t)dst, src, n);
-	else
-		memcpy(dst, src, n);
-	return !*left;
-}
-
-static bool copy_in(void *dst, const void *src, size_t n, bool user, size_t *left)
-{
-	*left = 0;
-	if (user)
-		*left = arch_copy_from_user(dst, (uint64_t)(uintptr_t)src, n);
-	else
-		memcpy(dst, src, n);
-	return !*left;
-}
-
-k_status_t memory_read(struct memory *memory, uint64_t offset, void *dst, uint64_t n, bool user,
-		       uint64_t *done)
-{
-	*done = 0;
-	while (*done < n) {
-		uint64_t at = offset + *done, inside = at & (K_PAGE_SIZE - 1), size, part;
-		struct page *page = NULL;
-		k_status_t st;
-		size_t left;
-
-		size = READ_ONCE(memory->size);
-		if (at < offset || at >= size)
-			return K_ERR_BEYOND_END;
-		part = MIN(n - *done, K_PAGE_SIZE - inside);
-		part = MIN(part, size - at);
-		st = memory_lookup(memory, at >> K_PAGE_SHIFT, false, false, &page);
-		if (st != K_OK)
-			return st;
-		copy_out((char *)dst + *done, (char *)page_virt(page ? page : page_zero) + inside,
-			 part, user, &left);
-		if (page)
-			page_put(page);
-		*done += part - left;
-		if (left)
-			return K_ERR_BAD_ADDRESS;
-	}
-	return K_OK;
-}
-
-/* A page that is missing and will be written whole up to the end of the object: no need to have
- * its old contents.  SHOULD_WAIT: it is there by now, look again. */
-static k_status_t write_new(struct memory *m, uint64_t index, const void *src, uint64_t part,
-			    bool user, uint64_t *done)
-{
-	struct page *page = page_alloc(0, 0, kind_of_pages(m), m->object.group);
-	k_status_t st = K_OK;
-	size_t left;
-
-	if (!page)
-		return K_ERR_NO_MEMORY;
-	if (!copy_in(page_virt(page), src, part, user, &left)) {
-		/* Half a page is of no use; with the page there the failure is exact. */
-		page_free(page, 0);
-		return m->flags & K_MEMORY_PAGED ? K_ERR_NEED_PAGE : K_ERR_BAD_ADDRESS;
-	}
-	memset((char *)page_virt(page) + part, 0, K_PAGE_SIZE - part);
-	spin_lock(&m->lock);
-	if (page_tree_get(&m->pages, index))
-		st = K_ERR_SHOULD_WAIT;
-	else if (index >= memory_page_count(m))
-		st = K_ERR_BEYOND_END;
-	else if (!insert(m, index, page))
-		st = K_ERR_NO_MEMORY;
-	else if (tracks(m))
-		page_tree_set_dirty(&m->pages, index, true);
-	spin_unlock(&m->lock);
-	if (st != K_OK)
-		page_free(page, 0);
-	else
-		*done += part;
-	return st;
-}
-
-static k_status_t write_page(struct memory *m, uint64_t at, const void *src, uint64_t part,
-			     uint64_t size, bool user, uint64_t *done)
-{
-	bool whole = IS_ALIGNED(at, K_PAGE_SIZE) && (part == K_PAGE_SIZE || at + part == size);
-	struct page *page = NULL;
-	k_status_t st;
-	size_t left;
-
-	st = memory_lookup(m, at >> K_PAGE_SHIFT, !whole, true, &page);
-	if (!page && whole && (st == K_OK || st == K_ERR_NEED_PAGE)) {
-		st = write_new(m, at >> K_PAGE_SHIFT, src, part, user, done);
-		if (st != K_ERR_SHOULD_WAIT && st != K_ERR_BAD_ADDRESS)
-			return st;
-		st = memory_lookup(m, at >> K_PAGE_SHIFT, true, true, &page);
-	}
-	if (st != K_OK)
-		return st;
-	copy_in((char *)page_virt(page) + (at & (K_PAGE_SIZE - 1)), src, part, user, &left);
-	memory_mark_dirty(m, page);
-	page_put(page);
-	*done += part - left;
-	return left ? K_ERR_BAD_ADDRESS : K_OK;
-}
-
-k_status_t memory_write(struct memory *memory, uint64_t offset, const void *src, uint64_t n,
-			bool user, uint64_t *done)
-{
-	*done = 0;
-	if (memory->parent)
-		return K_ERR_ACCESS;
-	while (*done < n) {
-		uint64_t at = offset + *done, inside = at & (K_PAGE_SIZE - 1);
-		uint64_t size = READ_ONCE(memory->size), part;
-		k_status_t st;
-
-		if (at < offset || at >= size)
-			return K_ERR_BEYOND_END;
-		part = MIN(n - *done, K_PAGE_SIZE - inside);
-		part = MIN(part, size - at);
-		st = write_page(memory, at, (const char *)src + *done, part, size, user, done);
-		if (st != K_OK)
-			return st;
-	}
-	return K_OK;
-}
-
-k_status_t memory_supply(struct memory *memory, uint64_t offset, const void *src, uint64_t n,
-			 bool user)
-{
-	if (!IS_ALIGNED(offset, K_PAGE_SIZE) || memory->parent || memory->device)
-		return K_ERR_BAD_ARGUMENT;
-	for (uint64_t done = 0; done < n; done += K_PAGE_SIZE) {
-		uint64_t at = offset + done, part = MIN(n - done, (uint64_t)K_PAGE_SIZE), size;
-		struct page *page;
-		k_status_t st = K_OK;
-		size_t left;
-
-		size = READ_ONCE(memory->size);
-		if (at < offset || at >= size)
-			return K_ERR_BEYOND_END;
-		if (part < K_PAGE_SIZE && at + part < size)
-			return K_ERR_BAD_ARGUMENT;
-		page = page_alloc(0, 0, kind_of_pages(memory), memory->object.group);
-		if (!page)
-			return K_ERR_NO_MEMORY;
-		if (!copy_in(page_virt(page), (const char *)src + done, part, user, &left)) {
-			page_free(page, 0);
-			return K_ERR_BAD_ADDRESS;
-		}
-		memset((char *)page_virt(page) + part, 0, K_PAGE_SIZE - part);
-		spin_lock(&memory->lock);
-		if (at >= memory->size)
-			st = K_ERR_BEYOND_END;
-		else if (page_tree_get(&memory->pages, at >> K_PAGE_SHIFT))
-			st = K_ERR_EXISTS;	/* not ours to report: it is supplied */
-		else if (!insert(memory, at >> K_PAGE_SHIFT, page))
-			st = K_ERR_NO_MEMORY;
-		spin_unlock(&memory->lock);
-		if (st != K_OK)
-			page_free(page, 0);
-		if (st != K_OK && st != K_ERR_EXISTS)
-			return st;
-	}
-	return K_OK;
-}
-
 /* -- size and holes ------------------------------------------------------------------------------------ */
 
 /* Take the pages [first, end) out of the tree, then out of all mappings. */
 static void remove_pages(struct memory *m, uint64_t first, uint64_t end, enum zap_what what)
 {
-	struct page *out[BATCH];
+	struct page *out[MEMORY_BATCH];
 	uint64_t index = first;
 	unsigned n;
 
@@ -492,14 +295,14 @@ static void remove_pages(struct memory *m, uint64_t first, uint64_t end, enum za
 	do {
 		n = 0;
 		spin_lock(&m->lock);
-		while (n < BATCH && (out[n] = page_tree_next(&m->pages, &index, end, false))) {
+		while (n < MEMORY_BATCH && (out[n] = page_tree_next(&m->pages, &index, end, false))) {
 			page_tree_remove(&m->pages, index++);
 			out[n++]->memory = NULL;
 		}
 		spin_unlock(&m->lock);
 		for (unsigned i = 0; i < n; i++)
 			page_put(out[i]);
-	} while (n == BATCH);
+	} while (n == MEMORY_BATCH);
 	memory_zap(m, first, end, what);
 }
 
@@ -558,138 +361,6 @@ k_status_t memory_discard(struct memory *memory, uint64_t offset, uint64_t lengt
 	return K_OK;
 }
 
-/* -- dirty pages, eviction ------------------------------------------------------------------------------ */
-
-#define CLEAN_RUN_MAX	256u		/* pages per call */
-
-/* The first run of dirty pages in [*first, end): *first and the result say where.  Lock held. */
-static uint64_t dirty_run(const struct memory *m, uint64_t *first, uint64_t end)
-{
-	uint64_t at;
-
-	if (!page_tree_next(&m->pages, first, end, true))
-		return *first;
-	for (at = *first + 1; at < end && at - *first < CLEAN_RUN_MAX; at++)
-		if (!page_tree_is_dirty(&m->pages, at))
-			break;
-	return at;
-}
-
-k_status_t memory_clean(struct memory *memory, struct k_clean *clean)
-{
-	uint64_t first = clean->offset >> K_PAGE_SHIFT, end, stop;
-
-	if (clean->action > K_CLEAN_MARK || !add_u64(clean->offset, clean->length, &end) ||
-	    memory->parent || memory->device)
-		return K_ERR_BAD_ARGUMENT;
-	spin_lock(&memory->lock);
-	end = DIV_ROUND_UP(MIN(end, memory->size), K_PAGE_SIZE);
-	if (clean->action == K_CLEAN_MARK) {
-		stop = MAX(end, first);
-		for (uint64_t at = first; tracks(memory) &&
-		     page_tree_next(&memory->pages, &at, end, false); at++) {
-			page_tree_set_dirty(&memory->pages, at, true);
-			if (!(at % BATCH))
-				let_others(memory);
-		}
-	} else {
-		stop = dirty_run(memory, &first, end);
-		for (uint64_t at = first; clean->action == K_CLEAN_TAKE && at < stop; at++)
-			page_tree_set_dirty(&memory->pages, at, false);
-	}
-	spin_unlock(&memory->lock);
-	if (clean->action == K_CLEAN_TAKE && first < stop) {
-		/* Clean before protected: a write in between is seen by who reads the pages after
-		 * this call; a writer that copies right now looks at the flag when it is done. */
-		memory_zap(memory, first, stop, ZAP_PROTECT);
-		atomic_thread_fence(memory_order_seq_cst);
-	}
-	clean->offset = first << K_PAGE_SHIFT;
-	clean->length = (stop - first) << K_PAGE_SHIFT;
-	return K_OK;
-}
-
-/* One walk over pages that could go. */
-struct evict_pass {
-	uint64_t first, end;		/* first moves behind what was looked at */
-	uint64_t scan;			/* pages that may be looked at; counts down */
-	uint64_t freed;
-	uint64_t mapped_first, mapped_end;	/* clean ones that are in use: a range around them */
-	bool cold;			/* leave those that were used lately */
-};
-
-static void evict_page(struct memory *m, uint64_t at, struct page *page, struct evict_pass *p)
-{
-	if ((page->flags & PAGE_DIRTY) || atomic_load(&page->pins))
-		return;
-	if (p->cold && (page->flags & PAGE_HOT)) {
-		page->flags &= (uint8_t)~PAGE_HOT;
-		return;
-	}
-	if (atomic_load(&page->refs) > 1) {
-		p->mapped_first = MIN(p->mapped_first, at);
-		p->mapped_end = at + 1;
-		return;
-	}
-	page_tree_remove(&m->pages, at);
-	page_free(page, 0);
-	p->freed++;
-}
-
-static void evict_pass(struct memory *m, struct evict_pass *p)
-{
-	struct page *page;
-	unsigned n = 0;
-
-	p->mapped_first = UINT64_MAX;
-	p->mapped_end = 0;
-	spin_lock(&m->lock);
-	while (p->scan && (page = page_tree_next(&m->pages, &p->first, p->end, false))) {
-		uint64_t at = p->first++;
-
-		p->scan--;
-		if (++n % BATCH == 0) {
-			let_others(m);
-			if (page_tree_get(&m->pages, at) != page)
-				continue;
-		}
-		evict_page(m, at, page, p);
-	}
-	spin_unlock(&m->lock);
-	if (p->scan)
-		p->first = p->end;	/* there is nothing more */
-}
-
-k_status_t memory_evict(struct memory *memory, struct k_evict *evict)
-{
-	struct evict_pass pass = {
-		.first = evict->offset >> K_PAGE_SHIFT,
-		.scan = evict->scan ? evict->scan : UINT64_MAX,
-		.cold = evict->flags & K_EVICT_COLD,
-	};
-	uint64_t scan = pass.scan, end;
-
-	if (!(memory->flags & K_MEMORY_PAGED) || memory->parent ||
-	    (evict->flags & ~K_EVICT_COLD) || !add_u64(evict->offset, evict->length, &end))
-		return K_ERR_BAD_ARGUMENT;
-	pass.end = DIV_ROUND_UP(MIN(end, READ_ONCE(memory->size)), K_PAGE_SIZE);
-	if (pass.first < pass.end)
-		evict_pass(memory, &pass);
-	evict->scan = scan - pass.scan;
-	evict->offset = MIN(MAX(pass.first << K_PAGE_SHIFT, evict->offset), end);
-	evict->length = pass.first < pass.end ? end - evict->offset : 0;
-	if (pass.mapped_end && READ_ONCE(memory->mappings)) {
-		memory_zap(memory, pass.mapped_first, pass.mapped_end, ZAP_EVICT);
-		pass.first = pass.mapped_first;
-		pass.end = pass.mapped_end;
-		pass.scan = UINT64_MAX;
-		if (!pass.cold)
-			evict_pass(memory, &pass);
-	}
-	evict->freed = pass.freed;
-	return K_OK;
-}
-
 k_status_t memory_next(struct memory *memory, uint64_t offset, uint32_t what, uint64_t *found)
 {
 	uint64_t size = READ_ONCE(memory->size), index = offset >> K_PAGE_SHIFT;
@@ -711,8 +382,8 @@ k_status_t memory_next(struct memory *memory, uint64_t offset, uint32_t what, ui
 			st = K_ERR_BEYOND_END;
 	} else {
 		while (index < end + shift && page_tree_get(&base->pages, index))
-			if (!(++index % BATCH))
-				let_others(base);
+			if (!(++index % MEMORY_BATCH))
+				memory_let_others(base);
 	}
 	spin_unlock(&base->lock);
 	index -= base->device ? 0 : shift;

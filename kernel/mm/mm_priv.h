@@ -129,6 +129,32 @@ static inline uint64_t memory_page_count(const struct memory *m)
 	return DIV_ROUND_UP(READ_ONCE(m->size), K_PAGE_SIZE);
 }
 
+/* The kind of a page that is made for @m. */
+static inline enum page_kind memory_page_kind(const struct memory *m)
+{
+	if (m->flags & K_MEMORY_PAGED)
+		return PAGE_CACHE;
+	return m->flags & K_MEMORY_RESIDENT ? PAGE_OBJECT : PAGE_SHARED;
+}
+
+/* Whether somebody wants to know which pages of @m are dirty. */
+static inline bool memory_tracks(const struct memory *m)
+{
+	return m->flags & (K_MEMORY_TRACK_DIRTY | K_MEMORY_WRITE_FAULTS);
+}
+
+/* Put @page, new and the caller's, into the tree; lock held or nobody else knows the object. */
+MUST_CHECK bool memory_insert(struct memory *m, uint64_t index, struct page *page);
+
+#define MEMORY_BATCH	32u		/* pages that are handled before others get the lock */
+
+/* In long loops under the lock, where the tree may change at this point. */
+static inline void memory_let_others(struct memory *m)
+{
+	spin_unlock(&m->lock);
+	spin_lock(&m->lock);
+}
+
 /* -- rmap.c --------------------------------------------------------------------------------------- */
 
 enum zap_what {
