@@ -12,6 +12,12 @@
  * lx_waitq_empty() lets a waker skip the lock when nobody sleeps; for the same
  * reason as above it has a full fence before its look, and lx_waitq_add() one
  * after it made the entry visible.
+ *
+ * Tasks are marked as woken (wake_word) under the queue's lock, and woken after it: a task
+ * that runs at once, in the place of its waker, would find the lock taken and have to sleep
+ * again.  By then a task may have gone on by itself, and have ended: its word's address is
+ * all that is used, as a key.  Whoever sleeps on a word there then is woken for nothing, which
+ * all who sleep on words bear.
  */
 
 #include "lx/wait.h"
@@ -27,39 +33,53 @@ void lx_waitq_init(struct lx_waitq *wq)
 	list_init(&wq->entries);
 }
 
-static bool wake_task(struct lx_wait_entry *entry, uint32_t events)
-{
-	/*
-	 * A task that was woken before and is about to leave the queue must not take
-	 * the place of one that still sleeps.
-	 */
-	return lx_task_wake(entry->task);
-}
+/* Words to be woken when the lock has been dropped. */
+#define BATCH 16u
+
+struct batch {
+	unsigned int count;
+	_Atomic(uint32_t) *words[BATCH];
+};
 
 /*
- * The task may run as soon as it is woken, and its entry is on its stack: it goes on
- * without the queue's lock only when it sees that nobody will touch the entry any more.
+ * For an entry without a function: wake_batch() completes it.  False: the task was woken before
+ * and is about to leave the queue; it must not take the place of one that still sleeps.
+ *
+ * A task may run at any time, and its entry is on its stack: it goes on without the
+ * queue's lock only when it sees that nobody will touch the entry any more.
  */
-static bool wake_task_once(struct lx_wait_entry *entry, uint32_t events)
+static bool mark_task(struct lx_wait_entry *entry, struct batch *batch)
 {
-	bool woken = lx_task_wake(entry->task);
+	struct lx_task *task = entry->task;
+	bool marked = atomic_exchange(&task->wake_word, 1) == 0;
 
-	list_remove(&entry->link);
-	/* release: pairs with the acquire in lx_wait_finish() */
-	atomic_store_explicit(&entry->left, true, memory_order_release);
-	return woken;
+	if (marked && batch->count < BATCH)
+		batch->words[batch->count++] = &task->wake_word;
+	else if (marked)
+		rt_wake(&task->wake_word, 1);
+	if (entry->once) {
+		list_remove(&entry->link);
+		/* release: pairs with the acquire in lx_wait_finish() */
+		atomic_store_explicit(&entry->left, true, memory_order_release);
+	}
+	return marked;
+}
+
+static void wake_batch(const struct batch *batch)
+{
+	for (unsigned int i = 0; i < batch->count; i++)
+		rt_wake(batch->words[i], 1);
 }
 
 void lx_wait_entry_init(struct lx_wait_entry *entry, struct lx_task *task)
 {
-	*entry = (struct lx_wait_entry){ .wake = wake_task, .task = task };
+	*entry = (struct lx_wait_entry){ .task = task };
 	list_init(&entry->link);
 }
 
 void lx_wait_entry_init_once(struct lx_wait_entry *entry, struct lx_task *task)
 {
 	lx_wait_entry_init(entry, task);
-	entry->wake = wake_task_once;
 	entry->once = true;
 }
 
@@ -89,39 +109,49 @@ bool lx_waitq_empty(const struct lx_waitq *wq)
 	return list_looks_empty(&wq->entries);
 }
 
-static void wake_locked(struct lx_waitq *wq, uint32_t events, unsigned int exclusive)
+static void wake_locked(struct lx_waitq *wq, uint32_t events, unsigned int exclusive,
+			struct batch *batch)
 {
 	struct list *node, *next;
 
 	/* The wake function may take its entry off, but no other one. */
 	for (node = wq->entries.next; node != &wq->entries; node = next) {
 		struct lx_wait_entry *entry = container_of(node, struct lx_wait_entry, link);
-		bool counts = entry->exclusive;
+		bool counts = entry->exclusive, woken;
 
 		next = node->next;
 		if (counts && exclusive == 0)
 			break;		/* exclusive entries are at the end */
-		if (entry->wake(entry, events) && counts)
+		woken = entry->wake ? entry->wake(entry, events) : mark_task(entry, batch);
+		if (woken && counts)
 			exclusive--;
 	}
 }
 
 void lx_wake(struct lx_waitq *wq, uint32_t events, unsigned int exclusive)
 {
+	struct batch batch;
+
 	if (lx_waitq_empty(wq))
 		return;
+	batch.count = 0;
 	rt_mutex_lock(&wq->lock);
-	wake_locked(wq, events, exclusive);
+	wake_locked(wq, events, exclusive, &batch);
 	rt_mutex_unlock(&wq->lock);
+	wake_batch(&batch);
 }
 
 void lx_wake_nested(struct lx_waitq *wq, uint32_t events, unsigned int exclusive)
 {
+	struct batch batch;
+
 	if (lx_waitq_empty(wq))
 		return;
+	batch.count = 0;
 	rt_mutex_lock_nested(&wq->lock);
-	wake_locked(wq, events, exclusive);
+	wake_locked(wq, events, exclusive, &batch);
 	rt_mutex_unlock(&wq->lock);
+	wake_batch(&batch);
 }
 
 void lx_wait_prepare(struct lx_task *task)

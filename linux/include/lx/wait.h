@@ -3,8 +3,8 @@
  * Sleeping in the personality.
  *
  * A wait queue holds entries; waking calls each entry's function under the
- * queue's lock.  A sleeping task has one word (task->wake_word): an entry's
- * default function sets it and wakes the task's k_wait.  The pattern:
+ * queue's lock.  A sleeping task has one word (task->wake_word): waking an entry
+ * without a function sets it and wakes the task's k_wait.  The pattern:
  *
  *	lx_wait_prepare(task);			// wake_word = 0
  *	lx_waitq_add(wq, &entry);
@@ -39,8 +39,8 @@ typedef bool (*lx_wake_fn)(struct lx_wait_entry *entry, uint32_t events);
 
 struct lx_wait_entry {
 	struct list link;		/* queue's lock */
-	lx_wake_fn wake;		/* constant while queued */
-	struct lx_task *task;		/* constant while queued; for the default function */
+	lx_wake_fn wake;		/* constant while queued; NULL: wake the task */
+	struct lx_task *task;		/* constant while queued */
 	bool exclusive;			/* woken one at a time, at the queue's end */
 	bool once;			/* taken off by its waking: for lx_wait_finish() */
 	_Atomic(bool) left;		/* once: has been; the last that a waker writes (release) */
@@ -63,7 +63,7 @@ void lx_wake(struct lx_waitq *wq, uint32_t events, unsigned int exclusive);
 void lx_wake_nested(struct lx_waitq *wq, uint32_t events, unsigned int exclusive);
 #define lx_wake_all(wq)	lx_wake(wq, 0, ~0u)
 
-/* An entry for the calling task with the default function. */
+/* An entry for the calling task, without a function. */
 void lx_wait_entry_init(struct lx_wait_entry *entry, struct lx_task *task);
 /* The same for a single sleep: the first waking takes it off the queue.  Left by lx_wait_finish(). */
 void lx_wait_entry_init_once(struct lx_wait_entry *entry, struct lx_task *task);
