@@ -209,7 +209,7 @@ static void call_handler(struct lx_task *self, const struct lx_sigaction *act,
 
 	restart_for_handler(self, act);
 	if (self->rseq.v)
-		lx_rseq_resume(self);
+		lx_rseq_resume(self, false);
 	if (lx_signal_frame_setup(self, act, info, oldmask)) {
 		if (info->signo == SIGSEGV) {
 			bool shared;

@@ -104,7 +104,7 @@ static void run(struct lx_task *self)
 		else if (f->reason == K_USER_EXCEPTION)
 			lx_exception(self);
 		if (self->rseq.v)
-			lx_rseq_resume(self);
+			lx_rseq_resume(self, f->reason == K_USER_KICKED);
 	}
 }
 

@@ -92,11 +92,11 @@ static int set_cpu(struct lx_task *self)
 	return lx_copy_to_user(FIELD(self, cpu_id_start), &fields, sizeof(fields));
 }
 
-void lx_rseq_resume(struct lx_task *self)
+void lx_rseq_resume(struct lx_task *self, bool reported)
 {
 	struct lx_siginfo info = lx_siginfo_kernel(SIGSEGV);
 
-	if (leave_section(self) || set_cpu(self))
+	if (leave_section(self) || (reported && set_cpu(self)))
 		lx_signal_force(self, &info);
 }
 
