@@ -61,13 +61,11 @@ static uint64_t page_up(uint64_t n)
 	return page_down(n + K_PAGE_SIZE - 1);
 }
 
-static uint64_t random_u64(void)
-{
-	uint64_t r;
-
-	rt_random(&r, sizeof(r));
-	return r;
-}
+/* What chance decides about a program, drawn at once. */
+struct chance {
+	uint64_t stack, libraries, program, heap, stack_pointer;
+	uint8_t bytes[16];		/* AT_RANDOM */
+};
 
 static bool randomize(const struct lx_task *self)
 {
@@ -262,15 +260,16 @@ static int map_program(struct lx_task *self, struct exec *e, const struct elf_pr
 	return 0;
 }
 
-static void choose_layout(struct lx_task *self, struct lx_mm *mm, uint64_t *stack_top)
+static void choose_layout(struct lx_task *self, struct lx_mm *mm, const struct chance *chance,
+			  uint64_t *stack_top)
 {
 	uint64_t gap = lx_rlimit(self, RLIMIT_STACK), pad = 256 * K_PAGE_SIZE, random = 0;
 
 	*stack_top = TASK_SIZE;
 	if (randomize(self)) {
 		pad += STACK_RANDOM + K_PAGE_SIZE;
-		*stack_top -= page_down(random_u64() & STACK_RANDOM);
-		random = (random_u64() & ((1ull << MMAP_RANDOM_BITS) - 1)) << K_PAGE_SHIFT;
+		*stack_top -= page_down(chance->stack & STACK_RANDOM);
+		random = (chance->libraries & ((1ull << MMAP_RANDOM_BITS) - 1)) << K_PAGE_SHIFT;
 	}
 	if (gap + pad > gap)
 		gap += pad;
@@ -278,7 +277,7 @@ static void choose_layout(struct lx_task *self, struct lx_mm *mm, uint64_t *stac
 }
 
 static uint64_t program_bias(struct lx_task *self, const struct lx_mm *mm,
-			     const struct elf_image *image)
+			     const struct elf_image *image, const struct chance *chance)
 {
 	const struct elf_program *p = &image->program;
 	uint64_t base;
@@ -291,7 +290,7 @@ static uint64_t program_bias(struct lx_task *self, const struct lx_mm *mm,
 	} else {
 		base = DYN_BASE;
 		if (randomize(self))
-			base += (random_u64() & ((1ull << MMAP_RANDOM_BITS) - 1)) << K_PAGE_SHIFT;
+			base += (chance->program & ((1ull << MMAP_RANDOM_BITS) - 1)) << K_PAGE_SHIFT;
 	}
 	return (base & ~(p->align - 1)) - p->low;
 }
@@ -318,13 +317,14 @@ static void note_segments(struct lx_mm *mm, const struct elf_program *p, uint64_
 		mm->start_code = 0;
 }
 
-static void place_heap(struct lx_task *self, struct lx_mm *mm, const struct elf_image *image)
+static void place_heap(struct lx_task *self, struct lx_mm *mm, const struct elf_image *image,
+		       const struct chance *chance)
 {
 	if (image->program.dynamic && !image->interp.file)
 		mm->brk = DYN_BASE;	/* not among the libraries */
 	mm->brk = page_up(mm->brk);
 	if (randomize(self) && atomic_load(&lx_randomize_va_space) > 1)
-		mm->brk += page_down(random_u64() % BRK_RANDOM);
+		mm->brk += page_down(chance->heap % BRK_RANDOM);
 	mm->start_brk = mm->brk;
 }
 
@@ -399,7 +399,8 @@ static void pointers(struct words *w, const char **s, uint64_t *addr, unsigned i
  * then, 16-byte aligned, argc, argv[], envp[], auxv[].
  */
 static int build_stack(struct lx_task *self, struct exec *e, const struct elf_image *image,
-		       uint64_t top, uint64_t bias, uint64_t interp_base)
+		       const struct chance *chance, uint64_t top, uint64_t bias,
+		       uint64_t interp_base)
 {
 	static const char platform[] = "x86_64";
 	const struct elf_program *p = &image->program;
@@ -409,17 +410,16 @@ static int build_stack(struct lx_task *self, struct exec *e, const struct elf_im
 	uint64_t platform_at, random_at, sp, addr = strings;
 	size_t words = 1 + e->argc + 1 + e->envc + 1 + 2 * AUX_MAX;
 	const char *s = e->strings;
-	uint8_t random[16];
 	struct words w;
 	uint64_t *buf;
 	int err;
 
 	sp = strings;
 	if (randomize(self))
-		sp -= random_u64() % 8192;
+		sp -= chance->stack_pointer % 8192;
 	sp &= ~15ull;
 	platform_at = sp - sizeof(platform);
-	random_at = platform_at - sizeof(random);
+	random_at = platform_at - sizeof(chance->bytes);
 	sp = (random_at - words * 8) & ~15ull;
 
 	buf = rt_zalloc(words * 8);
@@ -463,10 +463,9 @@ static int build_stack(struct lx_task *self, struct exec *e, const struct elf_im
 	aux(&w, AT_NULL, 0);
 	memcpy(mm->saved_auxv, w.auxv, (size_t)(w.at - w.auxv) * 8);
 
-	rt_random(random, sizeof(random));
 	if (lx_copy_to_user(uaddr(strings), e->strings, e->length) ||
 	    lx_copy_to_user(uaddr(platform_at), platform, sizeof(platform)) ||
-	    lx_copy_to_user(uaddr(random_at), random, sizeof(random)) ||
+	    lx_copy_to_user(uaddr(random_at), chance->bytes, sizeof(chance->bytes)) ||
 	    lx_copy_to_user(uaddr(sp), buf, (size_t)(w.at - buf) * 8))
 		err = -EFAULT;
 	e->stack = sp;
@@ -480,10 +479,12 @@ int exec_elf_load(struct lx_task *self, struct exec *e, const struct elf_image *
 	const struct elf_program *p = &image->program, *interp = &image->interp;
 	struct lx_mm *mm = e->mm;
 	uint64_t top, bias, interp_bias = 0;
+	struct chance chance;
 	int err;
 
-	choose_layout(self, mm, &top);
-	bias = program_bias(self, mm, image);
+	rt_random(&chance, sizeof(chance));
+	choose_layout(self, mm, &chance, &top);
+	bias = program_bias(self, mm, image, &chance);
 	e->entry = p->entry + bias;
 	note_segments(mm, p, bias);
 	err = map_program(self, e, p, bias);
@@ -501,8 +502,9 @@ int exec_elf_load(struct lx_task *self, struct exec *e, const struct elf_image *
 	}
 	if (e->entry >= TASK_SIZE)
 		return -EINVAL;
-	place_heap(self, mm, image);
+	place_heap(self, mm, image, &chance);
 	lx_vdso_map(mm);
 	mm->exe = lx_file_get(e->file);
-	return build_stack(self, e, image, top, bias, interp->file ? interp_bias + interp->low : 0);
+	return build_stack(self, e, image, &chance, top, bias,
+			   interp->file ? interp_bias + interp->low : 0);
 }
