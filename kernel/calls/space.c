@@ -97,15 +97,19 @@ k_status_t kcall_space_map(struct thread *self, struct space *space, struct k_ma
 		memory = container_of(object, struct memory, object);
 	map->max_prot &= allowed;
 	st = space_map(space, map, memory, backing);
+	map->reap = reap_list_waits(self->process->reap);
 	if (object)
 		object_put(object);
 	return st;
 }
 
 k_status_t kcall_space_unmap(struct thread *self, struct space *space, uint64_t addr,
-			     uint64_t length)
+			     uint64_t length, uint64_t *reap)
 {
-	return space ? space_unmap(space, addr, length) : K_ERR_BAD_ARGUMENT;
+	k_status_t st = space ? space_unmap(space, addr, length) : K_ERR_BAD_ARGUMENT;
+
+	*reap = reap_list_waits(self->process->reap);
+	return st;
 }
 
 k_status_t kcall_space_protect(struct thread *self, struct space *space, uint64_t addr,
@@ -124,7 +128,10 @@ k_status_t kcall_space_barrier(struct thread *self, struct space *space, uint32_
 
 k_status_t kcall_space_move(struct thread *self, struct space *space, struct k_move *move)
 {
-	return space_move(space, move);
+	k_status_t st = space_move(space, move);
+
+	move->reap = reap_list_waits(self->process->reap);
+	return st;
 }
 
 k_status_t kcall_space_query(struct thread *self, struct space *space, uint64_t addr,

@@ -316,7 +316,7 @@ static int64_t do_mmap(struct lx_task *self, struct lx_mm *mm, struct lx_file *f
 	rt_mutex_unlock(&mm->lock);
 	if (st != K_OK)
 		return map_errno(st);
-	if (fixed)
+	if (map.reap)
 		lx_backing_reap();
 	return (int64_t)map.addr;
 }
@@ -352,6 +352,7 @@ long lx_sys_mmap(struct lx_task *self, uint64_t addr, size_t length, uint64_t pr
 
 long lx_sys_munmap(struct lx_task *self, uint64_t addr, size_t length)
 {
+	uint64_t reap;
 	k_status_t st;
 
 	if (!page_aligned(addr) || addr > TASK_SIZE || length > TASK_SIZE - addr || !length)
@@ -361,10 +362,11 @@ long lx_sys_munmap(struct lx_task *self, uint64_t addr, size_t length)
 		return -EINVAL;
 	if (atomic_load(&self->mm->sysv_shm))
 		lx_shm_unmap(self, self->mm, addr, addr + length);
-	st = k_space_unmap(self->mm->space, addr, length);
+	st = k_space_unmap(self->mm->space, addr, length, &reap);
 	if (st != K_OK)
 		return map_errno(st);
-	lx_backing_reap();
+	if (reap)
+		lx_backing_reap();
 	return 0;
 }
 
@@ -458,7 +460,8 @@ long lx_sys_mremap(struct lx_task *self, uint64_t addr, size_t old_length, size_
 		return -EFAULT;
 	if (st != K_OK)
 		return map_errno(st);
-	lx_backing_reap();
+	if (move.reap)
+		lx_backing_reap();
 	return (long)move.new_addr;
 }
 
@@ -485,7 +488,7 @@ static bool grow_brk(struct lx_task *self, struct lx_mm *mm, uint64_t from, uint
 long lx_sys_brk(struct lx_task *self, uint64_t brk)
 {
 	struct lx_mm *mm = self->mm;
-	uint64_t old_end, new_end, max = lx_rlimit(self, RLIMIT_DATA);
+	uint64_t old_end, new_end, reap, max = lx_rlimit(self, RLIMIT_DATA);
 	long ret;
 
 	rt_mutex_lock(&mm->lock);
@@ -497,7 +500,7 @@ long lx_sys_brk(struct lx_task *self, uint64_t brk)
 	old_end = page_up(mm->brk);
 	new_end = page_up(brk);
 	if (new_end < old_end) {
-		if (k_space_unmap(mm->space, new_end, old_end - new_end) != K_OK)
+		if (k_space_unmap(mm->space, new_end, old_end - new_end, &reap) != K_OK)
 			goto out;
 	} else if (new_end > old_end) {
 		if (!grow_brk(self, mm, old_end, new_end))

@@ -40,7 +40,7 @@ static k_status_t map_at(struct lx_mm *mm, uint64_t addr, k_handle_t memory, uin
 {
 	struct k_map map = {
 		.addr = addr, .length = length, .prot = prot, .max_prot = max_prot,
-		.flags = K_MAP_FIXED | K_MAP_NO_REPLACE | (max_prot & K_PROT_WRITE ? 0 : K_MAP_SHARED),
+		.flags = K_MAP_FIXED | (max_prot & K_PROT_WRITE ? 0 : K_MAP_SHARED),
 		.memory = memory, .tag = tag,
 	};
 
@@ -49,22 +49,21 @@ static k_status_t map_at(struct lx_mm *mm, uint64_t addr, k_handle_t memory, uin
 
 void lx_vdso_map(struct lx_mm *mm)
 {
-	uint64_t all = K_PAGE_SIZE + image_size;
+	uint64_t all = K_PAGE_SIZE + image_size, reap;
 	struct k_map gap = {
 		.length = all, .flags = K_MAP_TOP_DOWN, .min = K_PROGRAM_MIN, .max = mm->mmap_top,
 	};
 
 	if (!image.handle)
 		return;
-	/* Find the gap by mapping it, then fill it. */
+	/* Find the gap by mapping it, then replace what is there. */
 	if (k_space_map(mm->space, &gap) != K_OK)
 		return;
-	(void)!k_space_unmap(mm->space, gap.addr, all);
 	if (map_at(mm, gap.addr, lx_system.clock_page, K_PAGE_SIZE, K_PROT_READ, K_PROT_READ,
-		   LX_TAG_VVAR) != K_OK)
-		return;
-	if (map_at(mm, gap.addr + K_PAGE_SIZE, image.handle, image_size, K_PROT_READ | K_PROT_EXEC,
-		   K_PROT_READ | K_PROT_WRITE | K_PROT_EXEC, LX_TAG_VDSO) != K_OK)
-		return;
-	mm->vdso = gap.addr + K_PAGE_SIZE;
+		   LX_TAG_VVAR) == K_OK &&
+	    map_at(mm, gap.addr + K_PAGE_SIZE, image.handle, image_size, K_PROT_READ | K_PROT_EXEC,
+		   K_PROT_READ | K_PROT_WRITE | K_PROT_EXEC, LX_TAG_VDSO) == K_OK)
+		mm->vdso = gap.addr + K_PAGE_SIZE;
+	else
+		(void)!k_space_unmap(mm->space, gap.addr, all, &reap);
 }

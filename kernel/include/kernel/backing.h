@@ -40,6 +40,12 @@ struct reap_list {
 struct reap_list *reap_list_create(void);
 void reap_list_put(struct reap_list *list);		/* NULL is fine */
 
+/* Whether backing_reap() may have something to give: what the caller itself unmapped is seen. */
+static inline bool reap_list_waits(const struct reap_list *list)
+{
+	return !list_looks_empty(&list->queued);
+}
+
 struct backing {
 	struct object object;
 

@@ -90,7 +90,7 @@ static struct run *run_map(uint64_t count)
 		.max_prot = K_PROT_READ | K_PROT_WRITE,
 		.flags = K_MAP_FIXED | K_MAP_NO_REPLACE,
 	};
-	uint64_t first;
+	uint64_t first, reap;
 	k_status_t st;
 
 	rt_mutex_lock(&units_lock);
@@ -110,7 +110,7 @@ static struct run *run_map(uint64_t count)
 		st = k_space_advise(0, map.addr, map.length, K_ADVISE_POPULATE_WRITE);
 		if (st == K_OK)
 			return (struct run *)map.addr;
-		(void)!k_space_unmap(0, map.addr, map.length);
+		(void)!k_space_unmap(0, map.addr, map.length, &reap);
 	}
 	rt_mutex_lock(&units_lock);
 	bitmap_clear_range(units, first, count);
@@ -121,9 +121,9 @@ static struct run *run_map(uint64_t count)
 
 static void run_unmap(struct run *r)
 {
-	uint64_t first = ((uint64_t)r - rt_base() - RT_HEAP) / UNIT, count = r->units;
+	uint64_t first = ((uint64_t)r - rt_base() - RT_HEAP) / UNIT, count = r->units, reap;
 
-	(void)!k_space_unmap(0, (uint64_t)r, count * UNIT);
+	(void)!k_space_unmap(0, (uint64_t)r, count * UNIT, &reap);
 	rt_mutex_lock(&units_lock);
 	bitmap_clear_range(units, first, count);
 	units_hint = MIN(units_hint, first);

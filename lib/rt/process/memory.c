@@ -162,5 +162,7 @@ k_status_t rt_map(k_handle_t memory, uint64_t offset, uint64_t length, uint32_t 
 
 void rt_unmap(void *addr, uint64_t length)
 {
-	(void)!k_space_unmap(0, (uint64_t)addr, length);
+	uint64_t reap;
+
+	(void)!k_space_unmap(0, (uint64_t)addr, length, &reap);
 }

@@ -64,7 +64,7 @@ k_status_t k_space_advise(k_handle_t space, uint64_t addr, uint64_t length, uint
 	return out_of_memory ? K_ERR_NO_MEMORY : K_OK;
 }
 
-k_status_t k_space_unmap(k_handle_t space, uint64_t addr, uint64_t length)
+k_status_t k_space_unmap(k_handle_t space, uint64_t addr, uint64_t length, uint64_t *reap)
 {
 	mapped -= length;
 	return munmap((void *)addr, length) ? K_ERR_BAD_ARGUMENT : K_OK;

@@ -214,7 +214,9 @@ static void note_detach(struct lx_task *self, struct shm_segment *s)
 static int detach_region(struct lx_task *self, struct lx_mm *mm, struct shm_segment *s,
 			 uint64_t from, uint64_t to)
 {
-	if (k_space_unmap(mm->space, from, to - from) != K_OK)
+	uint64_t reap;
+
+	if (k_space_unmap(mm->space, from, to - from, &reap) != K_OK)
 		return -ENOMEM;
 	note_detach(self, s);
 	shm_check_unused(s);

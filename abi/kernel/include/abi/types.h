@@ -232,7 +232,8 @@ struct k_map {
 	uint32_t flags;			/* K_MAP_* */
 	k_handle_t memory;		/* memory object, or 0: anonymous private zero pages */
 	k_handle_t backing;		/* instead of memory: its memory is mapped and regions are counted */
-	uint32_t pad;
+	uint32_t reap;			/* out: not 0: backing_reap has something to give to the caller, of
+					 * what was replaced, or earlier.  So in k_move, and space_unmap */
 	uint64_t offset;		/* in the memory object */
 	uint64_t min, max;		/* where to look for a gap; 0, 0: the program's whole half */
 	uint64_t limit;			/* GROWS_DOWN: largest length */
@@ -243,7 +244,7 @@ struct k_move {				/* mremap(2) */
 	uint64_t old_addr, old_length, new_length;
 	uint64_t new_addr;		/* in: with FIXED; out: where it is */
 	uint32_t flags;			/* K_MOVE_* */
-	uint32_t pad;
+	uint32_t reap;			/* out */
 	uint64_t min, max;		/* where to look for a gap */
 };
 #define K_MOVE_MAY_MOVE		1u
