@@ -43,6 +43,7 @@ k_status_t kcall_dispatch(uint64_t number, const uint64_t args[6])
 
 	if (number >= K_CALL_COUNT || !call_table[number].call)
 		return K_ERR_NOT_SUPPORTED;
+	process_count_call(current_thread()->process, number);
 	st = call_table[number].call(current_thread(), args);
 	if (unlikely(log_refusals && is_mistake(st)))
 		log_refusal(number, args, st);

@@ -169,3 +169,19 @@ k_status_t kcall_process_threads(struct thread *self, struct process *process,
 {
 	return process_list_threads(process, ids, count);
 }
+
+k_status_t kcall_process_calls(struct thread *self, struct process *process,
+			       const struct kbytes *counts, uint64_t *count)
+{
+	/* Only builds with checks count. */
+	if (!CONFIG_CHECKS)
+		return K_ERR_NOT_SUPPORTED;
+	for (uint64_t i = 0; i < MIN(counts->length / sizeof(i), (uint64_t)K_CALL_COUNT); i++) {
+		uint64_t made = atomic_load_explicit(&process->calls[i], memory_order_relaxed);
+
+		if (!kbytes_write(counts, i * sizeof(made), &made, sizeof(made)))
+			return K_ERR_BAD_ADDRESS;
+	}
+	*count = K_CALL_COUNT;
+	return K_OK;
+}

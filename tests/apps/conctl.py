@@ -53,6 +53,14 @@ def conctl_says_who_holds_what(guest):
 
 
 @application(when=on_concord)
+def conctl_counts_kernel_calls(guest):
+    guest.shell("conctl calls virtio-blk.0 | grep -q ' bell_wait$'")
+    if guest.configuration.placement == "process":
+        guest.shell("conctl calls | grep -q ' user_run$'")
+    guest.expect(["conctl", "calls", "nobody.0"], status=1, stderr="conctl: nobody.0: no such component\n")
+
+
+@application(when=on_concord)
 def conctl_is_for_root_and_complains(guest):
     guest.expect(["conctl", "kill", "nobody.0"], status=1, stderr="conctl: nobody.0: no such component\n")
     guest.expect(["conctl", "colour"], status=2)

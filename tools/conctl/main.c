@@ -7,6 +7,7 @@
  *	conctl restart NAME		the same, in other words
  *	conctl log [NAME]		post-mortems and restarts
  *	conctl graph [--dot]		who holds what
+ *	conctl calls [NAME]		kernel calls it has made (without a name: this Linux)
  *
  * Talks to init through /dev/concord (abi/control.h), which is there if the system's
  * description grants it, for root.  Exit status: 0, 1 if init refuses or cannot be
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/calls.h"
 #include "abi/control.h"
 #include "abi/status.h"
 
@@ -225,6 +227,39 @@ static int graph(bool dot)
 	return 0;
 }
 
+/* -- calls ------------------------------------------------------------------------------------------ */
+
+static const char *call_name(uint64_t number)
+{
+	switch (number) {
+#define NAME(call, name) case call: return #name;
+	K_CALL_LIST(NAME)
+#undef NAME
+	}
+	return "?";
+}
+
+static int calls(const char *name)
+{
+	struct control_reply r;
+
+	for (uint64_t at = 0;; at = r.next) {
+		ask(CONTROL_CALL_COUNTS, name, at, &r);
+		if (r.status == K_ERR_NOT_SUPPORTED) {
+			fputs("conctl: this kernel was built without counters\n", stderr);
+			return 1;
+		}
+		if (check(*name ? name : "calls", &r))
+			return 1;
+		if (!r.count || r.count > CONTROL_CALLS)
+			return 0;
+		for (uint32_t i = 0; i < r.count; i++)
+			if (r.calls[i])
+				printf("%12llu %s\n", (unsigned long long)r.calls[i],
+				       call_name(at + i));
+	}
+}
+
 /* -- words ------------------------------------------------------------------------------------------- */
 
 static int end(enum control_op op, const char *name)
@@ -237,7 +272,8 @@ static int end(enum control_op op, const char *name)
 
 static int usage(void)
 {
-	fputs("usage: conctl ps [--json] | kill NAME | restart NAME | log [NAME] | graph [--dot]\n",
+	fputs("usage: conctl ps [--json] | kill NAME | restart NAME | log [NAME] | graph [--dot] |"
+	      " calls [NAME]\n",
 	      stderr);
 	return 2;
 }
@@ -258,5 +294,7 @@ int main(int argc, char **argv)
 		return show_log(arg);
 	if (strcmp(what, "graph") == 0 && (!arg || strcmp(arg, "--dot") == 0))
 		return graph(arg);
+	if (strcmp(what, "calls") == 0)
+		return calls(arg ? arg : "");
 	return usage();
 }

@@ -169,10 +169,12 @@ void x86_kernel_call(struct arch_regs *regs);
 void x86_kernel_call(struct arch_regs *regs)
 {
 	/* The first is the call that every system call of every program comes by. */
-	if (likely(regs->rax == K_CALL_USER_RUN))
+	if (likely(regs->rax == K_CALL_USER_RUN)) {
+		process_count_call(current_thread()->process, K_CALL_USER_RUN);
 		regs->rax = (uint64_t)(int64_t)kcall_user_run(current_thread(), regs->rdi);
-	else
+	} else {
 		dispatch(regs);
+	}
 	arch_irq_disable();
 	exit_to_user(regs);
 }

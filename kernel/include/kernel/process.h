@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/calls.h"
 #include "base/list.h"
 #include "kernel/backing.h"
 #include "kernel/handle.h"
@@ -41,6 +42,8 @@ struct fault_report {
 	uint64_t vector, error, address, rip, rsp;
 	uint64_t regs[16];		/* rax rbx rcx rdx rsi rdi rbp rsp r8..r15 */
 };
+
+#define PROCESS_CALLS	(CONFIG_CHECKS ? K_CALL_COUNT : 1)
 
 struct process {
 	struct object object;
@@ -66,6 +69,8 @@ struct process {
 	struct list threads;		/* lock; struct thread.process_link */
 	struct list watches;		/* lock; struct process_watch */
 	uint64_t dead_cpu_ns;		/* lock; of threads that ended */
+	_Atomic(uint64_t) calls[PROCESS_CALLS];	/* CONFIG_CHECKS: kernel calls made, by number.
+						 * Counts only: relaxed */
 
 	/* Lock; set at most once, with `ending`. */
 	bool has_report;
@@ -133,6 +138,13 @@ k_status_t process_set_fixups(struct process *process, const struct k_fixup *fix
 			      uint32_t count) MUST_CHECK;
 /* Where the calling thread's own ring-3 code goes on after a fault at @rip; false: nowhere. */
 bool process_find_fixup(uint64_t rip, uint64_t *landing);
+
+/* CONFIG_CHECKS: the running thread makes a kernel call through the boundary. */
+static inline void process_count_call(struct process *process, uint64_t number)
+{
+	if (CONFIG_CHECKS)
+		atomic_fetch_add_explicit(&process->calls[number], 1, memory_order_relaxed);
+}
 
 /* Ring @bell with @bits when @process is dead (at once if it is). */
 k_status_t process_watch(struct process *process, struct bell *bell, uint64_t bits) MUST_CHECK;

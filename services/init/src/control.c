@@ -133,7 +133,28 @@ static k_status_t handle_list(const char *name, uint64_t from, struct control_re
 	return K_OK;
 }
 
-static k_status_t act(struct control_request *q, struct control_reply *r)
+static k_status_t call_counts(const struct personality *p, const char *name, uint64_t from,
+			      struct control_reply *r)
+{
+	static uint64_t counts[K_CALL_COUNT];
+	const struct instance *in = *name ? instance_find(name) : NULL;
+	k_handle_t process = *name ? (in ? in->process : 0) : p->process;
+	uint64_t count = 0;
+	k_status_t st;
+
+	if (!process)
+		return K_ERR_NOT_FOUND;
+	st = k_process_calls(process, counts, sizeof(counts), &count);
+	if (st != K_OK)
+		return st;
+	for (uint64_t i = from; i < K_CALL_COUNT && r->count < CONTROL_CALLS; i++)
+		r->calls[r->count++] = counts[i];
+	r->next = from + r->count;
+	return K_OK;
+}
+
+static k_status_t act(const struct personality *p, struct control_request *q,
+		      struct control_reply *r)
 {
 	q->name[sizeof(q->name) - 1] = '\0';
 	if (q->version != CONTROL_VERSION)
@@ -151,6 +172,8 @@ static k_status_t act(struct control_request *q, struct control_reply *r)
 		return K_OK;
 	case CONTROL_HANDLE_LIST:
 		return handle_list(q->name, q->index, r);
+	case CONTROL_CALL_COUNTS:
+		return call_counts(p, q->name, q->index, r);
 	default:
 		return K_ERR_NOT_SUPPORTED;
 	}
@@ -174,7 +197,7 @@ void control_serve(struct personality *p)
 			return;
 		for (uint32_t i = 0; i < m.handle_count; i++)
 			rt_close(handles[i]);
-		r.status = m.length == sizeof(u.q) ? act(&u.q, &r) : K_ERR_BAD_ARGUMENT;
+		r.status = m.length == sizeof(u.q) ? act(p, &u.q, &r) : K_ERR_BAD_ARGUMENT;
 		m = (struct k_message){ .data = (uint64_t)&r, .length = sizeof(r), .txid = m.txid };
 		/* Who does not wait any more needs no answer. */
 		(void)!k_channel_send(p->control, &m);

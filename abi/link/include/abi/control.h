@@ -12,6 +12,7 @@
 #define CONTROL_VERSION		1u
 #define CONTROL_TEXT		768u
 #define CONTROL_HANDLES		12u
+#define CONTROL_CALLS		64u
 
 enum control_op {
 	CONTROL_LIST = 1,		/* index: instance number .index, or NOT_FOUND behind the last */
@@ -19,6 +20,9 @@ enum control_op {
 	CONTROL_RESTART,		/* name: the same, as a wish: counts as nobody's failure */
 	CONTROL_LOG,			/* index: post-mortems from this byte on, .next is behind them */
 	CONTROL_HANDLE_LIST,		/* name, index: what it holds, from its index-th handle on */
+	CONTROL_CALL_COUNTS,		/* name ("": the personality that asks), index: how often it made
+					 * each kernel call, from number index on, .next is behind them.
+					 * NOT_SUPPORTED: this kernel does not count */
 };
 
 struct control_request {
@@ -32,7 +36,7 @@ enum control_state { CONTROL_RUNNING = 1, CONTROL_PAUSING, CONTROL_DEAD };
 
 struct control_reply {
 	int32_t status;			/* k_status_t; not OK: nothing below is valid */
-	uint32_t count;			/* of handles, or bytes of text */
+	uint32_t count;			/* of handles or calls, or bytes of text */
 	uint64_t next;
 	union {
 		struct {		/* CONTROL_LIST */
@@ -49,5 +53,6 @@ struct control_reply {
 			char type_name[16];
 			char role[24];	/* what it is to the component: "device", "data" */
 		} handles[CONTROL_HANDLES];
+		uint64_t calls[CONTROL_CALLS];
 	};
 };
