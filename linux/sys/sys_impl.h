@@ -3,5 +3,5 @@
 
 #include "lx/types.h"
 
-/* task/cred.c: the options of prctl that are about capabilities. */
+/* task/capability.c: the options of prctl that are about capabilities. */
 long lx_cred_prctl(struct lx_task *self, int option, uint64_t arg2, uint64_t arg3);

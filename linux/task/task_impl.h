@@ -48,3 +48,7 @@ void lx_signal_group_stop_leave(struct lx_task *self);
 void lx_init_died(int code) __attribute__((noreturn));
 /* Tell the kernel's scheduler about policy, nice value and affinity of @t.  With group->lock. */
 void lx_sched_apply(struct lx_task *t);
+
+#define LX_ALL_CAPS ((1ull << (CAP_LAST_CAP + 1)) - 1)	/* with <linux/capability.h> */
+/* The caller takes @c, a changed copy of its credentials (a reference moves in). */
+void lx_cred_commit(struct lx_task *self, struct lx_cred *c);
