@@ -43,195 +43,192 @@ static void fix_capabilities(struct lx_cred *c, const struct lx_cred *old)
 		 1ull << CAP_FOWNER | 1ull << CAP_FSETID | 1ull << CAP_LINUX_IMMUTABLE | \
 		 1ull << CAP_MKNOD | 1ull << CAP_MAC_OVERRIDE)
 
-/* -- user numbers ------------------------------------------------------------------- */
-
-static bool is_one_of(lx_uid_t id, lx_uid_t a, lx_uid_t b, lx_uid_t c)
+/* The same for the number for files alone, which was @before. */
+static void fix_fs_capabilities(struct lx_cred *c, lx_uid_t before)
 {
-	return id == a || id == b || id == c;
+	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
+		return;
+	if (before == 0 && c->fsuid != 0)
+		c->cap_effective &= ~FS_CAPS;
+	if (before != 0 && c->fsuid == 0)
+		c->cap_effective |= c->cap_permitted & FS_CAPS;
+}
+
+/* -- the four numbers of a kind ------------------------------------------------------- */
+
+enum id_kind { USER, GROUP };
+
+struct ids {
+	uint32_t real, effective, saved, fs;
+};
+
+static struct ids ids_get(const struct lx_cred *c, enum id_kind kind)
+{
+	return kind == USER ? (struct ids){ c->uid, c->euid, c->suid, c->fsuid }
+			    : (struct ids){ c->gid, c->egid, c->sgid, c->fsgid };
+}
+
+static void ids_put(struct lx_cred *c, enum id_kind kind, const struct ids *id)
+{
+	if (kind == USER) {
+		c->uid = id->real;
+		c->euid = id->effective;
+		c->suid = id->saved;
+		c->fsuid = id->fs;
+	} else {
+		c->gid = id->real;
+		c->egid = id->effective;
+		c->sgid = id->saved;
+		c->fsgid = id->fs;
+	}
+}
+
+static bool may_set_any(const struct lx_cred *c, enum id_kind kind)
+{
+	return lx_cred_capable(c, kind == USER ? CAP_SETUID : CAP_SETGID);
+}
+
+/* Whether @v, as an argument of a call, changes nothing or is one that the task has. */
+static bool is_kept(uint32_t v, const struct ids *id)
+{
+	return v == NONE || v == id->real || v == id->effective || v == id->saved;
+}
+
+static void set_unless_none(uint32_t *id, uint32_t v)
+{
+	if (v != NONE)
+		*id = v;
+}
+
+/* The caller gets the numbers @id, and what that means for its capabilities. */
+static long change(struct lx_task *self, enum id_kind kind, const struct ids *id)
+{
+	const struct lx_cred *old = self->cred;
+	struct lx_cred *c = lx_cred_copy(old);
+
+	if (!c)
+		return -ENOMEM;
+	ids_put(c, kind, id);
+	if (kind == USER)
+		fix_capabilities(c, old);
+	lx_cred_commit(self, c);
+	return 0;
+}
+
+/* -- the calls, once for both kinds --------------------------------------------------- */
+
+static long set_res(struct lx_task *self, enum id_kind kind, uint32_t real, uint32_t effective,
+		    uint32_t saved)
+{
+	struct ids id = ids_get(self->cred, kind);
+
+	if (!may_set_any(self->cred, kind) &&
+	    !(is_kept(real, &id) && is_kept(effective, &id) && is_kept(saved, &id)))
+		return -EPERM;
+	set_unless_none(&id.real, real);
+	set_unless_none(&id.effective, effective);
+	set_unless_none(&id.saved, saved);
+	id.fs = id.effective;
+	return change(self, kind, &id);
+}
+
+static long set_re(struct lx_task *self, enum id_kind kind, uint32_t real, uint32_t effective)
+{
+	const struct ids old = ids_get(self->cred, kind);
+	bool can = may_set_any(self->cred, kind);
+	struct ids id = old;
+
+	/* the saved one cannot become the real one */
+	if (!can && real != NONE && real != old.real && real != old.effective)
+		return -EPERM;
+	if (!can && !is_kept(effective, &old))
+		return -EPERM;
+	set_unless_none(&id.real, real);
+	set_unless_none(&id.effective, effective);
+	if (real != NONE || (effective != NONE && effective != old.real))
+		id.saved = id.effective;
+	id.fs = id.effective;
+	return change(self, kind, &id);
+}
+
+static long set_one(struct lx_task *self, enum id_kind kind, uint32_t v)
+{
+	struct ids id = ids_get(self->cred, kind);
+	bool can = may_set_any(self->cred, kind);
+
+	if (v == NONE)
+		return -EINVAL;
+	if (!can && v != id.real && v != id.saved)
+		return -EPERM;
+	if (can)
+		id.real = id.saved = v;
+	id.effective = id.fs = v;
+	return change(self, kind, &id);
+}
+
+/* Returns what was there before, whether or not it was changed. */
+static long set_fs(struct lx_task *self, enum id_kind kind, uint32_t v)
+{
+	struct ids id = ids_get(self->cred, kind);
+	uint32_t before = id.fs;
+	struct lx_cred *c;
+
+	if (v == NONE || v == before)
+		return before;
+	if (!is_kept(v, &id) && !may_set_any(self->cred, kind))
+		return before;
+	c = lx_cred_copy(self->cred);
+	if (!c)
+		return before;
+	id.fs = v;
+	ids_put(c, kind, &id);
+	if (kind == USER)
+		fix_fs_capabilities(c, before);
+	lx_cred_commit(self, c);
+	return before;
 }
 
 long lx_sys_setresuid(struct lx_task *self, unsigned int ruid, unsigned int euid, unsigned int suid)
 {
-	const struct lx_cred *old = self->cred;
-	struct lx_cred *c;
-
-	if (!lx_cred_capable(old, CAP_SETUID) &&
-	    ((ruid != NONE && !is_one_of(ruid, old->uid, old->euid, old->suid)) ||
-	     (euid != NONE && !is_one_of(euid, old->uid, old->euid, old->suid)) ||
-	     (suid != NONE && !is_one_of(suid, old->uid, old->euid, old->suid))))
-		return -EPERM;
-	c = lx_cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (ruid != NONE)
-		c->uid = ruid;
-	if (euid != NONE)
-		c->euid = euid;
-	if (suid != NONE)
-		c->suid = suid;
-	c->fsuid = c->euid;
-	fix_capabilities(c, old);
-	lx_cred_commit(self, c);
-	return 0;
+	return set_res(self, USER, ruid, euid, suid);
 }
 
 long lx_sys_setreuid(struct lx_task *self, unsigned int ruid, unsigned int euid)
 {
-	const struct lx_cred *old = self->cred;
-	bool can = lx_cred_capable(old, CAP_SETUID);
-	struct lx_cred *c;
-
-	if (!can && ruid != NONE && ruid != old->uid && ruid != old->euid)
-		return -EPERM;
-	if (!can && euid != NONE && !is_one_of(euid, old->uid, old->euid, old->suid))
-		return -EPERM;
-	c = lx_cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (ruid != NONE)
-		c->uid = ruid;
-	if (euid != NONE)
-		c->euid = euid;
-	if (ruid != NONE || (euid != NONE && euid != old->uid))
-		c->suid = c->euid;
-	c->fsuid = c->euid;
-	fix_capabilities(c, old);
-	lx_cred_commit(self, c);
-	return 0;
+	return set_re(self, USER, ruid, euid);
 }
 
 long lx_sys_setuid(struct lx_task *self, unsigned int uid)
 {
-	const struct lx_cred *old = self->cred;
-	bool can = lx_cred_capable(old, CAP_SETUID);
-	struct lx_cred *c;
-
-	if (uid == NONE)
-		return -EINVAL;
-	if (!can && uid != old->uid && uid != old->suid)
-		return -EPERM;
-	c = lx_cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (can)
-		c->uid = c->suid = uid;
-	c->euid = c->fsuid = uid;
-	fix_capabilities(c, old);
-	lx_cred_commit(self, c);
-	return 0;
+	return set_one(self, USER, uid);
 }
 
 long lx_sys_setfsuid(struct lx_task *self, unsigned int uid)
 {
-	const struct lx_cred *old = self->cred;
-	long before = old->fsuid;
-	struct lx_cred *c;
-
-	if (uid == NONE || uid == old->fsuid)
-		return before;
-	if (!is_one_of(uid, old->uid, old->euid, old->suid) && !lx_cred_capable(old, CAP_SETUID))
-		return before;
-	c = lx_cred_copy(old);
-	if (!c)
-		return before;
-	c->fsuid = uid;
-	if (!(c->securebits & SECBIT_NO_SETUID_FIXUP)) {
-		if (before == 0 && uid != 0)
-			c->cap_effective &= ~FS_CAPS;
-		if (before != 0 && uid == 0)
-			c->cap_effective |= c->cap_permitted & FS_CAPS;
-	}
-	lx_cred_commit(self, c);
-	return before;
+	return set_fs(self, USER, uid);
 }
-
-/* -- group numbers -------------------------------------------------------------------- */
 
 long lx_sys_setresgid(struct lx_task *self, unsigned int rgid, unsigned int egid, unsigned int sgid)
 {
-	const struct lx_cred *old = self->cred;
-	struct lx_cred *c;
-
-	if (!lx_cred_capable(old, CAP_SETGID) &&
-	    ((rgid != NONE && !is_one_of(rgid, old->gid, old->egid, old->sgid)) ||
-	     (egid != NONE && !is_one_of(egid, old->gid, old->egid, old->sgid)) ||
-	     (sgid != NONE && !is_one_of(sgid, old->gid, old->egid, old->sgid))))
-		return -EPERM;
-	c = lx_cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (rgid != NONE)
-		c->gid = rgid;
-	if (egid != NONE)
-		c->egid = egid;
-	if (sgid != NONE)
-		c->sgid = sgid;
-	c->fsgid = c->egid;
-	lx_cred_commit(self, c);
-	return 0;
+	return set_res(self, GROUP, rgid, egid, sgid);
 }
 
 long lx_sys_setregid(struct lx_task *self, unsigned int rgid, unsigned int egid)
 {
-	const struct lx_cred *old = self->cred;
-	bool can = lx_cred_capable(old, CAP_SETGID);
-	struct lx_cred *c;
-
-	if (!can && rgid != NONE && rgid != old->gid && rgid != old->egid)
-		return -EPERM;
-	if (!can && egid != NONE && !is_one_of(egid, old->gid, old->egid, old->sgid))
-		return -EPERM;
-	c = lx_cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (rgid != NONE)
-		c->gid = rgid;
-	if (egid != NONE)
-		c->egid = egid;
-	if (rgid != NONE || (egid != NONE && egid != old->gid))
-		c->sgid = c->egid;
-	c->fsgid = c->egid;
-	lx_cred_commit(self, c);
-	return 0;
+	return set_re(self, GROUP, rgid, egid);
 }
 
 long lx_sys_setgid(struct lx_task *self, unsigned int gid)
 {
-	const struct lx_cred *old = self->cred;
-	bool can = lx_cred_capable(old, CAP_SETGID);
-	struct lx_cred *c;
-
-	if (gid == NONE)
-		return -EINVAL;
-	if (!can && gid != old->gid && gid != old->sgid)
-		return -EPERM;
-	c = lx_cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (can)
-		c->gid = c->sgid = gid;
-	c->egid = c->fsgid = gid;
-	lx_cred_commit(self, c);
-	return 0;
+	return set_one(self, GROUP, gid);
 }
 
 long lx_sys_setfsgid(struct lx_task *self, unsigned int gid)
 {
-	const struct lx_cred *old = self->cred;
-	long before = old->fsgid;
-	struct lx_cred *c;
-
-	if (gid == NONE || gid == old->fsgid)
-		return before;
-	if (!is_one_of(gid, old->gid, old->egid, old->sgid) && !lx_cred_capable(old, CAP_SETGID))
-		return before;
-	c = lx_cred_copy(old);
-	if (!c)
-		return before;
-	c->fsgid = gid;
-	lx_cred_commit(self, c);
-	return before;
+	return set_fs(self, GROUP, gid);
 }
+
+/* -- supplementary groups -------------------------------------------------------------- */
 
 long lx_sys_getgroups(struct lx_task *self, int size, uaddr_t list)
 {
