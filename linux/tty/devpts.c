@@ -205,16 +205,8 @@ static int dir_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 {
 	struct devpts *fs = devpts_of_sb(f->inode->sb);
 
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, ROOT_INO, 4))
-			return 0;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
-		if (!ctx->emit(ctx, "..", 2, ROOT_INO, 4))
-			return 0;
-		ctx->pos = 2;
-	}
+	if (!lx_dir_emit_dots(ctx, ROOT_INO, ROOT_INO))
+		return 0;
 	if (ctx->pos == 2) {
 		if (!ctx->emit(ctx, "ptmx", 4, PTMX_INO, 2))
 			return 0;

@@ -279,6 +279,16 @@ int lx_xattrs_set(struct lx_xattrs *x, const char *name, const void *val, size_t
 int lx_xattrs_list(struct lx_xattrs *x, char *buf, size_t size);
 int lx_xattrs_remove(struct lx_xattrs *x, const char *name);
 
+/* -- libfs.c: what file systems have in common */
+/* A directory's position: SEEK_SET and SEEK_CUR, any that is not negative.  For lx_file_ops.llseek. */
+lx_off_t lx_dir_llseek(struct lx_file *f, lx_off_t off, int whence);
+/* "." and "..", unless the position is behind them; it is 2 or more then.  False: no more room. */
+bool lx_dir_emit_dots(struct lx_dir_emit *ctx, uint64_t ino, uint64_t parent);
+/* One option of a mount; @value is NULL without "=".  Not 0: stop, and return that. */
+typedef int lx_option_fn(void *arg, const char *name, const char *value);
+/* @fn for each of the comma-separated @options (may be NULL); empty ones are passed over.  -ENOMEM. */
+int lx_for_each_option(const char *options, lx_option_fn *fn, void *arg);
+
 /* -- locks.c */
 void lx_locks_release_posix(struct lx_task *self, struct lx_files *owner, struct lx_file *f);
 void lx_locks_release_file(struct lx_file *f);

@@ -434,18 +434,6 @@ out:
 	return err;
 }
 
-static lx_off_t dir_llseek(struct lx_file *f, lx_off_t off, int whence)
-{
-	if (whence == 1)
-		off += atomic_load(&f->pos);
-	else if (whence != 0)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	atomic_store(&f->pos, off);
-	return off;
-}
-
 /* -- extended attributes */
 
 static const char *const prefixes[] = {
@@ -591,7 +579,7 @@ static const struct lx_inode_ops special_iops = { XATTR_OPS };
 
 static const struct lx_file_ops dir_fops = {
 	.iterate = erofs_iterate,
-	.llseek = dir_llseek,
+	.llseek = lx_dir_llseek,
 };
 static const struct lx_file_ops reg_fops = {
 	.open = erofs_open,

@@ -119,18 +119,6 @@ static int lookup(struct lx_inode *dir, struct lx_dentry *d)
 	return err;
 }
 
-static lx_off_t dir_llseek(struct lx_file *f, lx_off_t off, int whence)
-{
-	if (whence == 1)
-		off += atomic_load(&f->pos);
-	else if (whence != 0)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	atomic_store(&f->pos, off);
-	return off;
-}
-
 /* -- data and holes */
 
 /* Is there data at @lblock: mapped, or a page that waits for blocks?  *@n: for how many blocks. */
@@ -243,7 +231,7 @@ static int dir_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datas
 }
 
 const struct lx_file_ops e4_dir_fops = {
-	.iterate = e4_iterate, .llseek = dir_llseek, .fsync = dir_fsync,
+	.iterate = e4_iterate, .llseek = lx_dir_llseek, .fsync = dir_fsync,
 };
 const struct lx_file_ops e4_reg_fops = {
 	.read = lx_generic_read,

@@ -295,19 +295,7 @@ static int iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 	return more;
 }
 
-static lx_off_t dir_llseek(struct lx_file *f, lx_off_t off, int whence)
-{
-	if (whence == 1)
-		off += atomic_load(&f->pos);
-	else if (whence != 0)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	atomic_store(&f->pos, off);
-	return off;
-}
-
 const struct lx_file_ops fuse_dir_fops = {
-	.open = fuse_open_file, .release = fuse_release_file, .iterate = iterate, .llseek = dir_llseek,
+	.open = fuse_open_file, .release = fuse_release_file, .iterate = iterate, .llseek = lx_dir_llseek,
 	.fsync = fuse_fsync_file,
 };

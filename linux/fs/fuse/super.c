@@ -57,6 +57,7 @@ void fuse_send_init(struct fuse_conn *c, struct fuse_req *r)
 /* -- options --------------------------------------------------------------------------------- */
 
 struct options {
+	struct fuse_conn *c;		/* most go there at once */
 	int fd;
 	bool has_fd, has_mode, has_uid, has_gid;
 };
@@ -68,8 +69,10 @@ static int parse_number(const char *value, unsigned int base, uint64_t *v)
 	return n && parse_u64(value, n, base, v) == n && *v <= UINT32_MAX ? 0 : -EINVAL;
 }
 
-static int parse_option(struct fuse_conn *c, struct options *o, const char *name, const char *value)
+static int parse_option(void *arg, const char *name, const char *value)
 {
+	struct options *o = arg;
+	struct fuse_conn *c = o->c;
 	uint64_t v;
 
 	if (str_equal(name, "default_permissions") || str_equal(name, "allow_other")) {
@@ -103,30 +106,10 @@ static int parse_option(struct fuse_conn *c, struct options *o, const char *name
 	return 0;
 }
 
-static int parse_options(struct fuse_conn *c, struct options *o, const char *text)
+static int parse_options(struct options *o, const char *text)
 {
-	char *copy, *p;
-	int err = 0;
+	int err = lx_for_each_option(text, parse_option, o);
 
-	if (!text)
-		return -EINVAL;
-	copy = rt_alloc(strlen(text) + 1);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, text, strlen(text) + 1);
-	for (p = copy; p && !err;) {
-		char *next = strchr(p, ','), *value;
-
-		if (next)
-			*next++ = '\0';
-		value = strchr(p, '=');
-		if (value)
-			*value++ = '\0';
-		if (*p)
-			err = parse_option(c, o, p, value);
-		p = next;
-	}
-	rt_free(copy);
 	if (!err && !(o->has_fd && o->has_mode && o->has_uid && o->has_gid))
 		err = -EINVAL;
 	return err;
@@ -226,7 +209,7 @@ static int fuse_mount(const struct lx_fs_type *type, const char *source, unsigne
 {
 	struct fuse_conn *c = fuse_conn_create();
 	struct lx_super *sb = c ? lx_super_alloc(type) : NULL;
-	struct options o = { 0 };
+	struct options o = { .c = c };
 	int err;
 
 	if (!sb) {
@@ -241,7 +224,7 @@ static int fuse_mount(const struct lx_fs_type *type, const char *source, unsigne
 	sb->block_size = 4096;
 	sb->max_bytes = INT64_MAX;
 	c->max_read = FUSE_PAGES_MAX * 4096;
-	err = parse_options(c, &o, options);
+	err = parse_options(&o, options);
 	if (!err)
 		err = attach(sb, c, o.fd);
 	if (err) {

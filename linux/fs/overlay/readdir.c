@@ -202,19 +202,13 @@ static int ovl_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 		free_listing(f->private);
 		f->private = l;
 	}
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, ovl_inode(dir)->ino, 4))
-			return 0;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
+	if (ctx->pos < 2) {
 		struct lx_dentry *parent = lx_dentry_parent_get(f->path.dentry);
 		uint64_t ino = ovl_inode(lx_d_inode(parent))->ino;
 
 		lx_dentry_put(parent);
-		if (!ctx->emit(ctx, "..", 2, ino, 4))
+		if (!lx_dir_emit_dots(ctx, ovl_inode(dir)->ino, ino))
 			return 0;
-		ctx->pos = 2;
 	}
 	for (; (size_t)(ctx->pos - 2) < l->count; ctx->pos++) {
 		struct name *n = l->names[ctx->pos - 2];
@@ -225,18 +219,6 @@ static int ovl_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 	return 0;
 }
 
-static lx_off_t ovl_dir_llseek(struct lx_file *f, lx_off_t off, int whence)
-{
-	if (whence == 1)
-		off += atomic_load(&f->pos);
-	else if (whence != 0)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	atomic_store(&f->pos, off);
-	return off;
-}
-
 static void ovl_dir_release(struct lx_file *f)
 {
 	free_listing(f->private);
@@ -244,6 +226,6 @@ static void ovl_dir_release(struct lx_file *f)
 
 const struct lx_file_ops ovl_dir_fops = {
 	.iterate = ovl_iterate,
-	.llseek = ovl_dir_llseek,
+	.llseek = lx_dir_llseek,
 	.release = ovl_dir_release,
 };

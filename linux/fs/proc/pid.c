@@ -275,16 +275,8 @@ static int pid_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 		err = pid_may_look(&s);
 	if (err)
 		goto out;
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, f->inode->ino, 4))
-			goto out;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
-		if (!ctx->emit(ctx, "..", 2, 1, 4))
-			goto out;
-		ctx->pos = 2;
-	}
+	if (!lx_dir_emit_dots(ctx, f->inode->ino, 1))
+		goto out;
 	for (; (size_t)ctx->pos - 2 < pd->nr; ctx->pos++) {
 		const struct pid_entry *e = &pd->entries[ctx->pos - 2];
 
@@ -311,19 +303,7 @@ out:
 	return err;
 }
 
-static lx_off_t dir_llseek(struct lx_file *f, lx_off_t off, int whence)
-{
-	if (whence == 1)
-		off += atomic_load(&f->pos);
-	else if (whence != 0)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	atomic_store(&f->pos, off);
-	return off;
-}
-
-static const struct lx_file_ops dir_fops = { .iterate = pid_iterate, .llseek = dir_llseek };
+static const struct lx_file_ops dir_fops = { .iterate = pid_iterate, .llseek = lx_dir_llseek };
 
 /* -- files */
 

@@ -375,16 +375,8 @@ static int tree_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 	struct node *d = node_of(dir), *n;
 	lx_off_t pos = 2;
 
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, d->ino, 4))
-			return 0;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
-		if (!ctx->emit(ctx, "..", 2, d->parent ? d->parent->ino : d->ino, 4))
-			return 0;
-		ctx->pos = 2;
-	}
+	if (!lx_dir_emit_dots(ctx, d->ino, d->parent ? d->parent->ino : d->ino))
+		return 0;
 	if (ctx->pos < HOOK_BASE) {
 		rt_mutex_lock(&t->lock);
 		list_for_each_entry(n, &d->children, link) {
@@ -405,19 +397,7 @@ static int tree_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 	return t->hooks ? t->hooks->iterate(f, ctx, HOOK_BASE) : 0;
 }
 
-static lx_off_t dir_llseek(struct lx_file *f, lx_off_t off, int whence)
-{
-	if (whence == 1)
-		off += atomic_load(&f->pos);
-	else if (whence != 0)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	atomic_store(&f->pos, off);
-	return off;
-}
-
-static const struct lx_file_ops dir_fops = { .iterate = tree_iterate, .llseek = dir_llseek };
+static const struct lx_file_ops dir_fops = { .iterate = tree_iterate, .llseek = lx_dir_llseek };
 
 /* -- files */
 

@@ -545,16 +545,8 @@ static int tmpfs_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 	struct rb_node *r = n->cookies.root;
 	struct entry *e = NULL;
 
-	if (ctx->pos == 0) {
-		if (!ctx->emit(ctx, ".", 1, dir->ino, 4))
-			return 0;
-		ctx->pos = 1;
-	}
-	if (ctx->pos == 1) {
-		if (!ctx->emit(ctx, "..", 2, n->parent->ino, 4))
-			return 0;
-		ctx->pos = FIRST_COOKIE;
-	}
+	if (!lx_dir_emit_dots(ctx, dir->ino, n->parent->ino))
+		return 0;
 	while (r) {			/* the first one at or after the position */
 		struct entry *at = container_of(r, struct entry, by_cookie);
 
@@ -638,21 +630,9 @@ static const struct lx_inode_ops link_iops = {
 
 static const struct lx_inode_ops special_iops = { XATTR_OPS };
 
-static lx_off_t dir_llseek(struct lx_file *f, lx_off_t off, int whence)
-{
-	if (whence == 1)
-		off += atomic_load(&f->pos);
-	else if (whence != 0)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	atomic_store(&f->pos, off);
-	return off;
-}
-
 static const struct lx_file_ops dir_fops = {
 	.iterate = tmpfs_iterate,
-	.llseek = dir_llseek,
+	.llseek = lx_dir_llseek,
 };
 
 /* -- super blocks */
@@ -719,8 +699,9 @@ static uint64_t half_of_memory(void)
 }
 
 /* One "name=value"; @value may be NULL.  0, or -EINVAL. */
-static int parse_option(struct tmpfs_super *s, const char *name, const char *value)
+static int parse_option(void *arg, const char *name, const char *value)
 {
+	struct tmpfs_super *s = arg;
 	size_t n = value ? strlen(value) : 0;
 	uint64_t v = 0;
 
@@ -764,33 +745,6 @@ static int parse_option(struct tmpfs_super *s, const char *name, const char *val
 	return -EINVAL;
 }
 
-static int parse_options(struct tmpfs_super *s, const char *options)
-{
-	char *copy, *p;
-	int err = 0;
-
-	if (!options || !*options)
-		return 0;
-	copy = rt_alloc(strlen(options) + 1);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, options, strlen(options) + 1);
-	for (p = copy; p && !err;) {
-		char *next = strchr(p, ','), *value;
-
-		if (next)
-			*next++ = '\0';
-		value = strchr(p, '=');
-		if (value)
-			*value++ = '\0';
-		if (*p)
-			err = parse_option(s, p, value);
-		p = next;
-	}
-	rt_free(copy);
-	return err;
-}
-
 static size_t tmpfs_show_options(struct lx_super *sb, char *buf, size_t size)
 {
 	struct tmpfs_super *s = super_of(sb);
@@ -821,7 +775,7 @@ static int tmpfs_remount(struct lx_super *sb, unsigned long flags, const char *o
 	want.max_inodes = s->max_inodes;
 	want.default_size = s->default_size;
 	want.default_inodes = s->default_inodes;
-	err = parse_options(&want, options);
+	err = lx_for_each_option(options, parse_option, &want);
 	if (err)
 		return err;
 	if ((want.max_blocks && want.max_blocks < atomic_load(&s->used_blocks)) ||
@@ -865,7 +819,7 @@ int lx_tmpfs_make(const struct lx_fs_type *type, const char *options, bool limit
 		s->max_blocks = s->max_inodes = half_of_memory();
 		s->default_size = s->default_inodes = true;
 	}
-	err = parse_options(s, options);
+	err = lx_for_each_option(options, parse_option, s);
 	if (!err) {
 		root = new_inode(sb, NULL, S_IFDIR | s->mode, 0);
 		err = root ? 0 : -ENOMEM;

@@ -265,9 +265,8 @@ static int dir_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 {
 	struct entry *e;
 
-	for (; ctx->pos < FIRST_COOKIE; ctx->pos++)
-		if (!ctx->emit(ctx, "..", (size_t)ctx->pos + 1, f->inode->ino, 4))
-			return 0;
+	if (!lx_dir_emit_dots(ctx, f->inode->ino, f->inode->ino))
+		return 0;
 	list_for_each_entry(e, &super_of(f->inode)->entries, by_cookie) {
 		if (e->cookie < ctx->pos)
 			continue;
@@ -279,22 +278,10 @@ static int dir_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 	return 0;
 }
 
-static lx_off_t dir_llseek(struct lx_file *f, lx_off_t off, int whence)
-{
-	if (whence == 1)
-		off += atomic_load(&f->pos);
-	else if (whence != 0)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	atomic_store(&f->pos, off);
-	return off;
-}
-
 static const struct lx_inode_ops dir_iops = {
 	.lookup = dir_lookup, .create = dir_create, .unlink = dir_unlink,
 };
-static const struct lx_file_ops dir_fops = { .iterate = dir_iterate, .llseek = dir_llseek };
+static const struct lx_file_ops dir_fops = { .iterate = dir_iterate, .llseek = lx_dir_llseek };
 static const struct lx_inode_ops queue_iops = { 0 };
 
 /* -- operations of an open queue */
