@@ -14,11 +14,16 @@
  *	STALE	lazy, and a flush is owed: done when it becomes ACTIVE again
  *
  * ACTIVE <-> LAZY is the CPU's own doing; LAZY -> STALE an initiator's.
+ *
+ * With identifiers (asid.h) a CPU also remembers translations of roots that it has not loaded.
+ * The same barriers see to these: an initiator counts his shoot-down before he reads
+ * space->cpus, a CPU reads the count after it has set its bit.
  */
 
 #include "arch/cpu.h"
 #include "arch/mmu.h"
 #include "arch/smp.h"
+#include "asid.h"
 #include "kernel/lock.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
@@ -36,6 +41,7 @@ struct tlb_cpu {
 	/* The CPU's own, interrupts off. */
 	struct space *space;		/* whose root is loaded; NULL: the kernel's */
 	bool unified;			/* ... the unified one */
+	struct asid_set asids;
 
 	struct spinlock lock;		/* rank LOCK_TLB, irqsave */
 	uint32_t count;			/* lock; > INBOX_MAX: flush everything */
@@ -49,13 +55,15 @@ static struct tlb_cpu tlb_cpus[MAX_CPUS] = {
 	[0 ... MAX_CPUS - 1] = { .mode = TLB_LAZY, .lock = SPINLOCK_INIT(LOCK_TLB) },
 };
 
+static _Atomic(uint64_t) slot_shootdowns;	/* of all slots; struct asid_stamp */
+
 static void flush_local(const uint64_t *addr, uint32_t count, bool kernel)
 {
 	if (count > TLB_SINGLE_MAX) {
 		if (kernel)
 			arch_tlb_flush_all();
 		else
-			arch_root_load(arch_root_current());
+			arch_tlb_flush_root();
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++)
@@ -64,13 +72,30 @@ static void flush_local(const uint64_t *addr, uint32_t count, bool kernel)
 
 /* -- the CPU's side: interrupts off ----------------------------------------------------------- */
 
+/* Load a root of @space, which t->space names. */
+static void load(struct tlb_cpu *t, struct space *space, bool unified)
+{
+	uint32_t count = MIN(arch_asid_count(), ASID_MAX), asid = 0;
+	bool keep = false;
+
+	if (count) {
+		struct asid_stamp stamp = { atomic_load(&space->shootdowns),
+					    atomic_load(&slot_shootdowns) };
+
+		asid = asid_choose(&t->asids, count, space->object.koid, unified, stamp, &keep);
+	}
+	t->unified = unified;
+	arch_root_load(unified ? space->unified_root : space->root, asid, keep);
+}
+
 static void load_kernel_root(uint32_t cpu)
 {
 	struct space *space = tlb_cpus[cpu].space;
 
-	arch_root_load(arch_kernel_root());
+	arch_root_load(arch_kernel_root(), 0, false);
 	tlb_cpus[cpu].space = NULL;
 	tlb_cpus[cpu].unified = false;
+	tlb_cpus[cpu].asids.loaded = 0;
 	atomic_fetch_and(&space->cpus, ~BIT(cpu));
 }
 
@@ -125,8 +150,7 @@ void tlb_switch(struct space *next, bool unified)
 		atomic_fetch_or(&next->cpus, BIT(cpu));	/* full barrier: see above */
 		t->space = next;
 	}
-	t->unified = unified;
-	arch_root_load(unified ? next->unified_root : next->root);
+	load(t, next, unified);
 	if (prev && prev != next)
 		atomic_fetch_and(&prev->cpus, ~BIT(cpu));
 }
@@ -136,10 +160,7 @@ void tlb_switch_root(struct space *space, bool unified)
 	struct tlb_cpu *t = &tlb_cpus[cpu_id()];
 
 	kassert_checks(t->space == space);
-	if (!space->unified_root)
-		unified = false;
-	t->unified = unified;
-	arch_root_load(unified ? space->unified_root : space->root);
+	load(t, space, unified && space->unified_root);
 }
 
 /* -- the initiator's side ----------------------------------------------------------------------- */
@@ -222,21 +243,34 @@ static void flush_others(const struct tlb_batch *batch, uint64_t mask)
 	}
 }
 
+/* Count a shoot-down of @space, which may be NULL; its tables were changed before. */
+static struct asid_stamp count_shootdown(struct space *space, bool slot)
+{
+	return (struct asid_stamp){ space ? atomic_fetch_add(&space->shootdowns, 1) + 1 : 0,
+				    slot ? atomic_fetch_add(&slot_shootdowns, 1) + 1 : 0 };
+}
+
 static void flush(struct tlb_batch *batch)
 {
+	struct asid_stamp stamp;
 	uint32_t cpu;
 	uint64_t mask;
-	bool everywhere;
+	bool slot, everywhere;
 
 	if (!batch->addr_count)
 		return;
 	/* A personality's slot is in the unified roots of all its program spaces: who has one of
 	 * those loaded is not recorded, so everybody is told. */
-	everywhere = !batch->space || table_has_slot(batch->space);
+	slot = batch->space && table_has_slot(batch->space);
+	everywhere = !batch->space || slot;
+	stamp = count_shootdown(batch->space, slot);
 	preempt_disable();
 	cpu = cpu_id();
-	if (everywhere || tlb_cpus[cpu].space == batch->space)
+	if (everywhere || tlb_cpus[cpu].space == batch->space) {
 		flush_local(batch->addr, batch->addr_count, !batch->space);
+		if (batch->space)
+			asid_flushed(&tlb_cpus[cpu].asids, batch->space->object.koid, slot, stamp);
+	}
 	/* Tables were changed before, see the head of the file. */
 	atomic_thread_fence(memory_order_seq_cst);
 	mask = everywhere ? online_mask() : atomic_load(&batch->space->cpus);

@@ -134,7 +134,7 @@ void x86_mmu_init(struct boot_info *boot)
 
 	boot->kernel_base = image_phys(kernel_image_start);
 	boot->kernel_end = next_table;
-	arch_root_load(arch_kernel_root());
+	arch_root_load(arch_kernel_root(), 0, false);
 }
 
 paddr_t arch_kernel_root(void)
@@ -156,14 +156,14 @@ paddr_t arch_direct_map_end(void)
 	return direct_map_end;
 }
 
-void arch_root_load(paddr_t root)
+uint32_t arch_asid_count(void)
 {
-	x86_write_cr3(root);
+	return x86_features.pcid ? CR3_PCID_MASK : 0;
 }
 
-paddr_t arch_root_current(void)
+void arch_root_load(paddr_t root, uint32_t asid, bool keep)
 {
-	return x86_read_cr3() & PTE_FRAME;
+	x86_write_cr3(root | asid | (keep ? CR3_KEEP : 0));
 }
 
 void arch_tlb_flush_page(uint64_t va)
@@ -171,6 +171,12 @@ void arch_tlb_flush_page(uint64_t va)
 	asm volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
 
+void arch_tlb_flush_root(void)
+{
+	x86_write_cr3(x86_read_cr3());	/* CR3_KEEP reads as 0 */
+}
+
+/* Changing CR4.PGE drops the translations of all PCIDs. */
 void arch_tlb_flush_all(void)
 {
 	uint64_t cr4 = x86_read_cr4();
@@ -179,6 +185,6 @@ void arch_tlb_flush_all(void)
 		x86_write_cr4(cr4 & ~(uint64_t)CR4_PGE);
 		x86_write_cr4(cr4);
 	} else {
-		x86_write_cr3(x86_read_cr3());
+		arch_tlb_flush_root();
 	}
 }

@@ -71,7 +71,7 @@ void x86_secondary_start(uint32_t id)
 	struct cpu *cpu = cpus[id];
 
 	x86_cpu_setup(cpu);
-	arch_root_load(arch_kernel_root());
+	arch_root_load(arch_kernel_root(), 0, false);
 	cpu->arch.tss.rsp[0] = (uint64_t)(uintptr_t)cpu->idle->arch.stack + KSTACK_SIZE;
 	cpu->idle->arch.stamp = arch_cycles();
 	x86_apic_setup_cpu(cpu);

@@ -39,10 +39,13 @@
 #define CR0_TS			(1u << 3)
 #define CR0_NE			(1u << 5)
 #define CR0_WP			(1u << 16)
+#define CR3_PCID_MASK		0xfffu
+#define CR3_KEEP		(1ull << 63)	/* written only */
 #define CR4_PGE			(1u << 7)
 #define CR4_OSFXSR		(1u << 9)
 #define CR4_OSXMMEXCPT		(1u << 10)
 #define CR4_UMIP		(1u << 11)
+#define CR4_PCIDE		(1u << 17)
 #define CR4_OSXSAVE		(1u << 18)
 #define CR4_SMEP		(1u << 20)
 #define CR4_SMAP		(1u << 21)
@@ -107,7 +110,7 @@ static inline struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t sub)
 /* -- what the processors of this machine can do; constant after x86_cpu_detect() -- */
 
 struct x86_features {
-	bool x2apic, tsc_deadline, xsave, smep, smap, umip, pge, pdpe1gb, rdrand, nx;
+	bool x2apic, tsc_deadline, xsave, smep, smap, umip, pge, pcid, pdpe1gb, rdrand, nx;
 	bool hypervisor, tcg;
 	uint64_t xcr0;
 	uint32_t xsave_size;		/* of the standard form; at least 576 */

@@ -9,18 +9,29 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "arch/pte.h"
 
 paddr_t arch_kernel_root(void);
 
-/* Load @root on this CPU, forgetting all translations that are not global. */
-void arch_root_load(paddr_t root);
-paddr_t arch_root_current(void);
+/*
+ * How many identifiers a CPU has to tag translations with, besides 0; 0: none, and each load
+ * of a root forgets all translations that are not global.
+ */
+uint32_t arch_asid_count(void);
 
-void arch_tlb_flush_page(uint64_t va);	/* this CPU; also global ones */
-void arch_tlb_flush_all(void);		/* this CPU; global ones too */
+/*
+ * Load @root on this CPU.  Its translations are tagged with @asid, 0 to arch_asid_count();
+ * those that were remembered under it are used again if @keep, and else forgotten.
+ */
+void arch_root_load(paddr_t root, uint32_t asid, bool keep);
+
+/* On this CPU.  Of other identifiers than the loaded root's, only the last forgets anything. */
+void arch_tlb_flush_page(uint64_t va);	/* also a global one, and that of all identifiers */
+void arch_tlb_flush_root(void);		/* all but global ones */
+void arch_tlb_flush_all(void);		/* global ones too */
 
 /* The end of the direct map: physical addresses below it are reachable. */
 paddr_t arch_direct_map_end(void);

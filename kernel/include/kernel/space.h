@@ -80,6 +80,7 @@ struct space {
 
 	/* CPUs that have a root of this space loaded; atomic, see mm/shootdown.c. */
 	_Atomic(uint64_t) cpus;
+	_Atomic(uint64_t) shootdowns;	/* counted before cpus is read; see mm/asid.h */
 
 	struct kmutex lock;		/* rank LOCK_SPACE */
 	struct region_tree tree;	/* lock, and all below */

@@ -25,18 +25,19 @@ unsigned sim_spinlocks_held, sim_bells_rung;
 uint32_t sim_ranks[16];
 struct thread sim_thread;
 struct cpu *cpus[MAX_CPUS];
-uint32_t cpu_count = 1;
+uint32_t cpu_count = SIM_CPUS, sim_cpu, sim_asids;
+uint64_t sim_kept_loads;
 struct group *sim_group;
 uint64_t sim_charged, sim_objects;
 
 static unsigned fail_one_in;
-static paddr_t kernel_root, loaded_root;
+static paddr_t kernel_root, loaded_root[SIM_CPUS];
 
 /* -- the machine ------------------------------------------------------------------------ */
 
 void sim_start(void)
 {
-	static struct cpu cpu0 = { .online = 1 };
+	static struct cpu online[SIM_CPUS] = { { 1 }, { 1 } };
 	static struct group group;
 	const struct page_range usable[] = {
 		{ 1 << 20, SIM_MEMORY / 2 }, { SIM_MEMORY / 2 + (3 << 20), SIM_MEMORY },
@@ -49,40 +50,96 @@ void sim_start(void)
 					       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	sim_page_array = (uint64_t)(uintptr_t)mmap(NULL, array, PROT_READ | PROT_WRITE,
 						   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	cpus[0] = &cpu0;
 	sim_group = &group;
-	kernel_root = loaded_root = K_PAGE_SIZE;
+	kernel_root = K_PAGE_SIZE;
+	for (unsigned i = 0; i < SIM_CPUS; i++) {
+		cpus[i] = &online[i];
+		loaded_root[i] = kernel_root;
+	}
 	page_init(usable, ARRAY_SIZE(usable));
 	kmem_init();
 }
 
 paddr_t arch_kernel_root(void) { return kernel_root; }
-paddr_t arch_root_current(void) { return loaded_root; }
 
-/* -- the TLB ------------------------------------------------------------------------------- */
+/* -- the TLBs ------------------------------------------------------------------------------ */
 
 #define TLB_SLOTS 4096u
 
-static struct { uint64_t va; arch_pte_t pte; } tlb[TLB_SLOTS];
+struct translation { uint64_t va; arch_pte_t pte; };
 
-static unsigned tlb_slot(uint64_t va) { return (va >> K_PAGE_SHIFT) % TLB_SLOTS; }
+static struct translation tlbs[SIM_CPUS][SIM_ASIDS_MAX + 1][TLB_SLOTS];
+static uint32_t loaded_asid[SIM_CPUS];
 
-void arch_tlb_flush_all(void) { memset(tlb, 0, sizeof(tlb)); }
+static struct translation *tlb_slot(uint64_t va)
+{
+	return &tlbs[sim_cpu][loaded_asid[sim_cpu]][(va >> K_PAGE_SHIFT) % TLB_SLOTS];
+}
+
+uint32_t arch_asid_count(void) { return sim_asids; }
+
+void arch_tlb_flush_all(void) { memset(tlbs[sim_cpu], 0, sizeof(tlbs[0])); }
+
+void arch_tlb_flush_root(void)
+{
+	memset(tlbs[sim_cpu][loaded_asid[sim_cpu]], 0, sizeof(tlbs[0][0]));
+}
 
 void arch_tlb_flush_page(uint64_t va)
 {
 	va &= ~(K_PAGE_SIZE - 1ull);
-	if (tlb[tlb_slot(va)].va == va)
-		tlb[tlb_slot(va)].pte = 0;
+	if (tlb_slot(va)->va == va)
+		tlb_slot(va)->pte = 0;
 }
 
-void arch_root_load(paddr_t root)
+void arch_root_load(paddr_t root, uint32_t asid, bool keep)
 {
-	loaded_root = root;
-	arch_tlb_flush_all();
+	loaded_root[sim_cpu] = root;
+	loaded_asid[sim_cpu] = asid;
+	sim_kept_loads += keep;
+	if (!keep)
+		arch_tlb_flush_root();
 }
 
-void arch_ipi_send(uint32_t cpu, enum arch_ipi ipi) { abort(); }
+/* The other processor does at once what it is told. */
+void arch_ipi_send(uint32_t cpu, enum arch_ipi ipi)
+{
+	uint32_t sender = sim_cpu;
+
+	sim_cpu = cpu;
+	tlb_interrupt();
+	sim_cpu = sender;
+}
+
+/* Make a random processor run on @space. */
+static void run_on(struct space *space, bool unified)
+{
+	sim_thread.run_space = space;
+	sim_cpu = (uint32_t)(unit_random() % SIM_CPUS);
+	tlb_switch(space, unified);
+}
+
+/* What the processor finds for the page at @page, in its TLB or else in the tables. */
+static arch_pte_t look_up(uint64_t page, uint32_t access)
+{
+	struct translation *slot = tlb_slot(page);
+	arch_pte_t pte = slot->va == page ? slot->pte : 0;
+	arch_pte_t *entry;
+
+	if (pte && arch_pte_allows(pte, access))
+		return pte;
+	entry = table_find(loaded_root[sim_cpu], page);
+	pte = entry ? *entry : 0;
+	if (pte & PTE_PRESENT)
+		*slot = (struct translation){ page, pte };
+	return pte;
+}
+
+bool sim_reaches(struct space *space, bool unified, uint64_t va)
+{
+	run_on(space, unified);
+	return arch_pte_allows(look_up(va & ~(K_PAGE_SIZE - 1ull), K_PROT_READ), K_PROT_READ);
+}
 
 k_status_t sim_access(struct space *space, uint64_t va, bool write, uint64_t *value,
 		      struct k_fault *fault)
@@ -90,21 +147,11 @@ k_status_t sim_access(struct space *space, uint64_t va, bool write, uint64_t *va
 	uint64_t page = va & ~(K_PAGE_SIZE - 1ull), *where;
 	uint32_t access = write ? K_PROT_WRITE : K_PROT_READ;
 
-	sim_thread.run_space = space;
-	tlb_switch(space, false);
+	run_on(space, unit_random() % 2);
 	for (unsigned tries = 0; tries < 4; tries++) {
-		arch_pte_t pte = tlb[tlb_slot(page)].va == page ? tlb[tlb_slot(page)].pte : 0;
-		arch_pte_t *entry;
+		arch_pte_t pte = look_up(page, access);
 		k_status_t st;
 
-		if (!pte || !arch_pte_allows(pte, access)) {
-			entry = table_find(loaded_root, va);
-			pte = entry ? *entry : 0;
-			if (pte & PTE_PRESENT) {
-				tlb[tlb_slot(page)].va = page;
-				tlb[tlb_slot(page)].pte = pte;
-			}
-		}
 		if (arch_pte_allows(pte, access)) {
 			where = (uint64_t *)((char *)phys_to_virt(arch_pte_paddr(pte)) + (va - page));
 			if (write)
@@ -212,8 +259,11 @@ uint64_t sim_free_pages(void)
 {
 	struct page_stats stats;
 
-	kmem_drain();
-	page_drain_caches();
+	for (sim_cpu = 0; sim_cpu < SIM_CPUS; sim_cpu++) {
+		kmem_drain();
+		page_drain_caches();
+	}
+	sim_cpu = 0;
 	page_stats(&stats);
 	return stats.free;
 }

@@ -488,6 +488,7 @@ static void step(void)
 static void play(unsigned steps, unsigned fail_one_in)
 {
 	uint64_t objects_before, charged, free_pages, free_after;
+	struct space *owner;
 
 	sim_start();
 	free_pages = sim_free_pages();
@@ -495,8 +496,10 @@ static void play(unsigned steps, unsigned fail_one_in)
 	charged = sim_charged;
 	memset(spaces, 0, sizeof(spaces));
 	memset(objects, 0, sizeof(objects));
+	REQUIRE(space_create(sim_group, 0, NULL, &owner) == K_OK);
 	for (unsigned i = 0; i < SPACES; i++)
-		REQUIRE(space_create(sim_group, K_SPACE_PROGRAM, 0, &spaces[i].space) == K_OK);
+		REQUIRE(space_create(sim_group, K_SPACE_PROGRAM, i % 2 ? owner : NULL,
+				     &spaces[i].space) == K_OK);
 	for (unsigned i = 0; i < OBJECTS; i++) {
 		objects[i].paged = i == 1;
 		objects[i].pages = OBJECT_PAGES / 2;
@@ -513,6 +516,7 @@ static void play(unsigned steps, unsigned fail_one_in)
 	sim_fail_charges(0);
 	for (unsigned i = 0; i < SPACES; i++)
 		object_put(&spaces[i].space->object);
+	object_put(&owner->object);
 	for (unsigned i = 0; i < OBJECTS; i++)
 		object_put(&objects[i].memory->object);
 	CHECK_EQ(sim_objects, objects_before);
@@ -918,4 +922,41 @@ TEST(tables_shared_with_untouched_neighbours_are_freed_at_the_end)
 		/* space_destroy() checks that no table is left. */
 		object_put(&space->object);
 	}
+}
+
+/* -- identifiers of address spaces: from here on the processors have some ---------------------- */
+
+TEST(what_is_remembered_of_other_roots_holds)
+{
+	sim_asids = SIM_ASIDS_MAX;
+	play(200000, 0);
+	CHECK(sim_kept_loads > 1000);
+}
+
+TEST(no_unified_root_remembers_what_left_the_slot)
+{
+	struct space *owner, *programs[3];
+	struct k_map map = { .addr = K_PERSONALITY_BASE + BASE, .length = K_PAGE_SIZE,
+			     .prot = K_PROT_READ | K_PROT_WRITE,
+			     .max_prot = K_PROT_READ | K_PROT_WRITE,
+			     .flags = K_MAP_FIXED };
+
+	sim_start();
+	REQUIRE(space_create(sim_group, 0, NULL, &owner) == K_OK);
+	for (unsigned i = 0; i < ARRAY_SIZE(programs); i++)
+		REQUIRE(space_create(sim_group, K_SPACE_PROGRAM, owner, &programs[i]) == K_OK);
+	for (unsigned round = 0; round < 100; round++) {
+		CHECK_EQ(space_map(owner, &map, NULL, NULL), K_OK);
+		CHECK_EQ(fault_handle(owner, map.addr, K_PROT_WRITE, NULL), K_OK);
+		for (unsigned i = 0; i < 20; i++)
+			CHECK(sim_reaches(programs[pick(ARRAY_SIZE(programs))], true, map.addr));
+		for (unsigned i = 0; i < 20; i++)
+			CHECK(!sim_reaches(programs[pick(ARRAY_SIZE(programs))], false, map.addr));
+		CHECK_EQ(space_unmap(owner, map.addr, K_PAGE_SIZE), K_OK);
+		for (unsigned i = 0; i < 20; i++)
+			CHECK(!sim_reaches(programs[pick(ARRAY_SIZE(programs))], true, map.addr));
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(programs); i++)
+		object_put(&programs[i]->object);
+	object_put(&owner->object);
 }

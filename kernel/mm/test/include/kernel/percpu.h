@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One processor, and nobody who preempts. */
+/* Processors that take turns, and nobody who preempts. */
 #pragma once
 
 #include <stdatomic.h>
@@ -15,8 +15,8 @@ struct cpu {
 };
 
 extern struct cpu *cpus[MAX_CPUS];
-extern uint32_t cpu_count;
+extern uint32_t cpu_count, sim_cpu;
 
-static inline uint32_t cpu_id(void) { return 0; }
+static inline uint32_t cpu_id(void) { return sim_cpu; }
 static inline void preempt_disable(void) {}
 static inline void preempt_enable(void) {}
