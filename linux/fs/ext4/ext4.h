@@ -271,6 +271,14 @@ uint64_t e4_count_free_inodes(struct e4_super *s);
 /* Write the inode to its table: 1 credit.  _locked: map_lock is held for writing. */
 int e4_store(struct e4_handle *h, struct lx_inode *inode);
 int e4_store_locked(struct e4_handle *h, struct lx_inode *inode);
+/*
+ * Change the place of @e in the inode table, in @h: *@di until e4_slot_end(), with slot_lock held.
+ * Negative errno: nothing is held.
+ */
+int e4_slot_begin(struct e4_handle *h, struct e4_inode *e, struct e4_buf **b,
+		  struct e4_disk_inode **di);
+void e4_slot_end(struct e4_handle *h, struct e4_inode *e, struct e4_buf *b,
+		 struct e4_disk_inode *di);
 void e4_inode_set_csum(struct e4_super *s, struct e4_inode *e, struct e4_disk_inode *di);
 /* Attributes changed in memory only: they are stored at the next sync.  Inode locked. */
 void e4_mark_dirty(struct lx_inode *inode);

@@ -209,24 +209,17 @@ fail:
 
 int e4_free_inode(struct e4_handle *h, struct lx_inode *inode)
 {
-	struct e4_super *s = h->s;
 	struct e4_inode *e = e4_inode(inode);
 	struct e4_disk_inode *di;
 	struct e4_buf *b;
-	int err = e4_inode_slot(s, e->ino, &b, &di);
+	int err = e4_slot_begin(h, e, &b, &di);
 
 	if (err)
 		return err;
-	err = e4_change(h, b);
-	if (!err) {
-		rt_mutex_lock(&s->slot_lock);
-		put_le32(di->dtime, (uint32_t)lx_now_coarse().sec);
-		put_le16(di->links, 0);
-		e4_inode_set_csum(s, e, di);
-		rt_mutex_unlock(&s->slot_lock);
-	}
-	e4_buf_put(b);
-	return err ? err : give_back(h, e->ino, lx_is_dir(inode));
+	put_le32(di->dtime, (uint32_t)lx_now_coarse().sec);
+	put_le16(di->links, 0);
+	e4_slot_end(h, e, b, di);
+	return give_back(h, e->ino, lx_is_dir(inode));
 }
 
 uint64_t e4_count_free_inodes(struct e4_super *s)

@@ -61,26 +61,42 @@ static void encode(struct e4_super *s, const struct lx_inode *inode, struct e4_d
 	encode_times(inode, di);
 }
 
-int e4_store_locked(struct e4_handle *h, struct lx_inode *inode)
+int e4_slot_begin(struct e4_handle *h, struct e4_inode *e, struct e4_buf **b,
+		  struct e4_disk_inode **di)
 {
-	struct e4_super *s = h->s;
-	struct e4_inode *e = e4_inode(inode);
-	struct e4_disk_inode *di;
-	struct e4_buf *b;
-	int err = e4_inode_slot(s, e->ino, &b, &di);
+	int err = e4_inode_slot(h->s, e->ino, b, di);
 
 	if (err)
 		return err;
-	err = e4_change(h, b);
-	if (!err) {
-		rt_mutex_lock(&s->slot_lock);
-		encode(s, inode, di);
-		e4_inode_set_csum(s, e, di);
-		rt_mutex_unlock(&s->slot_lock);
-		atomic_store(&e->sync_tid, h->tid);
-	}
-	e4_buf_put(b);
+	err = e4_change(h, *b);
+	if (err)
+		e4_buf_put(*b);
+	else
+		rt_mutex_lock(&h->s->slot_lock);
 	return err;
+}
+
+void e4_slot_end(struct e4_handle *h, struct e4_inode *e, struct e4_buf *b,
+		 struct e4_disk_inode *di)
+{
+	e4_inode_set_csum(h->s, e, di);
+	rt_mutex_unlock(&h->s->slot_lock);
+	e4_buf_put(b);
+}
+
+int e4_store_locked(struct e4_handle *h, struct lx_inode *inode)
+{
+	struct e4_inode *e = e4_inode(inode);
+	struct e4_disk_inode *di;
+	struct e4_buf *b;
+	int err = e4_slot_begin(h, e, &b, &di);
+
+	if (err)
+		return err;
+	encode(h->s, inode, di);
+	e4_slot_end(h, e, b, di);
+	atomic_store(&e->sync_tid, h->tid);
+	return 0;
 }
 
 int e4_store(struct e4_handle *h, struct lx_inode *inode)

@@ -11,22 +11,15 @@
 /* Set the next orphan of @e, in the inode table. */
 static int set_next(struct e4_handle *h, struct e4_inode *e, uint32_t ino)
 {
-	struct e4_super *s = h->s;
 	struct e4_disk_inode *di;
 	struct e4_buf *b;
-	int err = e4_inode_slot(s, e->ino, &b, &di);
+	int err = e4_slot_begin(h, e, &b, &di);
 
 	if (err)
 		return err;
-	err = e4_change(h, b);
-	if (!err) {
-		rt_mutex_lock(&s->slot_lock);
-		put_le32(di->dtime, ino);
-		e4_inode_set_csum(s, e, di);
-		rt_mutex_unlock(&s->slot_lock);
-	}
-	e4_buf_put(b);
-	return err;
+	put_le32(di->dtime, ino);
+	e4_slot_end(h, e, b, di);
+	return 0;
 }
 
 int e4_orphan_add(struct e4_handle *h, struct lx_inode *inode)

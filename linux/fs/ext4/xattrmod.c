@@ -203,23 +203,17 @@ static int write_inode(struct e4_handle *h, struct lx_inode *inode, const struct
 
 	if (!inode_room(inode))
 		return 0;
-	err = e4_inode_slot(s, e->ino, &b, &di);
+	err = e4_slot_begin(h, e, &b, &di);
 	if (err)
 		return err;
-	err = e4_change(h, b);
-	if (!err) {
-		p = (uint8_t *)di + at;
-		rt_mutex_lock(&s->slot_lock);
-		memset(p, 0, s->inode_size - at);
-		if (any(l, true)) {
-			put_le32(p, E4_XATTR_MAGIC);
-			write_entries(l, true, p + 4, p + 4, (uint8_t *)di + s->inode_size);
-		}
-		e4_inode_set_csum(s, e, di);
-		rt_mutex_unlock(&s->slot_lock);
+	p = (uint8_t *)di + at;
+	memset(p, 0, s->inode_size - at);
+	if (any(l, true)) {
+		put_le32(p, E4_XATTR_MAGIC);
+		write_entries(l, true, p + 4, p + 4, (uint8_t *)di + s->inode_size);
 	}
-	e4_buf_put(b);
-	return err;
+	e4_slot_end(h, e, b, di);
+	return 0;
 }
 
 int e4_xattr_drop_block(struct e4_handle *h, struct lx_inode *inode)
