@@ -85,88 +85,104 @@ static int pos_end(struct copy_pos *p, struct lx_file *f)
 	return 0;
 }
 
+/* The two sides of a copy, while a call makes it. */
+struct copy {
+	struct lx_file *in, *out;	/* references, or NULL */
+	struct copy_pos ip, op;
+};
+
+/* The files and positions that the program named; copy_put(), also after an error. */
+static long copy_get(struct lx_task *self, struct copy *c, int in_fd, uaddr_t in_off, int out_fd,
+		     uaddr_t out_off)
+{
+	long err;
+
+	c->in = lx_fd_get_mode(self, in_fd, LX_FMODE_READ);
+	c->out = lx_fd_get_mode(self, out_fd, LX_FMODE_WRITE);
+	if (!c->in || !c->out)
+		return -EBADF;
+	err = pos_begin(&c->ip, c->in, in_off);
+	return err ? err : pos_begin(&c->op, c->out, out_off);
+}
+
+static void copy_put(struct copy *c)
+{
+	if (c->in)
+		lx_file_put(c->in);
+	if (c->out)
+		lx_file_put(c->out);
+}
+
+/* Both positions go on behind what was copied: 0, or -EFAULT. */
+static int copy_moved(struct copy *c)
+{
+	int err = pos_end(&c->op, c->out);
+
+	return pos_end(&c->ip, c->in) || err ? -EFAULT : 0;
+}
+
 long lx_sys_sendfile(struct lx_task *self, int out_fd, int in_fd, uaddr_t offset, size_t count)
 {
-	struct lx_file *in = lx_fd_get_mode(self, in_fd, LX_FMODE_READ);
-	struct lx_file *out = lx_fd_get_mode(self, out_fd, LX_FMODE_WRITE);
-	struct copy_pos ip, op;
-	long n = -EBADF;
+	struct copy c;
+	long n = copy_get(self, &c, in_fd, offset, out_fd, UADDR_NULL);
 
-	if (!in || !out)
-		goto put;
-	n = pos_begin(&ip, in, offset);
-	if (!n)
-		n = pos_begin(&op, out, UADDR_NULL);
 	if (!n && (int64_t)count < 0)
 		n = -EINVAL;
-	if (!n && (!(in->mode & LX_FMODE_SEEK) || !in->ops->read ||
-		   (atomic_load(&out->flags) & O_APPEND) || !out->ops->write))
+	if (!n && (!(c.in->mode & LX_FMODE_SEEK) || !c.in->ops->read ||
+		   (atomic_load(&c.out->flags) & O_APPEND) || !c.out->ops->write))
 		n = -EINVAL;		/* sockets and pipes cannot be the source */
 	if (n)
 		goto put;
 	count = MIN(count, MAX_COPY);
-	if (lx_pipe_of(out))
+	if (lx_pipe_of(c.out))
 		/* what there is room for, as splice(2) does it */
-		n = lx_splice_to_pipe(self, in, ip.use, lx_pipe_of(out), count,
-				      atomic_load(&out->flags) & O_NONBLOCK ? SPLICE_F_NONBLOCK : 0);
+		n = lx_splice_to_pipe(self, c.in, c.ip.use, lx_pipe_of(c.out), count,
+				      atomic_load(&c.out->flags) & O_NONBLOCK ? SPLICE_F_NONBLOCK
+									      : 0);
 	else
-		n = copy_between(self, in, ip.use, out, op.use, count);
-	if (n >= 0) {
-		pos_end(&op, out);
-		if (pos_end(&ip, in))
-			n = -EFAULT;
-	}
+		n = copy_between(self, c.in, c.ip.use, c.out, c.op.use, count);
+	if (n >= 0 && copy_moved(&c))
+		n = -EFAULT;
 put:
-	if (in)
-		lx_file_put(in);
-	if (out)
-		lx_file_put(out);
+	copy_put(&c);
 	return n;
+}
+
+/* What copy_file_range(2) refuses. */
+static int check_range(const struct copy *c, int64_t count)
+{
+	const struct lx_inode *in = c->in->inode, *out = c->out->inode;
+	lx_off_t from = c->ip.value, to = c->op.value;
+
+	if (lx_is_dir(in) || lx_is_dir(out))
+		return -EISDIR;
+	if (!lx_is_reg(in) || !lx_is_reg(out))
+		return -EINVAL;
+	if (in->sb != out->sb)
+		return -EXDEV;
+	if (atomic_load(&c->out->flags) & O_APPEND)
+		return -EBADF;
+	if (from + count < from || to + count < to)
+		return -EOVERFLOW;
+	if (in == out && from < to + count && to < from + (int64_t)MIN((uint64_t)count, in->size))
+		return -EINVAL;		/* overlapping */
+	return 0;
 }
 
 long lx_sys_copy_file_range(struct lx_task *self, int in_fd, uaddr_t in_off, int out_fd,
 			    uaddr_t out_off, size_t count, unsigned int flags)
 {
-	struct lx_file *in = lx_fd_get_mode(self, in_fd, LX_FMODE_READ);
-	struct lx_file *out = lx_fd_get_mode(self, out_fd, LX_FMODE_WRITE);
-	struct copy_pos ip, op;
-	long n = -EBADF;
+	struct copy c;
+	long n = copy_get(self, &c, in_fd, in_off, out_fd, out_off);
 
-	if (!in || !out)
-		goto put;
-	n = pos_begin(&ip, in, in_off);
 	if (!n)
-		n = pos_begin(&op, out, out_off);
-	if (n)
-		goto put;
-	if (flags)
-		n = -EINVAL;
-	else if (lx_is_dir(in->inode) || lx_is_dir(out->inode))
-		n = -EISDIR;
-	else if (!lx_is_reg(in->inode) || !lx_is_reg(out->inode))
-		n = -EINVAL;
-	else if (in->inode->sb != out->inode->sb)
-		n = -EXDEV;
-	else if (atomic_load(&out->flags) & O_APPEND)
-		n = -EBADF;
-	else if (ip.value + (int64_t)count < ip.value || op.value + (int64_t)count < op.value)
-		n = -EOVERFLOW;
-	else if (in->inode == out->inode && ip.value < op.value + (int64_t)count &&
-		 op.value < ip.value + (int64_t)MIN((uint64_t)count, in->inode->size))
-		n = -EINVAL;		/* overlapping */
+		n = flags ? -EINVAL : check_range(&c, (int64_t)count);
 	if (n || !count)
 		goto put;
-	n = copy_between(self, in, ip.use, out, op.use, MIN(count, MAX_COPY));
-	if (n > 0) {
-		int err = pos_end(&op, out);
-
-		if (pos_end(&ip, in) || err)
-			n = -EFAULT;
-	}
+	n = copy_between(self, c.in, c.ip.use, c.out, c.op.use, MIN(count, MAX_COPY));
+	if (n > 0 && copy_moved(&c))
+		n = -EFAULT;
 put:
-	if (in)
-		lx_file_put(in);
-	if (out)
-		lx_file_put(out);
+	copy_put(&c);
 	return n;
 }
