@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Attributes: stat, modes, owners, times, access, extended attributes, statfs. */
 
-#include "harness.h"
+#include "helpers.h"
 
 #include <linux/stat.h>
 #include <sys/statfs.h>
@@ -9,15 +9,6 @@
 #include <sys/time.h>
 #include <sys/xattr.h>
 #include <utime.h>
-
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
-
-	CHECK_OK(fd);
-	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-	CHECK_OK(close(fd));
-}
 
 static struct stat get(const char *path)
 {
@@ -38,7 +29,7 @@ TEST(stat_of_a_new_file)
 	struct stat st;
 	time_t now = time(NULL);
 
-	put("f", "hello");
+	put_file("f", "hello");
 	st = get("f");
 	CHECK(S_ISREG(st.st_mode));
 	CHECK_EQ(st.st_size, 5);
@@ -56,7 +47,7 @@ TEST(fstatat_flags)
 {
 	struct stat st;
 
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(symlink("f", "l"));
 	CHECK_OK(fstatat(AT_FDCWD, "l", &st, AT_SYMLINK_NOFOLLOW));
 	CHECK(S_ISLNK(st.st_mode));
@@ -70,7 +61,7 @@ TEST(statx_agrees_with_stat)
 	struct statx x;
 	struct stat st;
 
-	put("f", "hello");
+	put_file("f", "hello");
 	CHECK_OK(syscall(SYS_statx, AT_FDCWD, "f", 0, STATX_BASIC_STATS, &x));
 	st = get("f");
 	CHECK_EQ(x.stx_mask & STATX_BASIC_STATS, STATX_BASIC_STATS);
@@ -87,7 +78,7 @@ TEST(chmod_by_path_and_descriptor)
 {
 	int fd;
 
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(chmod("f", 07654));
 	CHECK_EQ(get("f").st_mode & 07777, 07654);
 	CHECK_OK(fd = open("f", O_RDONLY));
@@ -102,7 +93,7 @@ TEST(chmod_by_path_and_descriptor)
 TEST(only_the_owner_changes_the_mode)
 {
 	CHECK_ROOT();
-	put("f", "x");
+	put_file("f", "x");
 	IN_CHILD({
 		become_user();
 		CHECK_ERRNO(chmod("f", 0777), EPERM);
@@ -121,7 +112,7 @@ TEST(chown_by_root)
 	struct stat st;
 
 	CHECK_ROOT();
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(symlink("f", "l"));
 	CHECK_OK(chown("f", 12, 34));
 	st = get("f");
@@ -140,7 +131,7 @@ TEST(chown_by_root)
 TEST(chown_drops_set_user_id)
 {
 	CHECK_ROOT();
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(chmod("f", 06755));
 	CHECK_OK(chown("f", 1000, 1000));
 	CHECK_EQ(get("f").st_mode & 07777, 0755);
@@ -153,7 +144,7 @@ TEST(chown_drops_set_user_id)
 TEST(others_may_not_give_files_away)
 {
 	CHECK_ROOT();
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(chown("f", 1000, 1000));
 	IN_CHILD({
 		become_user();
@@ -169,7 +160,7 @@ TEST(utimensat_sets_keeps_and_takes_now)
 	struct timespec ts[2] = { { 1000000000, 5 }, { 2000000000, 999999999 } };
 	struct stat st;
 
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(utimensat(AT_FDCWD, "f", ts, 0));
 	st = get("f");
 	CHECK_EQ(st.st_atim.tv_sec, 1000000000);
@@ -197,7 +188,7 @@ TEST(utime_utimes)
 	struct utimbuf u = { 11, 22 };
 	struct timeval tv[2] = { { 33, 500000 }, { 44, 0 } };
 
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(utime("f", &u));
 	CHECK_EQ(get("f").st_mtim.tv_sec, 22);
 	CHECK_OK(syscall(SYS_utimes, "f", tv));
@@ -213,9 +204,9 @@ TEST(who_may_set_times)
 	struct timespec ts[2] = { { 1, 0 }, { 1, 0 } };
 
 	CHECK_ROOT();
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(chmod("f", 0666));
-	put("g", "x");
+	put_file("g", "x");
 	IN_CHILD({
 		become_user();
 		CHECK_ERRNO(utimensat(AT_FDCWD, "f", ts, 0), EPERM);
@@ -229,15 +220,15 @@ TEST(what_changes_which_time)
 	struct timespec old[2] = { { 1000, 0 }, { 1000, 0 } };
 	struct stat st;
 
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(utimensat(AT_FDCWD, "f", old, 0));
 	CHECK_OK(chmod("f", 0600));
 	CHECK_EQ(get("f").st_mtim.tv_sec, 1000);
-	put("f", "y");
+	put_file("f", "y");
 	CHECK(get("f").st_mtim.tv_sec > 1000);
 	CHECK_OK(mkdir("d", 0755));
 	CHECK_OK(utimensat(AT_FDCWD, "d", old, 0));
-	put("d/f", "x");
+	put_file("d/f", "x");
 	CHECK(get("d").st_mtim.tv_sec > 1000);
 	CHECK_OK(utimensat(AT_FDCWD, "d", old, 0));
 	CHECK_OK(unlink("d/f"));
@@ -248,7 +239,7 @@ TEST(what_changes_which_time)
 TEST(access_uses_the_real_user)
 {
 	CHECK_ROOT();
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(chmod("f", 0600));
 	CHECK_OK(access("f", R_OK | W_OK));
 	CHECK_ERRNO(access("f", X_OK), EACCES);
@@ -266,7 +257,7 @@ TEST(access_uses_the_real_user)
 TEST(permission_bits_by_class)
 {
 	CHECK_ROOT();
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(chown("f", 1000, 2000));
 	CHECK_OK(chmod("f", 0077));
 	IN_CHILD({
@@ -288,7 +279,7 @@ TEST(permission_bits_by_class)
 
 static void need_xattrs(void)
 {
-	put("f", "x");
+	put_file("f", "x");
 	if (setxattr("f", "user.a", "value", 5, 0) < 0 && errno == EOPNOTSUPP)
 		SKIP("no extended attributes here");
 }
@@ -332,7 +323,7 @@ TEST(statfs_of_the_file_system)
 {
 	struct statfs a, b;
 
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(statfs(".", &a));
 	CHECK_OK(fstatfs(open("f", O_RDONLY), &b));
 	CHECK_EQ(a.f_type, b.f_type);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Directories: making, removing, renaming, linking, listing; sticky ones; inotify. */
 
-#include "harness.h"
+#include "helpers.h"
 
 #include <dirent.h>
 #include <sys/inotify.h>
@@ -14,29 +14,6 @@
 #define RENAME_NOREPLACE 1
 #define RENAME_EXCHANGE 2
 #endif
-
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
-
-	CHECK_OK(fd);
-	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-	CHECK_OK(close(fd));
-}
-
-static const char *get(const char *path)
-{
-	static char buf[64];
-	int fd = open(path, O_RDONLY);
-	ssize_t n;
-
-	if (fd < 0)
-		return "(none)";
-	n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	return buf;
-}
 
 static nlink_t links(const char *path)
 {
@@ -56,11 +33,11 @@ TEST(mkdir_and_rmdir)
 	CHECK_EQ(st.st_mode & 07777, 0751);
 	CHECK_ERRNO(mkdir("d", 0755), EEXIST);
 	CHECK_ERRNO(mkdir("none/d", 0755), ENOENT);
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_ERRNO(mkdir("f/d", 0755), ENOTDIR);
 	CHECK_ERRNO(mkdir("f", 0755), EEXIST);
 	CHECK_ERRNO(rmdir("f"), ENOTDIR);
-	put("d/f", "x");
+	put_file("d/f", "x");
 	CHECK_ERRNO(rmdir("d"), ENOTEMPTY);
 	CHECK_OK(unlink("d/f"));
 	CHECK_ERRNO(unlink("d"), EISDIR);
@@ -81,7 +58,7 @@ TEST(hard_links_count)
 {
 	struct stat a, b;
 
-	put("a", "x");
+	put_file("a", "x");
 	CHECK_OK(link("a", "b"));
 	CHECK_EQ(links("a"), 2);
 	CHECK_OK(stat("a", &a));
@@ -93,14 +70,14 @@ TEST(hard_links_count)
 	CHECK_ERRNO(link("d", "e"), EPERM);
 	CHECK_OK(unlink("a"));
 	CHECK_EQ(links("b"), 1);
-	CHECK_STR(get("b"), "x");
+	CHECK_STR(get_file("b"), "x");
 }
 
 TEST(link_does_not_follow_unless_told_to)
 {
 	struct stat st;
 
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(symlink("f", "l"));
 	CHECK_OK(link("l", "hard"));
 	CHECK_OK(lstat("hard", &st));
@@ -113,11 +90,11 @@ TEST(link_does_not_follow_unless_told_to)
 
 TEST(rename_replaces_files)
 {
-	put("a", "A");
-	put("b", "B");
+	put_file("a", "A");
+	put_file("b", "B");
 	CHECK_OK(rename("a", "b"));
-	CHECK_STR(get("b"), "A");
-	CHECK_STR(get("a"), "(none)");
+	CHECK_STR(get_file("b"), "A");
+	CHECK_STR(get_file("a"), "(none)");
 	CHECK_ERRNO(rename("a", "c"), ENOENT);
 	CHECK_OK(link("b", "c"));
 	CHECK_OK(rename("b", "c"));	/* two names of one file: nothing happens */
@@ -129,7 +106,7 @@ TEST(rename_of_directories)
 	CHECK_OK(mkdir("a", 0755));
 	CHECK_OK(mkdir("a/sub", 0755));
 	CHECK_OK(mkdir("b", 0755));
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_ERRNO(rename("a", "f"), ENOTDIR);
 	CHECK_ERRNO(rename("f", "a"), EISDIR);
 	CHECK_ERRNO(rename("a", "a/sub/x"), EINVAL);
@@ -144,18 +121,18 @@ TEST(rename_of_directories)
 
 TEST(rename_noreplace_and_exchange)
 {
-	put("a", "A");
-	put("b", "B");
+	put_file("a", "A");
+	put_file("b", "B");
 	CHECK_OK(mkdir("d", 0755));
 	if (syscall(SYS_renameat2, AT_FDCWD, "a", AT_FDCWD, "b", RENAME_NOREPLACE) == 0 ||
 	    errno != EEXIST)
 		SKIP("no flags here");
 	CHECK_OK(syscall(SYS_renameat2, AT_FDCWD, "a", AT_FDCWD, "c", RENAME_NOREPLACE));
 	CHECK_OK(syscall(SYS_renameat2, AT_FDCWD, "b", AT_FDCWD, "c", RENAME_EXCHANGE));
-	CHECK_STR(get("b"), "A");
-	CHECK_STR(get("c"), "B");
+	CHECK_STR(get_file("b"), "A");
+	CHECK_STR(get_file("c"), "B");
 	CHECK_OK(syscall(SYS_renameat2, AT_FDCWD, "b", AT_FDCWD, "d", RENAME_EXCHANGE));
-	CHECK_STR(get("d"), "A");
+	CHECK_STR(get_file("d"), "A");
 	CHECK_OK(rmdir("b"));
 	CHECK_ERRNO(syscall(SYS_renameat2, AT_FDCWD, "b", AT_FDCWD, "c", RENAME_EXCHANGE), ENOENT);
 	CHECK_ERRNO(syscall(SYS_renameat2, AT_FDCWD, "c", AT_FDCWD, "d", 3), EINVAL);
@@ -182,7 +159,7 @@ TEST(listing_a_large_directory)
 	CHECK_OK(mkdir("d", 0755));
 	for (int i = 0; i < 500; i++) {
 		snprintf(name, sizeof(name), "d/a-name-of-some-length-%d", i);
-		put(name, "");
+		put_file(name, "");
 	}
 	CHECK_EQ(count("d"), 502);
 	for (int i = 0; i < 500; i++) {
@@ -201,7 +178,7 @@ TEST(removing_while_listing_misses_nothing)
 	CHECK_OK(mkdir("d", 0755));
 	for (int i = 0; i < 300; i++) {
 		snprintf(name, sizeof(name), "d/file%d", i);
-		put(name, "");
+		put_file(name, "");
 	}
 	CHECK(d = opendir("d"));
 	while ((e = readdir(d)))
@@ -218,7 +195,7 @@ TEST(entries_say_what_stat_says)
 	DIR *d;
 
 	CHECK_OK(mkdir("sub", 0755));
-	put("file", "x");
+	put_file("file", "x");
 	CHECK_OK(symlink("file", "link"));
 	CHECK_OK(mkfifo("fifo", 0600));
 	CHECK(d = opendir("."));
@@ -241,7 +218,7 @@ TEST(seekdir_goes_back)
 
 	for (int i = 0; i < 50; i++) {
 		snprintf(name, sizeof(name), "f%d", i);
-		put(name, "");
+		put_file(name, "");
 	}
 	CHECK(d = opendir("."));
 	for (int i = 0; i < 20; i++)
@@ -264,8 +241,8 @@ TEST(getdents_errors)
 	char buf[32];
 	int d = open(".", O_RDONLY), f;
 
-	put("a-name-that-does-not-fit-into-so-little", "");
-	put("f", "x");
+	put_file("a-name-that-does-not-fit-into-so-little", "");
+	put_file("f", "x");
 	CHECK_OK(f = open("f", O_RDONLY));
 	CHECK_ERRNO(syscall(SYS_getdents64, f, buf, 32), ENOTDIR);
 	CHECK_ERRNO(syscall(SYS_getdents64, d, buf, 1), EINVAL);
@@ -278,13 +255,13 @@ TEST(sticky_directories_protect_others_files)
 	CHECK_ROOT();
 	CHECK_OK(mkdir("t", 0755));
 	CHECK_OK(chmod("t", 01777));
-	put("t/root", "r");
+	put_file("t/root", "r");
 	IN_CHILD({
 		CHECK_OK(setresgid(1000, 1000, 1000));
 		CHECK_OK(setresuid(1000, 1000, 1000));
 		CHECK_ERRNO(unlink("t/root"), EPERM);
 		CHECK_ERRNO(rename("t/root", "t/mine"), EPERM);
-		put("t/own", "o");
+		put_file("t/own", "o");
 		CHECK_ERRNO(rename("t/own", "t/root"), EPERM);
 		CHECK_OK(unlink("t/own"));
 	});
@@ -294,7 +271,7 @@ TEST(directories_need_write_permission)
 {
 	CHECK_ROOT();
 	CHECK_OK(mkdir("d", 0755));
-	put("d/f", "x");
+	put_file("d/f", "x");
 	IN_CHILD({
 		CHECK_OK(setresgid(1000, 1000, 1000));
 		CHECK_OK(setresuid(1000, 1000, 1000));
@@ -314,7 +291,7 @@ TEST(set_group_id_directories_hand_their_group_down)
 	CHECK_OK(mkdir("d", 0755));
 	CHECK_OK(chown("d", 0, 4321));
 	CHECK_OK(chmod("d", 02755));
-	put("d/f", "x");
+	put_file("d/f", "x");
 	CHECK_OK(mkdir("d/sub", 0755));
 	CHECK_OK(stat("d/f", &st));
 	CHECK_EQ(st.st_gid, 4321);
@@ -398,7 +375,7 @@ TEST(inotify_on_a_directory)
 	CHECK_OK(fd);
 	CHECK_OK(mkdir("d", 0755));
 	CHECK_OK(inotify_add_watch(fd, "d", IN_ALL_EVENTS));
-	put("d/a", "x");
+	put_file("d/a", "x");
 	s = drain(fd);
 	CHECK(s.masks & IN_CREATE);
 	CHECK(s.masks & IN_OPEN);
@@ -429,7 +406,7 @@ TEST(inotify_on_a_file)
 	char c;
 	int f;
 
-	put("f", "abc");
+	put_file("f", "abc");
 	CHECK_OK(wd = inotify_add_watch(fd, "f", IN_ACCESS | IN_MODIFY));
 	CHECK_EQ(poll(&p, 1, 0), 0);
 	CHECK_OK(f = open("f", O_RDWR));
@@ -452,7 +429,7 @@ TEST(inotify_errors)
 	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	char small[4];
 
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	CHECK_ERRNO(read(fd, small, 4), EAGAIN);
 	CHECK_ERRNO(inotify_add_watch(fd, "none", IN_OPEN), ENOENT);

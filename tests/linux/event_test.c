@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* eventfd, timerfd, signalfd, pidfd, memfd. */
 
-#include "harness.h"
+#include "helpers.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -9,21 +9,6 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
-
-static void pause_ms(int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&ts, NULL);
-}
-
-static int ready(int fd, short events)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-
-	CHECK(poll(&p, 1, 0) >= 0);
-	return p.revents;
-}
 
 static uint64_t get8(int fd)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Mounts: tmpfs, bind, move, remount, umount, overlay; limits of tmpfs. */
 
-#include "harness.h"
+#include "helpers.h"
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -21,41 +21,18 @@ static void need_mount(void)
 	CHECK_OK(umount("m"));
 }
 
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
-
-	CHECK_OK(fd);
-	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-	CHECK_OK(close(fd));
-}
-
-static const char *get(const char *path)
-{
-	static char buf[64];
-	int fd = open(path, O_RDONLY);
-	ssize_t n;
-
-	if (fd < 0)
-		return "(none)";
-	n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	return buf;
-}
-
 TEST(a_mount_covers_the_directory)
 {
 	struct stat a, b;
 
 	need_mount();
-	put("m/under", "u");
+	put_file("m/under", "u");
 	CHECK_OK(stat("m", &a));
 	CHECK_OK(mount("src", "m", "tmpfs", 0, NULL));
 	CHECK_OK(stat("m", &b));
 	CHECK(a.st_dev != b.st_dev);
-	CHECK_STR(get("m/under"), "(none)");
-	put("m/over", "o");
+	CHECK_STR(get_file("m/under"), "(none)");
+	put_file("m/over", "o");
 	CHECK_OK(stat("m/..", &a));
 	CHECK_OK(stat(".", &b));
 	CHECK_EQ(a.st_ino, b.st_ino);
@@ -64,7 +41,7 @@ TEST(a_mount_covers_the_directory)
 	CHECK_ERRNO(rename("m/over", "out"), EXDEV);
 	CHECK_ERRNO(link("m/over", "out"), EXDEV);
 	CHECK_OK(umount("m"));
-	CHECK_STR(get("m/under"), "u");
+	CHECK_STR(get_file("m/under"), "u");
 	CHECK_ERRNO(umount("m"), EINVAL);
 }
 
@@ -79,19 +56,19 @@ TEST(umount_of_a_used_file_system_is_busy)
 	CHECK_OK(umount2("m", MNT_DETACH));
 	CHECK_EQ(write(fd, "still here", 10), 10);
 	CHECK_OK(close(fd));
-	CHECK_STR(get("m/f"), "(none)");
+	CHECK_STR(get_file("m/f"), "(none)");
 }
 
 TEST(mounts_stack)
 {
 	need_mount();
 	CHECK_OK(mount("one", "m", "tmpfs", 0, NULL));
-	put("m/one", "1");
+	put_file("m/one", "1");
 	CHECK_OK(mount("two", "m", "tmpfs", 0, NULL));
-	put("m/two", "2");
-	CHECK_STR(get("m/one"), "(none)");
+	put_file("m/two", "2");
+	CHECK_STR(get_file("m/one"), "(none)");
 	CHECK_OK(umount("m"));
-	CHECK_STR(get("m/one"), "1");
+	CHECK_STR(get_file("m/one"), "1");
 	CHECK_OK(umount("m"));
 }
 
@@ -99,21 +76,21 @@ TEST(bind_mounts_show_the_same_files)
 {
 	need_mount();
 	CHECK_OK(mkdir("b", 0755));
-	put("b/f", "x");
+	put_file("b/f", "x");
 	CHECK_OK(mount("b", "m", NULL, MS_BIND, NULL));
-	CHECK_STR(get("m/f"), "x");
-	put("m/g", "y");
-	CHECK_STR(get("b/g"), "y");
+	CHECK_STR(get_file("m/f"), "x");
+	put_file("m/g", "y");
+	CHECK_STR(get_file("b/g"), "y");
 	CHECK_OK(mount(NULL, "m", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL));
 	CHECK_ERRNO(open("m/new", O_CREAT | O_WRONLY, 0644), EROFS);
 	CHECK_ERRNO(unlink("m/g"), EROFS);
 	CHECK_ERRNO(access("m/g", W_OK), EROFS);
 	CHECK_OK(unlink("b/g"));
 	CHECK_OK(umount("m"));
-	put("file", "f");
-	put("target", "t");
+	put_file("file", "f");
+	put_file("target", "t");
 	CHECK_OK(mount("file", "target", NULL, MS_BIND, NULL));
-	CHECK_STR(get("target"), "f");
+	CHECK_STR(get_file("target"), "f");
 	CHECK_ERRNO(unlink("target"), EBUSY);
 	CHECK_OK(umount("target"));
 	CHECK_ERRNO(mount("file", "m", NULL, MS_BIND, NULL), ENOTDIR);
@@ -126,12 +103,12 @@ TEST(recursive_binds_take_what_is_below)
 	CHECK_OK(mkdir("b", 0755));
 	CHECK_OK(mkdir("b/sub", 0755));
 	CHECK_OK(mount("t", "b/sub", "tmpfs", 0, NULL));
-	put("b/sub/f", "x");
+	put_file("b/sub/f", "x");
 	CHECK_OK(mount("b", "m", NULL, MS_BIND, NULL));
-	CHECK_STR(get("m/sub/f"), "(none)");
+	CHECK_STR(get_file("m/sub/f"), "(none)");
 	CHECK_OK(umount("m"));
 	CHECK_OK(mount("b", "m", NULL, MS_BIND | MS_REC, NULL));
-	CHECK_STR(get("m/sub/f"), "x");
+	CHECK_STR(get_file("m/sub/f"), "x");
 	CHECK_ERRNO(umount("m"), EBUSY);
 	CHECK_OK(umount2("m", MNT_DETACH));
 	CHECK_OK(umount("b/sub"));
@@ -142,12 +119,12 @@ TEST(moving_a_mount)
 	need_mount();
 	CHECK_OK(mkdir("n", 0755));
 	CHECK_OK(mount("t", "m", "tmpfs", 0, NULL));
-	put("m/f", "x");
+	put_file("m/f", "x");
 	CHECK_OK(mkdir("m/in", 0755));
 	CHECK_ERRNO(mount("m", "m/in", NULL, MS_MOVE, NULL), ELOOP);
 	CHECK_OK(mount("m", "n", NULL, MS_MOVE, NULL));
-	CHECK_STR(get("n/f"), "x");
-	CHECK_STR(get("m/f"), "(none)");
+	CHECK_STR(get_file("n/f"), "x");
+	CHECK_STR(get_file("m/f"), "(none)");
 	CHECK_OK(umount("n"));
 	CHECK_ERRNO(mount("n", "m", NULL, MS_MOVE, NULL), EINVAL);
 }
@@ -163,7 +140,7 @@ TEST(flags_of_a_mount)
 	CHECK_EQ(v.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_RDONLY), ST_NOSUID | ST_NODEV | ST_NOEXEC);
 	CHECK_OK(mknod("m/null", S_IFCHR | 0666, 0x103));
 	CHECK_ERRNO(open("m/null", O_RDONLY), EACCES);
-	put("m/x", "#!/bin/sh\n");
+	put_file("m/x", "#!/bin/sh\n");
 	CHECK_OK(chmod("m/x", 0755));
 	IN_CHILD(CHECK_ERRNO(execl("m/x", "x", NULL), EACCES));
 	CHECK_ERRNO(access("m/x", X_OK), EACCES);
@@ -180,7 +157,7 @@ TEST(flags_of_a_mount)
 TEST(errors_of_mount)
 {
 	need_mount();
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_ERRNO(mount("t", "none", "tmpfs", 0, NULL), ENOENT);
 	CHECK_ERRNO(mount("t", "f", "tmpfs", 0, NULL), ENOTDIR);
 	CHECK_ERRNO(mount("t", "m", "nosuchfs", 0, NULL), ENODEV);
@@ -267,9 +244,9 @@ TEST(a_namespace_of_ones_own)
 			SKIP("no mount namespaces");
 		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 		CHECK_OK(mount("t", "m", "tmpfs", 0, NULL));
-		put("m/f", "mine");
+		put_file("m/f", "mine");
 	});
-	CHECK_STR(get("m/f"), "(none)");
+	CHECK_STR(get_file("m/f"), "(none)");
 }
 
 TEST(overlay_copies_up_and_hides)
@@ -283,26 +260,26 @@ TEST(overlay_copies_up_and_hides)
 	CHECK_OK(mkdir("m/w", 0755));
 	CHECK_OK(mkdir("m/o", 0755));
 	CHECK_OK(mkdir("m/l/d", 0755));
-	put("m/l/f", "lower");
-	put("m/l/d/x", "X");
+	put_file("m/l/f", "lower");
+	put_file("m/l/d/x", "X");
 	CHECK_OK(chdir("m"));
 	if (mount("o", "o", "overlay", 0, "lowerdir=l,upperdir=u,workdir=w") < 0 && errno == ENODEV)
 		SKIP("no overlay here");
-	CHECK_STR(get("o/f"), "lower");
+	CHECK_STR(get_file("o/f"), "lower");
 	CHECK_OK(stat("o/f", &before));
 	CHECK_OK(chmod("o/f", 0600));
 	CHECK_OK(stat("o/f", &after));
 	CHECK_EQ(before.st_ino, after.st_ino);
-	put("o/f", "upper");
-	CHECK_STR(get("l/f"), "lower");
-	CHECK_STR(get("u/f"), "upper");
+	put_file("o/f", "upper");
+	CHECK_STR(get_file("l/f"), "lower");
+	CHECK_STR(get_file("u/f"), "upper");
 	CHECK_ERRNO(rename("o/d", "o/e"), EXDEV);
 	CHECK_ERRNO(rmdir("o/d"), ENOTEMPTY);
 	CHECK_OK(unlink("o/d/x"));
 	CHECK_OK(rmdir("o/d"));
 	CHECK_OK(mkdir("o/d", 0755));
-	CHECK_STR(get("o/d/x"), "(none)");
-	CHECK_STR(get("l/d/x"), "X");
+	CHECK_STR(get_file("o/d/x"), "(none)");
+	CHECK_STR(get_file("l/d/x"), "X");
 	CHECK_OK(umount("o"));
 	CHECK_OK(chdir(".."));
 	CHECK_OK(umount("m"));
@@ -320,11 +297,11 @@ TEST(pivot_root_swaps_roots)
 		CHECK(getcwd(cwd, sizeof(cwd)));
 		CHECK_OK(mount("t", "m", "tmpfs", 0, NULL));
 		CHECK_OK(mkdir("m/old", 0755));
-		put("m/new", "n");
+		put_file("m/new", "n");
 		CHECK_OK(chdir("m"));
 		if (syscall(SYS_pivot_root, ".", "old") < 0 && errno == EINVAL)
 			SKIP("the root cannot be pivoted away");
-		CHECK_STR(get("/new"), "n");
+		CHECK_STR(get_file("/new"), "n");
 		CHECK_OK(access("/old/proc", F_OK));
 		CHECK_OK(umount2("/old", MNT_DETACH));
 		CHECK_ERRNO(access("/old/proc", F_OK), ENOENT);

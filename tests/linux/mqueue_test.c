@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* POSIX message queues: mq_overview(7).  Each case has an IPC namespace of its own. */
-#include "harness.h"
+#include "helpers.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -67,56 +67,9 @@ static struct timespec in_ms(long ms)
 	return t;
 }
 
-static int exit_of(pid_t pid)
-{
-	int status;
-
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-/* Until the process sleeps in a system call. */
-static void wait_asleep(pid_t pid)
-{
-	char path[64], text[512], *p;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	for (;;) {
-		int fd = open(path, O_RDONLY);
-		ssize_t n;
-
-		CHECK(fd >= 0);
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-		CHECK(n > 0);
-		text[n] = '\0';
-		p = strrchr(text, ')');
-		CHECK(p);
-		if (p[2] == 'S')
-			return;
-		usleep(1000);
-	}
-}
-
 static void handler(int sig)
 {
 	(void)sig;
-}
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	CHECK(fd >= 0);
-	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
-static void become_nobody(void)
-{
-	CHECK_OK(setresgid(65534, 65534, 65534));
-	CHECK_OK(setresuid(65534, 65534, 65534));
 }
 
 TEST(open_create_and_unlink)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Path resolution: components, symlinks, slashes, limits, openat2. */
 
-#include "harness.h"
+#include "helpers.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -9,35 +9,12 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
-
-	CHECK_OK(fd);
-	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-	CHECK_OK(close(fd));
-}
-
-static const char *get(const char *path)
-{
-	static char buf[256];
-	int fd = open(path, O_RDONLY);
-	ssize_t n;
-
-	if (fd < 0)
-		return "(none)";
-	n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	return buf;
-}
-
 TEST(dots_and_doubled_slashes_mean_nothing)
 {
 	CHECK_OK(mkdir("a", 0755));
-	put("a/f", "x");
-	CHECK_STR(get("./a/../a//.//f"), "x");
-	CHECK_STR(get(".//a/./f"), "x");
+	put_file("a/f", "x");
+	CHECK_STR(get_file("./a/../a//.//f"), "x");
+	CHECK_STR(get_file(".//a/./f"), "x");
 }
 
 TEST(dotdot_of_the_root_is_the_root)
@@ -54,7 +31,7 @@ TEST(a_slash_after_a_file_is_enotdir)
 {
 	struct stat st;
 
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_ERRNO(open("f/", O_RDONLY), ENOTDIR);
 	CHECK_ERRNO(open("f/.", O_RDONLY), ENOTDIR);
 	CHECK_ERRNO(stat("f/..", &st), ENOTDIR);
@@ -91,8 +68,8 @@ TEST(names_have_255_bytes)
 
 	memset(name, 'n', sizeof(name));
 	name[255] = '\0';
-	put(name, "1");
-	CHECK_STR(get(name), "1");
+	put_file(name, "1");
+	CHECK_STR(get_file(name), "1");
 	name[255] = 'n';
 	name[256] = '\0';
 	CHECK_ERRNO(open(name, O_CREAT | O_WRONLY, 0644), ENAMETOOLONG);
@@ -125,11 +102,11 @@ TEST(symlinks_are_followed_in_the_middle_and_at_the_end)
 	char buf[64];
 
 	CHECK_OK(mkdir("d", 0755));
-	put("d/f", "x");
+	put_file("d/f", "x");
 	CHECK_OK(symlink("d", "l"));
 	CHECK_OK(symlink("f", "d/lf"));
-	CHECK_STR(get("l/f"), "x");
-	CHECK_STR(get("l/lf"), "x");
+	CHECK_STR(get_file("l/f"), "x");
+	CHECK_STR(get_file("l/lf"), "x");
 	CHECK_OK(lstat("l", &st));
 	CHECK(S_ISLNK(st.st_mode));
 	CHECK_EQ(st.st_size, 1);
@@ -155,13 +132,13 @@ TEST(forty_symlinks_are_followed)
 {
 	char a[16], b[16];
 
-	put("0", "end");
+	put_file("0", "end");
 	for (int i = 1; i <= 41; i++) {
 		snprintf(a, sizeof(a), "%d", i - 1);
 		snprintf(b, sizeof(b), "%d", i);
 		CHECK_OK(symlink(a, b));
 	}
-	CHECK_STR(get("40"), "end");
+	CHECK_STR(get_file("40"), "end");
 	CHECK_ERRNO(open("41", O_RDONLY), ELOOP);
 }
 
@@ -170,8 +147,8 @@ TEST(creat_follows_a_dangling_symlink_unless_exclusive)
 	CHECK_OK(symlink("target", "link"));
 	CHECK_ERRNO(open("link", O_RDONLY), ENOENT);
 	CHECK_ERRNO(open("link", O_CREAT | O_EXCL | O_WRONLY, 0644), EEXIST);
-	put("link", "made");
-	CHECK_STR(get("target"), "made");
+	put_file("link", "made");
+	CHECK_STR(get_file("target"), "made");
 	CHECK_ERRNO(mkdir("link", 0755), EEXIST);
 }
 
@@ -180,7 +157,7 @@ TEST(nofollow_refuses_symlinks)
 	int fd;
 	struct stat st;
 
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_OK(symlink("f", "l"));
 	CHECK_ERRNO(open("l", O_RDONLY | O_NOFOLLOW), ELOOP);
 	CHECK_OK(fd = open("l", O_PATH | O_NOFOLLOW));
@@ -193,7 +170,7 @@ TEST(search_permission_is_needed_on_the_way)
 {
 	CHECK_ROOT();
 	CHECK_OK(mkdir("d", 0755));
-	put("d/f", "x");
+	put_file("d/f", "x");
 	CHECK_OK(chmod("d", 0600));
 	IN_CHILD({
 		CHECK_OK(setresgid(1000, 1000, 1000));
@@ -201,7 +178,7 @@ TEST(search_permission_is_needed_on_the_way)
 		CHECK_ERRNO(open("d/f", O_RDONLY), EACCES);
 		CHECK_ERRNO(chdir("d"), EACCES);
 	});
-	CHECK_STR(get("d/f"), "x");
+	CHECK_STR(get_file("d/f"), "x");
 }
 
 TEST(relative_to_a_descriptor)
@@ -210,7 +187,7 @@ TEST(relative_to_a_descriptor)
 	int d, f;
 
 	CHECK_OK(mkdir("d", 0755));
-	put("d/f", "x");
+	put_file("d/f", "x");
 	CHECK_OK(d = open("d", O_RDONLY | O_DIRECTORY));
 	CHECK_OK(f = openat(d, "f", O_RDONLY));
 	CHECK_ERRNO(openat(f, "x", O_RDONLY), ENOTDIR);
@@ -224,7 +201,7 @@ TEST(relative_to_a_descriptor)
 	CHECK_OK(renameat(d, "f", AT_FDCWD, "moved"));
 	CHECK_OK(unlinkat(d, "sub", AT_REMOVEDIR));
 	CHECK_ERRNO(unlinkat(d, "sub", 7), EINVAL);
-	CHECK_STR(get("moved"), "x");
+	CHECK_STR(get_file("moved"), "x");
 }
 
 TEST(opath_names_a_file_and_no_more)
@@ -234,7 +211,7 @@ TEST(opath_names_a_file_and_no_more)
 	int fd, again;
 	char path[64];
 
-	put("f", "text");
+	put_file("f", "text");
 	CHECK_OK(fd = open("f", O_PATH));
 	CHECK_ERRNO(read(fd, buf, 1), EBADF);
 	CHECK_ERRNO(write(fd, buf, 1), EBADF);
@@ -267,7 +244,7 @@ TEST(chdir_fchdir_getcwd)
 	CHECK(getcwd(buf, sizeof(buf)));
 	CHECK_STR(buf, before);
 	CHECK_ERRNO(chdir("nothing"), ENOENT);
-	put("f", "x");
+	put_file("f", "x");
 	CHECK_ERRNO(chdir("f"), ENOTDIR);
 }
 
@@ -303,8 +280,8 @@ TEST(chroot_is_a_ceiling)
 	CHECK_ROOT();
 	CHECK_OK(mkdir("jail", 0755));
 	CHECK_OK(mkdir("jail/in", 0755));
-	put("secret", "s");
-	put("jail/inside", "i");
+	put_file("secret", "s");
+	put_file("jail/inside", "i");
 	CHECK_OK(symlink("/inside", "jail/link"));
 	IN_CHILD({
 		if (chroot("jail") < 0 && errno == EPERM)
@@ -312,8 +289,8 @@ TEST(chroot_is_a_ceiling)
 		CHECK_OK(chdir("/in"));
 		CHECK_EQ(syscall(SYS_getcwd, buf, sizeof(buf)), 4);
 		CHECK_ERRNO(open("../../secret", O_RDONLY), ENOENT);
-		CHECK_STR(get("../../inside"), "i");
-		CHECK_STR(get("/link"), "i");
+		CHECK_STR(get_file("../../inside"), "i");
+		CHECK_STR(get_file("/link"), "i");
 	});
 }
 
@@ -330,8 +307,8 @@ TEST(openat2_beneath_and_in_root)
 
 	CHECK_OK(mkdir("b", 0755));
 	CHECK_OK(mkdir("b/c", 0755));
-	put("b/f", "f");
-	put("out", "o");
+	put_file("b/f", "f");
+	put_file("out", "o");
 	CHECK_OK(symlink("/etc", "b/abs"));
 	CHECK_OK(symlink("../out", "b/up"));
 	CHECK_OK(symlink("c/../f", "b/ok"));
@@ -372,7 +349,7 @@ TEST(proc_self_fd_leads_to_the_file_even_without_name)
 	int fd, again;
 	ssize_t n;
 
-	put("f", "data");
+	put_file("f", "data");
 	CHECK_OK(fd = open("f", O_RDONLY));
 	CHECK_OK(unlink("f"));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

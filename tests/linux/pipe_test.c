@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Pipes and FIFOs: pipe(7), fifo(7). */
 
-#include "harness.h"
+#include "helpers.h"
 
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -19,13 +19,6 @@ static void *volatile bad = (void *)8;
 static void pipe_of(int p[2], int flags)
 {
 	CHECK_OK(pipe2(p, flags));
-}
-
-static void pause_ms(int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&ts, NULL);
 }
 
 static void on_signal(int signo)

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* poll, ppoll, select, pselect, epoll. */
 
-#include "harness.h"
+#include "helpers.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <pthread.h>
-
-static void pause_ms(int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&ts, NULL);
-}
 
 /* Addresses that the compiler must not see through. */
 static void *volatile bad = (void *)8;
@@ -37,14 +30,6 @@ static void handle(int signo)
 	struct sigaction sa = { .sa_handler = on_signal };
 
 	sigaction(signo, &sa, NULL);
-}
-
-static int ready(int fd, short events)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-
-	CHECK(poll(&p, 1, 0) >= 0);
-	return p.revents;
 }
 
 TEST(poll_reports_each_end_of_a_pipe)

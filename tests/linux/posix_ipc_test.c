@@ -3,7 +3,7 @@
  * POSIX shared memory and semaphores (files in /dev/shm, futexes in shared memory), and
  * how PostgreSQL uses shared memory.
  */
-#include "harness.h"
+#include "helpers.h"
 
 #include <semaphore.h>
 #include <sched.h>
@@ -11,15 +11,6 @@
 #include <sys/shm.h>
 
 #define SIZE (1 << 20)
-
-static int exit_of(pid_t pid)
-{
-	int status;
-
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
 
 TEST(shm_open_makes_memory_that_is_shared_by_name)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes from descriptor to descriptor: splice(2), tee(2), vmsplice(2), sendfile(2), copy_file_range(2). */
 
-#include "harness.h"
+#include "helpers.h"
 
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -15,13 +15,6 @@
 
 /* An address that the compiler must not see through. */
 static void *volatile bad = (void *)8;
-
-static void pause_ms(int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&ts, NULL);
-}
 
 static void nothing(int signo)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* System V message queues: msgget(2), msgop(2), msgctl(2).  Each case has an IPC namespace of its own. */
-#include "harness.h"
+#include "helpers.h"
 
 #include <limits.h>
 #include <sched.h>
@@ -63,39 +63,6 @@ static void handler(int sig)
 	(void)sig;
 }
 
-/* Until the process sleeps in a system call. */
-static void wait_asleep(pid_t pid)
-{
-	char path[64], text[512], *p;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	for (;;) {
-		ssize_t n;
-
-		fd = open(path, O_RDONLY);
-		CHECK(fd >= 0);
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-		CHECK(n > 0);
-		text[n] = '\0';
-		p = strrchr(text, ')');
-		CHECK(p);
-		if (p[2] == 'S')
-			return;
-		usleep(1000);
-	}
-}
-
-static int exit_of(pid_t pid)
-{
-	int status;
-
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
 /* A child that receives and exits with the number of bytes, or 100 + errno. */
 static pid_t receiver(int id, size_t size, long type, int flags)
 {
@@ -120,12 +87,6 @@ static pid_t sender(int id, long type, size_t size)
 	}
 	wait_asleep(pid);
 	return pid;
-}
-
-static void become_nobody(void)
-{
-	CHECK_OK(setresgid(65534, 65534, 65534));
-	CHECK_OK(setresuid(65534, 65534, 65534));
 }
 
 TEST(get_finds_the_queue_of_a_key)

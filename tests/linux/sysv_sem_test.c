@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* System V semaphores: semget(2), semop(2), semctl(2).  Each case has an IPC namespace of its own. */
-#include "harness.h"
+#include "helpers.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -63,33 +63,9 @@ static void wait_for(int id, int num, int cmd, int n)
 		nanosleep(&pause, NULL);
 }
 
-static int exit_of(pid_t pid)
-{
-	int status;
-
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
 static void handler(int sig)
 {
 	(void)sig;
-}
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	CHECK(fd >= 0);
-	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
-static void become_nobody(void)
-{
-	CHECK_OK(setresgid(65534, 65534, 65534));
-	CHECK_OK(setresuid(65534, 65534, 65534));
 }
 
 TEST(get_finds_the_set_of_a_key)

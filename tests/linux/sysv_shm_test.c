@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* System V shared memory: shmget(2), shmop(2), shmctl(2).  Each case has an IPC namespace of its own. */
-#include "harness.h"
+#include "helpers.h"
 
 #include <sched.h>
 #include <sys/ipc.h>
@@ -54,21 +54,6 @@ static bool file_has(const char *path, const char *text)
 		found = found || strstr(line, text);
 	fclose(f);
 	return found;
-}
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	CHECK(fd >= 0);
-	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
-static void become_nobody(void)
-{
-	CHECK_OK(setresgid(65534, 65534, 65534));
-	CHECK_OK(setresuid(65534, 65534, 65534));
 }
 
 TEST(works_in_the_first_namespace_too)

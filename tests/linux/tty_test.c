@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Terminals through pseudo-terminals: termios(3), ioctl_tty(2), pty(7). */
 
-#include "harness.h"
+#include "helpers.h"
 
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -72,13 +72,6 @@ static const char *get(int fd)
 	}
 	buf[n] = '\0';
 	return buf;
-}
-
-static void pause_ms(int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&ts, NULL);
 }
 
 TEST(pty_has_a_node_and_a_name)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* AF_UNIX sockets: unix(7), cmsg(3). */
 
-#include "harness.h"
+#include "helpers.h"
 
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -10,21 +10,6 @@
 #include <sys/un.h>
 #include <linux/sockios.h>
 #include <stddef.h>
-
-static void pause_ms(int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&ts, NULL);
-}
-
-static int ready(int fd, short events)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-
-	CHECK(poll(&p, 1, 0) >= 0);
-	return p.revents;
-}
 
 static void pair(int type, int s[2])
 {
