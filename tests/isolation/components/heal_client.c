@@ -10,36 +10,18 @@
  *
  * It says on the log "heal: NAME: N rounds, N deaths: same data" or what was wrong.
  */
-#include "base/format.h"
+#include "client.h"
+
 #include "base/string.h"
 #include "base/util.h"
 #include "link/blk.h"
 #include "link/console.h"
 #include "rt/lock.h"
 #include "rt/log.h"
-#include "rt/process.h"
-#include "rt/thread.h"
 #include "rt/time.h"
-
-#define SECONDS 1000000000ull
 
 enum { ROUNDS_MAX = 3000, SHADOW = 1 << 20, PARALLEL = 7, QUIET = 8 };
 
-static k_handle_t handles[K_MESSAGE_MAX_HANDLES];
-static _Atomic(uint32_t) running;
-
-static void say(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void say(const char *name, const char *fmt, ...)
-{
-	char text[200];
-	va_list args;
-
-	va_start(args, fmt);
-	vscnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	rt_log(RT_LOG_NOTICE, "heal: %s: %s", name, text);
-}
 
 /* The same on every run, so that a failure can be seen again. */
 static uint64_t next_random(void)
@@ -292,10 +274,9 @@ static void use_port(struct link *l, const char *name)
 
 /* -- all links --------------------------------------------------------------------------------------- */
 
-static void use(void *arg)
+static void use(struct link *l)
 {
 	static const struct console_ops ops = { .port_added = port_added, .event = port_event };
-	struct link *l = arg;
 	char name[32];
 	struct console *c;
 
@@ -310,53 +291,6 @@ static void use(void *arg)
 		else if (link_geometry(l)->queue_count > 2 || link_geometry(l)->instance)
 			use_port(l, name);
 	}
-	atomic_fetch_sub(&running, 1);
 }
 
-static void start_using(const struct linux_link *m)
-{
-	struct link *l;
-	_Atomic(k_handle_t) thread;
-	k_status_t st = link_open(&m->geometry, handles, 0, &l);
-
-	if (st != K_OK) {
-		say(m->geometry.name, "status %d", st);
-		return;
-	}
-	atomic_fetch_add(&running, 1);
-	st = rt_thread_create(use, l, NULL, 0, 0, m->geometry.name, &thread);
-	if (st != K_OK)
-		rt_panic("heal: cannot start a thread: status %d", st);
-	rt_close(atomic_load(&thread));
-}
-
-static void finish(k_handle_t power)
-{
-	_Atomic(uint32_t) nobody = 0;
-
-	while (atomic_load(&running))
-		(void)!rt_wait(&nobody, 0, rt_now_ns() + SECONDS / 100, false);
-	rt_log(RT_LOG_NOTICE, "heal: done");
-	rt_log(RT_LOG_ERR, "heal: no power-off: status %d", k_power(power, K_POWER_OFF, 0));
-}
-
-int rt_main(k_handle_t bootstrap)
-{
-	static union linux_message m;
-	k_handle_t power = 0;
-
-	while (link_bus_receive(bootstrap, &m, handles, K_DEADLINE_NEVER) == K_OK) {
-		switch (m.kind) {
-		case LINUX_START:
-			power = handles[LINUX_HANDLE_POWER];
-			break;
-		case LINUX_LINK:
-			start_using(&m.link);
-			break;
-		case LINUX_SETTLED:
-			finish(power);
-			break;
-		}
-	}
-	return 0;
-}
+const struct client client = { .word = "heal", .use = use };

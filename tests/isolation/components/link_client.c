@@ -5,7 +5,8 @@
  * of it, one line "client: NAME: ..." each; when all have been used, "client: done",
  * and power-off.
  */
-#include "base/format.h"
+#include "client.h"
+
 #include "base/parse.h"
 #include "base/string.h"
 #include "base/util.h"
@@ -14,28 +15,9 @@
 #include "link/rng.h"
 #include "rt/lock.h"
 #include "rt/log.h"
-#include "rt/process.h"
-#include "rt/thread.h"
 #include "rt/time.h"
 
-static k_handle_t handles[K_MESSAGE_MAX_HANDLES];
-static _Atomic(uint32_t) running;
 static uint64_t patience_s = 1;		/* client.seconds=N: how long a read may take */
-
-#define SECONDS 1000000000ull
-
-static void say(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void say(const char *name, const char *fmt, ...)
-{
-	char text[200];
-	va_list args;
-
-	va_start(args, fmt);
-	vscnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	rt_log(RT_LOG_NOTICE, "client: %s: %s", name, text);
-}
 
 static void use_blk(struct link *l)
 {
@@ -116,10 +98,9 @@ static void port_event(struct console_port *p, uint32_t events)
 	}
 }
 
-static void use(void *arg)
+static void use(struct link *l)
 {
 	static const struct console_ops ops = { .port_added = port_added, .event = port_event };
-	struct link *l = arg;
 	struct console *c;
 
 	switch (link_geometry(l)->class_id) {
@@ -135,65 +116,24 @@ static void use(void *arg)
 	default:
 		break;
 	}
-	atomic_fetch_sub(&running, 1);
 }
 
-static void start_using(const struct linux_link *m)
-{
-	struct link *l;
-	_Atomic(k_handle_t) thread;
-	k_status_t st = link_open(&m->geometry, handles, 0, &l);
-
-	say(m->geometry.name, "link %u of its class, status %d", m->index, st);
-	if (st != K_OK)
-		return;
-	atomic_fetch_add(&running, 1);
-	st = rt_thread_create(use, l, NULL, 0, 0, m->geometry.name, &thread);
-	if (st != K_OK)
-		rt_panic("client: cannot start a thread: status %d", st);
-	rt_close(atomic_load(&thread));
-}
-
-static void options_read(const char *line)
+static void start(const struct linux_start *m)
 {
 	static const char word[] = "client.seconds=";
-	const char *at = strstr(line, word);
+	const char *at = strstr(m->command_line, word);
 
 	if (at)
 		(void)parse_u64(at + strlen(word), 2, 10, &patience_s);
+	rt_log(RT_LOG_NOTICE, "client: started as %s", m->name);
 }
 
-/* Done, and a moment for the consoles. */
-static void finish(k_handle_t power)
+static void opened(const struct linux_link *m, k_status_t st)
 {
-	_Atomic(uint32_t) nobody = 0;
-
-	while (atomic_load(&running))
-		(void)!rt_wait(&nobody, 0, rt_now_ns() + SECONDS / 100, false);
-	(void)!rt_wait(&nobody, 0, rt_now_ns() + SECONDS, false);
-	rt_log(RT_LOG_NOTICE, "client: done");
-	rt_log(RT_LOG_ERR, "client: no power-off: status %d", k_power(power, K_POWER_OFF, 0));
+	say(m->geometry.name, "link %u of its class, status %d", m->index, st);
 }
 
-int rt_main(k_handle_t bootstrap)
-{
-	static union linux_message m;
-	k_handle_t power = 0;
-
-	while (link_bus_receive(bootstrap, &m, handles, K_DEADLINE_NEVER) == K_OK) {
-		switch (m.kind) {
-		case LINUX_START:
-			power = handles[LINUX_HANDLE_POWER];
-			options_read(m.start.command_line);
-			rt_log(RT_LOG_NOTICE, "client: started as %s", m.start.name);
-			break;
-		case LINUX_LINK:
-			start_using(&m.link);
-			break;
-		case LINUX_SETTLED:
-			finish(power);
-			break;
-		}
-	}
-	return 0;
-}
+const struct client client = {
+	.word = "client", .linger_ns = SECONDS /* a moment for the consoles */,
+	.start = start, .opened = opened, .use = use,
+};
