@@ -214,6 +214,9 @@ static int open_tmpfile(struct nd *nd, const struct lx_open_how *how)
 		err = -EOPNOTSUPP;
 	if (!err)
 		err = dir->ops->tmpfile(dir, d, (masked(nd->self, how->mode) & 07777) | S_IFREG);
+	/* nobody else knows it yet */
+	if (!err && !(how->flags & O_EXCL))
+		lx_d_inode(d)->linkable = true;
 	rt_mutex_unlock(&dir->lock);
 	if (err) {
 		lx_dentry_put(d);

@@ -8,7 +8,11 @@
  * file system first if they differ (the tree must stand still to see that nothing
  * becomes its own ancestor), then both directories: an ancestor before what lies
  * below it (as rmdir locks parent, then child), else in the order of addresses.
- * What is replaced is locked last: it is a child of the second one.
+ * Then what is replaced, if it is a directory: it is a child of the second one.
+ *
+ * Files whose count of links changes are locked after all directories, two of them in
+ * the order of addresses: names of one file come and go in several directories at the
+ * same time.  Who has locked a file locks no directory.
  */
 #include <linux/capability.h>
 #include <linux/fs.h>
@@ -246,6 +250,23 @@ long lx_sys_symlink(struct lx_task *self, uaddr_t target, uaddr_t name)
 	return lx_sys_symlinkat(self, target, AT_FDCWD, name);
 }
 
+int lx_vfs_link(struct lx_dentry *old, struct lx_inode *dir, struct lx_dentry *d)
+{
+	struct lx_inode *inode = lx_d_inode(old);
+	int err;
+
+	rt_mutex_lock_nested(&inode->lock);
+	/* a removed file stays so; what was made by O_TMPFILE may get its first name */
+	if (!atomic_load(&inode->nlink) && !inode->linkable)
+		err = -ENOENT;
+	else
+		err = dir->ops->link(old, dir, d);
+	if (!err)
+		inode->linkable = false;
+	rt_mutex_unlock(&inode->lock);
+	return err;
+}
+
 long lx_sys_linkat(struct lx_task *self, int odfd, uaddr_t oname, int ndfd, uaddr_t nname,
 		   unsigned int flags)
 {
@@ -274,11 +295,8 @@ long lx_sys_linkat(struct lx_task *self, int odfd, uaddr_t oname, int ndfd, uadd
 		err = -EPERM;
 	else if (!t.dir->ops->link)
 		err = -EPERM;
-	/* a removed file stays so; what was made by O_TMPFILE may get its first name */
-	else if (!atomic_load(&inode->nlink) && !(flags & (AT_EMPTY_PATH | AT_SYMLINK_FOLLOW)))
-		err = -ENOENT;
 	else
-		err = t.dir->ops->link(old.dentry, t.dir, t.d);
+		err = lx_vfs_link(old.dentry, t.dir, t.d);
 	end_create(&t, err, IN_CREATE);
 	if (!err)
 		lx_notify(inode, old.dentry, IN_ATTRIB);
@@ -294,6 +312,21 @@ long lx_sys_link(struct lx_task *self, uaddr_t oname, uaddr_t nname)
 
 /* -- removing */
 
+int lx_unlink_locked(struct lx_inode *dir, struct lx_dentry *d)
+{
+	struct lx_inode *inode = lx_d_inode(d);
+	int err;
+
+	rt_mutex_lock_nested(&inode->lock);
+	err = dir->ops->unlink(dir, d);
+	rt_mutex_unlock(&inode->lock);
+	if (!err) {
+		atomic_fetch_or(&d->dflags, LX_DENTRY_UNLINKED);
+		lx_dentry_unhash(d);
+	}
+	return err;
+}
+
 int lx_vfs_unlink(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d)
 {
 	int err = lx_may_delete(self, dir, d, false);
@@ -304,12 +337,7 @@ int lx_vfs_unlink(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *
 		return -EPERM;
 	if (lx_d_flags(d) & LX_DENTRY_MOUNTED)
 		return -EBUSY;
-	err = dir->ops->unlink(dir, d);
-	if (!err) {
-		atomic_fetch_or(&d->dflags, LX_DENTRY_UNLINKED);
-		lx_dentry_unhash(d);
-	}
-	return err;
+	return lx_unlink_locked(dir, d);
 }
 
 int lx_vfs_rmdir(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d)
@@ -469,6 +497,47 @@ static int may_rename(struct lx_task *self, struct rename *r)
 	return 0;
 }
 
+/* What is renamed and what is there, unless they are directories. */
+static void lock_files(struct lx_inode *src, struct lx_inode *dst)
+{
+	lx_lock_two(lx_is_dir(src) ? NULL : src, !dst || lx_is_dir(dst) ? NULL : dst);
+}
+
+static void unlock_files(struct lx_inode *src, struct lx_inode *dst)
+{
+	lx_unlock_two(lx_is_dir(src) ? NULL : src, !dst || lx_is_dir(dst) ? NULL : dst);
+}
+
+int lx_rename_locked(struct lx_inode *odir, struct lx_dentry *od, struct lx_inode *ndir, struct lx_dentry *nd,
+		     unsigned int flags)
+{
+	struct lx_inode *src = lx_d_inode(od), *dst = lx_d_inode(nd);
+	bool exchange = flags & RENAME_EXCHANGE, replaced = dst && !exchange && lx_is_dir(dst);
+	int err;
+
+	/* a directory that is replaced: nothing may be made in it meanwhile */
+	if (replaced)
+		rt_mutex_lock_nested(&dst->lock);
+	lock_files(src, dst);
+	err = odir->ops->rename(odir, od, ndir, nd, flags);
+	unlock_files(src, dst);
+	if (replaced) {
+		if (!err)
+			dst->iflags |= LX_INODE_DELETED;
+		rt_mutex_unlock(&dst->lock);
+	}
+	if (err)
+		return err;
+	if (exchange) {
+		lx_dentry_exchange(od, nd);
+		return 0;
+	}
+	if (dst)
+		atomic_fetch_or(&nd->dflags, LX_DENTRY_UNLINKED);
+	lx_dentry_move(od, nd);
+	return 0;
+}
+
 static int rename_locked(struct lx_task *self, struct rename *r)
 {
 	struct lx_dentry *od = r->from.d, *nd = r->to.d;
@@ -505,25 +574,7 @@ static int rename_locked(struct lx_task *self, struct rename *r)
 	err = may_rename(self, r);
 	if (err)
 		return err;
-	/* a directory that is replaced: nothing may be made in it meanwhile */
-	if (dst && !exchange && lx_is_dir(dst))
-		rt_mutex_lock_nested(&dst->lock);
-	err = r->odir->ops->rename(r->odir, od, r->ndir, nd, r->flags);
-	if (dst && !exchange && lx_is_dir(dst)) {
-		if (!err)
-			dst->iflags |= LX_INODE_DELETED;
-		rt_mutex_unlock(&dst->lock);
-	}
-	if (err)
-		return err;
-	if (exchange) {
-		lx_dentry_exchange(od, nd);
-	} else {
-		if (dst)
-			atomic_fetch_or(&nd->dflags, LX_DENTRY_UNLINKED);
-		lx_dentry_move(od, nd);
-	}
-	return 0;
+	return lx_rename_locked(r->odir, od, r->ndir, nd, r->flags);
 }
 
 static void lock_dirs(struct rename *r)

@@ -209,6 +209,15 @@ int lx_do_open(struct lx_task *self, int dfd, const char *name, const struct lx_
 
 /* -- sys_dir.c */
 int lx_vfs_unlink(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d);
+/*
+ * The operations of a directory with what belongs to them, without questions of rights: for the
+ * VFS and for file systems on top of others.  Directories are locked by the caller, files by these.
+ * lx_vfs_link: -ENOENT if @old's file was removed.
+ */
+int lx_vfs_link(struct lx_dentry *old, struct lx_inode *dir, struct lx_dentry *d);
+int lx_unlink_locked(struct lx_inode *dir, struct lx_dentry *d);
+int lx_rename_locked(struct lx_inode *odir, struct lx_dentry *od, struct lx_inode *ndir, struct lx_dentry *nd,
+		     unsigned int flags);
 int lx_vfs_rmdir(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d);
 int lx_vfs_mknod(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode,
 		 lx_dev_t dev);

@@ -292,7 +292,7 @@ static int make_link(struct unpack *u, const char *old, const char *path, struct
 	if (!err) {
 		dir = lx_d_inode(p.dir.dentry);
 		if (lx_d_negative(d))
-			err = dir->ops->link(from.dentry, dir, d);
+			err = lx_vfs_link(from.dentry, dir, d);
 		else
 			err = -EEXIST;
 		if (!err)

@@ -118,6 +118,8 @@ static int copy_file(struct ovl_super *s, struct ovl_inode *oi, struct lx_inode 
 		return -ENOMEM;
 	rt_mutex_lock_nested(&work->lock);
 	err = work->ops->tmpfile ? work->ops->tmpfile(work, d, S_IFREG | 0600) : -EOPNOTSUPP;
+	if (!err)
+		lx_d_inode(d)->linkable = true;
 	rt_mutex_unlock(&work->lock);
 	if (!err)
 		err = copy_data(from, lx_d_inode(d));
@@ -187,7 +189,7 @@ static int copy_one(struct ovl_super *s, struct lx_dentry *d, struct lx_dentry *
 	if (!err && !lx_d_negative(place))
 		err = -EIO;		/* somebody works in the upper layer behind our back */
 	if (!err)
-		err = copy ? dir->ops->link(copy, dir, place) : make_other(oi, from, dir, place);
+		err = copy ? lx_vfs_link(copy, dir, place) : make_other(oi, from, dir, place);
 	if (!err) {
 		/* the directory looks as before: nothing happened in it */
 		lx_time_set(&dir->mtime, mtime);

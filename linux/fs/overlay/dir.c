@@ -169,27 +169,13 @@ static int temp(struct ovl_super *s, struct lx_dentry **out)
 	return lx_lookup_locked(s->work.dentry, &q, out);
 }
 
-static int real_rename(struct lx_inode *odir, struct lx_dentry *od, struct lx_inode *ndir,
-		       struct lx_dentry *nd, unsigned int flags)
-{
-	int err = odir->ops->rename(odir, od, ndir, nd, flags);
-
-	if (err)
-		return err;
-	if (flags & RENAME_EXCHANGE) {
-		lx_dentry_exchange(od, nd);
-		return 0;
-	}
-	if (!lx_d_negative(nd))
-		atomic_fetch_or(&nd->dflags, LX_DENTRY_UNLINKED);
-	lx_dentry_move(od, nd);
-	return 0;
-}
-
 static int real_remove(struct lx_inode *dir, struct lx_dentry *d)
 {
-	int err = lx_is_dir(lx_d_inode(d)) ? dir->ops->rmdir(dir, d) : dir->ops->unlink(dir, d);
+	int err;
 
+	if (!lx_is_dir(lx_d_inode(d)))
+		return lx_unlink_locked(dir, d);
+	err = dir->ops->rmdir(dir, d);
 	if (!err) {
 		atomic_fetch_or(&d->dflags, LX_DENTRY_UNLINKED);
 		lx_dentry_unhash(d);
@@ -208,7 +194,7 @@ struct make {
 static int real_make(const struct make *m, struct lx_inode *dir, struct lx_dentry *d)
 {
 	if (m->old)
-		return dir->ops->link(m->old, dir, d);
+		return lx_vfs_link(m->old, dir, d);
 	switch (m->mode & S_IFMT) {
 	case S_IFREG:
 		return dir->ops->create(dir, d, m->mode);
@@ -244,7 +230,7 @@ static int make_over(struct ovl_super *s, const struct make *m, bool opaque, str
 	if (!err && opaque)
 		err = set_opaque(lx_d_inode(t));
 	if (!err)
-		err = real_rename(work, t, updir, target, 0);
+		err = lx_rename_locked(work, t, updir, target, 0);
 	if (err) {
 		if (!lx_d_negative(t))
 			real_remove(work, t);
@@ -378,6 +364,8 @@ static int ovl_tmpfile(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode
 	err = temp(s, &t);
 	if (!err) {
 		err = work->ops->tmpfile ? work->ops->tmpfile(work, t, mode) : -EOPNOTSUPP;
+		if (!err)
+			lx_d_inode(t)->linkable = true;
 		lx_dentry_unhash(t);
 		if (err)
 			lx_dentry_put(t);
@@ -525,7 +513,7 @@ static int rename_upper(struct ovl_super *s, struct lx_inode *odir, struct lx_de
 	if (!err && lx_d_negative(from))
 		err = -EIO;
 	if (!err)
-		err = real_rename(uo, from, un, to, flags);
+		err = lx_rename_locked(uo, from, un, to, flags);
 	if (from)
 		lx_dentry_put(from);
 	if (to)

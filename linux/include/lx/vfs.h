@@ -51,6 +51,7 @@ struct lx_inode {
 	 */
 	struct lx_time atime, mtime, ctime, btime;
 	uint32_t iflags;		/* LX_INODE_* */
+	bool linkable;			/* lock: made by O_TMPFILE, link may give it its first name */
 
 	/* Page cache: regular files and block devices.  LX_LOCK_PAGES protects opening it. */
 	struct rt_mutex pages_lock;
