@@ -409,6 +409,35 @@ void lx_dcache_drop_super(struct lx_super *sb)
 	} while (freed);
 }
 
+/* A child that can be found, with a reference; NULL: none. */
+static struct lx_dentry *hashed_child(struct lx_dentry *dir)
+{
+	struct lx_dentry *d, *found = NULL;
+
+	rt_mutex_lock_nested(&dcache.tree);
+	list_for_each_entry(d, &dir->children, child_link) {
+		uint32_t refs = atomic_load(&d->refs);
+
+		while ((lx_d_flags(d) & LX_DENTRY_HASHED) && refs != COUNT_DEAD && !found)
+			if (atomic_compare_exchange_weak(&d->refs, &refs, refs + 1))
+				found = d;
+		if (found)
+			break;
+	}
+	rt_mutex_unlock(&dcache.tree);
+	return found;
+}
+
+void lx_dcache_drop_children(struct lx_dentry *dir)
+{
+	struct lx_dentry *d;
+
+	while ((d = hashed_child(dir))) {
+		lx_dentry_unhash(d);
+		lx_dentry_put(d);
+	}
+}
+
 /* Exchange what two dentries are called; names lock and both bucket locks held. */
 static void swap_names(struct lx_dentry *a, struct lx_dentry *b)
 {

@@ -360,6 +360,7 @@ int lx_vfs_rmdir(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d
 	if (!err) {
 		atomic_fetch_or(&d->dflags, LX_DENTRY_UNLINKED);
 		lx_dentry_unhash(d);
+		lx_dcache_drop_children(d);
 	}
 	return err;
 }
@@ -534,6 +535,8 @@ int lx_rename_locked(struct lx_inode *odir, struct lx_dentry *od, struct lx_inod
 	}
 	if (dst)
 		atomic_fetch_or(&nd->dflags, LX_DENTRY_UNLINKED);
+	if (replaced)
+		lx_dcache_drop_children(nd);
 	lx_dentry_move(od, nd);
 	return 0;
 }

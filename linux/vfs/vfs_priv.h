@@ -64,6 +64,11 @@ struct lx_dentry *lx_dentry_parent_get(struct lx_dentry *d);
 bool lx_dentry_is_ancestor(struct lx_dentry *anc, struct lx_dentry *d);	/* or the same */
 unsigned int lx_dcache_shrink(unsigned int count);
 void lx_dcache_drop_super(struct lx_super *sb);
+/*
+ * @dir was removed: forget what is known of names in it, so that its inode goes when
+ * nobody uses it any more.  It is marked LX_INODE_DELETED, so that nothing comes anew.
+ */
+void lx_dcache_drop_children(struct lx_dentry *dir);
 uint64_t lx_dcache_count(void);
 void lx_dcache_set_limit(uint64_t dentries);
 

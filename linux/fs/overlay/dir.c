@@ -177,8 +177,11 @@ static int real_remove(struct lx_inode *dir, struct lx_dentry *d)
 		return lx_unlink_locked(dir, d);
 	err = dir->ops->rmdir(dir, d);
 	if (!err) {
+		/* the overlay's locks keep everybody out of it */
+		lx_d_inode(d)->iflags |= LX_INODE_DELETED;
 		atomic_fetch_or(&d->dflags, LX_DENTRY_UNLINKED);
 		lx_dentry_unhash(d);
+		lx_dcache_drop_children(d);
 	}
 	return err;
 }
