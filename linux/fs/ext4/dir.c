@@ -196,7 +196,7 @@ int e4_dir_parent(struct lx_inode *dir, uint32_t *ino)
 	return err;
 }
 
-/* -- listing: without an index, positions are byte offsets */
+/* -- listing: positions are byte offsets, unless there is an index or may be one soon */
 
 int e4_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 {
@@ -204,7 +204,7 @@ int e4_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 	struct e4_super *s = e4_super_of(dir);
 	uint32_t room = e4_dir_room(s);
 
-	if (e4_dir_indexed(dir))
+	if (e4_dir_hash_order(dir))
 		return e4_dx_iterate(dir, ctx);
 	while ((uint64_t)ctx->pos < dir->size) {
 		uint32_t lblock = (uint32_t)((uint64_t)ctx->pos >> s->block_bits);

@@ -235,6 +235,8 @@ struct e4_hash {
 int e4_name_hash(const struct e4_super *s, unsigned int version, const char *name, uint32_t len,
 		 struct e4_hash *hash);
 bool e4_dir_indexed(const struct lx_inode *dir);
+/* Is it listed by hashes: does it have an index, or would the next block bring one? */
+bool e4_dir_hash_order(const struct lx_inode *dir);
 int e4_dx_find(struct lx_inode *dir, const struct e4_name *name, bool keep, struct e4_found *found);
 int e4_dx_iterate(struct lx_inode *dir, struct lx_dir_emit *ctx);
 

@@ -9,7 +9,8 @@
  * the hash before it go on in this block.
  *
  * Positions of a listing are hashes, so that it stays right when blocks are split
- * meanwhile: 0 ".", 1 "..", then (hash, minor hash) + 2.
+ * meanwhile: 0 ".", 1 "..", then (hash, minor hash) + 2.  Directories of one block, which
+ * get an index with the next one, are listed in this order, too: so a listing under way stays right.
  */
 #include "fs/ext4/dir.h"
 
@@ -276,15 +277,20 @@ struct list_of {
 	uint32_t count, names_used, blocks;
 };
 
-/* Add the names of a leaf whose positions are not before @from. */
-static int gather(struct lx_inode *dir, struct e4_dx_path *p, uint64_t from, struct list_of *l)
+static bool is_dot(const struct e4_dirent *d)
+{
+	return d->name[0] == '.' && (d->name_len == 1 || (d->name_len == 2 && d->name[1] == '.'));
+}
+
+/* Add the names of a leaf, or the only block, whose positions are not before @from. */
+static int gather(struct lx_inode *dir, uint32_t lblock, unsigned int version, uint64_t from, struct list_of *l)
 {
 	struct e4_super *s = e4_super_of(dir);
 	uint32_t room = e4_dir_room(s), most = s->block_size / E4_DIRENT_SIZE(1);
 	struct entry *entries;
 	struct e4_buf *b;
 	char *names;
-	int err = e4_dir_block(dir, e4_dx_leaf(p), &b);
+	int err = e4_dir_block(dir, lblock, &b);
 
 	if (err)
 		return err;
@@ -307,9 +313,9 @@ static int gather(struct lx_inode *dir, struct e4_dx_path *p, uint64_t from, str
 			break;
 		}
 		off += get_le16(d->rec_len);
-		if (!get_le32(d->inode))
+		if (!get_le32(d->inode) || is_dot(d))
 			continue;
-		err = e4_name_hash(s, p->version, d->name, d->name_len, &h);
+		err = e4_name_hash(s, version, d->name, d->name_len, &h);
 		key = ((uint64_t)(h.major >> 1) << 32 | h.minor) + POS_FIRST;
 		if (err || key < from)
 			continue;
@@ -374,6 +380,29 @@ static int dots(struct lx_inode *dir, struct lx_dir_emit *ctx, bool *full)
 	return 0;
 }
 
+bool e4_dir_hash_order(const struct lx_inode *dir)
+{
+	struct e4_super *s = e4_super_of(dir);
+	struct e4_hash h;
+
+	return e4_dir_indexed(dir) ||
+	       ((s->compat & E4_COMPAT_DIR_INDEX) && (e4_inode(dir)->flags & E4_FL_EXTENTS) &&
+		e4_dir_blocks(dir) == 1 && !e4_name_hash(s, s->def_hash, "", 0, &h));
+}
+
+static int iterate_block(struct lx_inode *dir, struct lx_dir_emit *ctx)
+{
+	struct e4_super *s = e4_super_of(dir);
+	struct list_of l = { 0 };
+	int err = gather(dir, 0, s->def_hash, (uint64_t)ctx->pos, &l);
+
+	if (!err && report(s, &l, ctx))
+		ctx->pos = POS_END;
+	rt_free(l.entries);
+	rt_free(l.names);
+	return err;
+}
+
 int e4_dx_iterate(struct lx_inode *dir, struct lx_dir_emit *ctx)
 {
 	struct e4_super *s = e4_super_of(dir);
@@ -386,10 +415,12 @@ int e4_dx_iterate(struct lx_inode *dir, struct lx_dir_emit *ctx)
 
 	if (err || full || ctx->pos >= POS_END)
 		return err;
+	if (!e4_dir_indexed(dir))
+		return iterate_block(dir, ctx);
 	from.major = (uint32_t)((uint64_t)(ctx->pos - POS_FIRST) >> 32) << 1;
 	err = e4_dx_walk(dir, NULL, &from, &p);
 	while (!err) {
-		err = gather(dir, &p, (uint64_t)ctx->pos, &l);
+		err = gather(dir, e4_dx_leaf(&p), p.version, (uint64_t)ctx->pos, &l);
 		if (err)
 			break;
 		err = e4_dx_next(dir, &p, &next);
