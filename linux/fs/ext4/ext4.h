@@ -78,7 +78,7 @@ struct e4_super {
 	_Atomic(uint64_t) free_inodes;
 	_Atomic(uint64_t) reserved;	/* blocks promised to dirty pages: reserve.c */
 	struct rt_mutex dirty_lock;	/* rank LX_LOCK_EXT4_DIRTY */
-	struct list dirty;		/* dirty_lock: of e4_inode.dirty_link; a reference each */
+	struct list dirty;		/* dirty_lock: of e4_inode.dirty_link */
 	struct list orphans;		/* orphan_lock: of e4_inode.orphan_link, as on disk */
 	struct lx_task *flusher;	/* its thread, or NULL */
 	_Atomic(uint32_t) flusher_word;	/* wakes it; FLUSHER_STOP ends it */
@@ -103,6 +103,7 @@ struct e4_inode {
 	uint64_t unwritten_bytes;	/* vfs->lock: since the last write-back, for throttling */
 	_Atomic(bool) dirty;		/* attributes changed that the table does not have */
 	struct list dirty_link;		/* dirty_lock */
+	bool dirty_ref;			/* dirty_lock: the list holds a reference */
 	struct list orphan_link;	/* orphan_lock */
 	_Atomic(int) wb_error;		/* of a write-back, for the next fsync */
 	_Atomic(uint32_t) sync_tid, datasync_tid;	/* to be committed by fsync, fdatasync */
@@ -284,6 +285,11 @@ void e4_slot_end(struct e4_handle *h, struct e4_inode *e, struct e4_buf *b,
 void e4_inode_set_csum(struct e4_super *s, struct e4_inode *e, struct e4_disk_inode *di);
 /* Attributes changed in memory only: they are stored at the next sync.  Inode locked. */
 void e4_mark_dirty(struct lx_inode *inode);
+/* It got its first name (the list of dirty ones has to keep it), or lost the last.  The caller has a reference. */
+void e4_dirty_keep(struct lx_inode *inode, bool keep);
+/* Take the next one off the list: a reference, or NULL. */
+struct lx_inode *e4_dirty_next(struct e4_super *s);
+void e4_dirty_forget(struct lx_inode *inode);	/* the last reference went */
 
 /* extmod.c: map_lock is held for writing, the inode is stored by the caller */
 /* Put an extent into a hole. */

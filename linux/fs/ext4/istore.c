@@ -5,7 +5,8 @@
  * Whoever changes an inode stores it in the same transaction.  Times that a write or
  * a read changes are different: storing them each time would cost more than the
  * write, so such inodes go on the list of dirty ones and are stored at the next sync
- * or by the flusher.
+ * or by the flusher.  The list holds a reference to each, but for those without a name:
+ * they go when their last user does, with what was not written.
  */
 #include "fs/ext4/journal.h"
 
@@ -124,7 +125,63 @@ void e4_mark_dirty(struct lx_inode *inode)
 	rt_mutex_lock(&s->dirty_lock);
 	if (list_is_empty(&e->dirty_link)) {
 		list_add_last(&s->dirty, &e->dirty_link);
-		lx_inode_get(inode);
+		e->dirty_ref = atomic_load(&inode->nlink) != 0;
+		if (e->dirty_ref)
+			lx_inode_get(inode);
 	}
+	rt_mutex_unlock(&s->dirty_lock);
+}
+
+void e4_dirty_keep(struct lx_inode *inode, bool keep)
+{
+	struct e4_super *s = e4_super_of(inode);
+	struct e4_inode *e = e4_inode(inode);
+	bool changed;
+
+	rt_mutex_lock(&s->dirty_lock);
+	changed = !list_is_empty(&e->dirty_link) && e->dirty_ref != keep;
+	if (changed)
+		e->dirty_ref = keep;
+	rt_mutex_unlock(&s->dirty_lock);
+	if (changed && keep)
+		lx_inode_get(inode);
+	else if (changed)
+		lx_inode_put(inode);
+}
+
+static bool get_unless_gone(struct lx_inode *inode)
+{
+	uint32_t refs = atomic_load(&inode->refs);
+
+	do {
+		if (!refs)
+			return false;
+	} while (!atomic_compare_exchange_weak(&inode->refs, &refs, refs + 1));
+	return true;
+}
+
+struct lx_inode *e4_dirty_next(struct e4_super *s)
+{
+	struct lx_inode *inode = NULL;
+
+	rt_mutex_lock(&s->dirty_lock);
+	while (!inode && !list_is_empty(&s->dirty)) {
+		struct e4_inode *e = list_pop_entry(&s->dirty, struct e4_inode, dirty_link);
+
+		/* one that is on its way out waits for the lock: e4_dirty_forget() */
+		if (e->dirty_ref || get_unless_gone(e->vfs))
+			inode = e->vfs;
+		e->dirty_ref = false;
+	}
+	rt_mutex_unlock(&s->dirty_lock);
+	return inode;
+}
+
+void e4_dirty_forget(struct lx_inode *inode)
+{
+	struct e4_super *s = e4_super_of(inode);
+
+	rt_mutex_lock(&s->dirty_lock);
+	list_remove(&e4_inode(inode)->dirty_link);
 	rt_mutex_unlock(&s->dirty_lock);
 }

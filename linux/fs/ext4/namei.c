@@ -223,6 +223,7 @@ int e4_link(struct lx_dentry *old, struct lx_inode *dir, struct lx_dentry *d)
 			if (!atomic_load(&inode->nlink))
 				err = e4_orphan_del(&h, inode);
 			atomic_fetch_add(&inode->nlink, 1);
+			e4_dirty_keep(inode, true);
 			lx_inode_touch(inode, LX_ATTR_CTIME);
 			err = err ? err : e4_store(&h, inode);
 			err = err ? err : touch_dir(&h, dir);
@@ -246,8 +247,10 @@ static int drop_link(struct e4_handle *h, struct lx_inode *inode)
 	else if (atomic_load(&inode->nlink))
 		atomic_fetch_sub(&inode->nlink, 1);
 	lx_inode_touch(inode, LX_ATTR_CTIME);
-	if (!atomic_load(&inode->nlink))
+	if (!atomic_load(&inode->nlink)) {
+		e4_dirty_keep(inode, false);
 		err = e4_orphan_add(h, inode);
+	}
 	return err ? err : e4_store(h, inode);
 }
 

@@ -73,6 +73,16 @@ int e4_orphan_del(struct e4_handle *h, struct lx_inode *inode)
 	return err;
 }
 
+bool e4_orphans_exist(struct e4_super *s)
+{
+	bool any;
+
+	rt_mutex_lock(&s->orphan_lock);
+	any = !list_is_empty(&s->orphans);
+	rt_mutex_unlock(&s->orphan_lock);
+	return any;
+}
+
 /* -- at mounting */
 
 static int load_list(struct e4_super *s)

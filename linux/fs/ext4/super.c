@@ -151,15 +151,13 @@ static int statfs(struct lx_super *sb, void *out)
 static void shutdown(struct lx_super *sb)
 {
 	struct e4_super *s = e4_super(sb);
+	struct lx_inode *inode;
 
 	e4_flusher_stop(s);
 	(void)!e4_sync(sb);
 	/* what could not be written is lost */
-	while (s->journal && !list_is_empty(&s->dirty)) {
-		struct e4_inode *e = list_pop_entry(&s->dirty, struct e4_inode, dirty_link);
-
-		lx_inode_put(e->vfs);
-	}
+	while (s->journal && (inode = e4_dirty_next(s)))
+		lx_inode_put(inode);
 }
 
 static void put(struct lx_super *sb)
@@ -201,6 +199,12 @@ static int remount(struct lx_super *sb, unsigned long flags, const char *options
 	if (was && !want) {
 		err = make_writable(s);
 	} else if (!was && want) {
+		/* a removed file that somebody has open could not be deleted any more */
+		e4_flusher_stop(s);
+		if (e4_orphans_exist(s)) {
+			err = e4_flusher_start(s);
+			return err ? err : -EBUSY;
+		}
 		sb->flags |= E4_RDONLY;
 		err = make_read_only(s);
 	}

@@ -198,6 +198,7 @@ void e4_evict(struct lx_inode *inode)
 
 	if (!e)
 		return;
+	e4_dirty_forget(inode);
 	unreserve(inode, 0, UINT64_MAX);
 	if (!atomic_load(&inode->nlink) && s->journal && delete(inode))
 		rt_log(RT_LOG_WARNING, "EXT4-fs (%s): inode %u could not be deleted", s->name, e->ino);

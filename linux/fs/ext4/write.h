@@ -38,6 +38,7 @@ int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len);
 int e4_orphan_add(struct e4_handle *h, struct lx_inode *inode);
 int e4_orphan_del(struct e4_handle *h, struct lx_inode *inode);
 int e4_orphans_process(struct e4_super *s);
+bool e4_orphans_exist(struct e4_super *s);
 #define E4_CREDITS_ORPHAN 3u
 
 void e4_super_set_csum(struct e4_super *s);	/* orphan_lock */

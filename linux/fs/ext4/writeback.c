@@ -306,17 +306,6 @@ int e4_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync)
 	return err ? err : late;
 }
 
-/* The next dirty inode, off the list: the list's reference is the caller's. */
-static struct lx_inode *next_dirty(struct e4_super *s)
-{
-	struct list *l;
-
-	rt_mutex_lock(&s->dirty_lock);
-	l = list_pop(&s->dirty);
-	rt_mutex_unlock(&s->dirty_lock);
-	return l ? list_entry(l, struct e4_inode, dirty_link)->vfs : NULL;
-}
-
 /* Write what was dirty when it began. */
 static int flush_inodes(struct e4_super *s)
 {
@@ -327,7 +316,7 @@ static int flush_inodes(struct e4_super *s)
 	n = list_count(&s->dirty);
 	rt_mutex_unlock(&s->dirty_lock);
 	while (n--) {
-		struct lx_inode *inode = next_dirty(s);
+		struct lx_inode *inode = e4_dirty_next(s);
 		int e1;
 
 		if (!inode)
