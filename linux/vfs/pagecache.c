@@ -715,7 +715,8 @@ int lx_pages_fallocate(struct lx_inode *inode, int mode, lx_off_t off, lx_off_t 
 	uint64_t end = (uint64_t)off + (uint64_t)len;
 	int err = 0;
 
-	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+	/* as Linux's tmpfs: nothing more */
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
 		return -EOPNOTSUPP;
 	if (is_paged(inode))
 		return -EOPNOTSUPP;
@@ -723,7 +724,7 @@ int lx_pages_fallocate(struct lx_inode *inode, int mode, lx_off_t off, lx_off_t 
 		return -EFBIG;
 	rt_mutex_lock(&inode->lock);
 	remove_privs(lx_self(), inode);
-	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
+	if (mode & FALLOC_FL_PUNCH_HOLE) {
 		err = lx_pages_punch(inode, (uint64_t)off, (uint64_t)len);
 		if (!err && inode->ops->hole_punched)
 			inode->ops->hole_punched(inode, (uint64_t)off, (uint64_t)len);

@@ -185,6 +185,11 @@ static long allocate(const char *path, const struct op *op)
 	if (fd < 0)
 		return fd;
 	n = lx_sys_fallocate(self, (int)fd, modes[op->flags % 5], op->off, op->len + 1);
+	/* tmpfs has no such thing: the same in two steps */
+	if (n == -EOPNOTSUPP && modes[op->flags % 5] == FALLOC_FL_ZERO_RANGE) {
+		lx_sys_fallocate(self, (int)fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, op->off, op->len + 1);
+		n = lx_sys_fallocate(self, (int)fd, 0, op->off, op->len + 1);
+	}
 	lx_sys_close(self, (int)fd);
 	return n;
 }
