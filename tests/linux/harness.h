@@ -17,8 +17,8 @@
  *
  * Each case runs in a process of its own, with an alarm, as leader of a process
  * group that is killed afterwards, and in an empty directory of its own that is
- * removed afterwards: so a case may crash, hang, leave children, change the
- * directory or the signal mask.  Running the program without arguments runs all
+ * removed afterwards (in /tmp, or where TEST_DIR says, to try another file system):
+ * so a case may crash, hang, leave children, change the directory or the signal mask.  Running the program without arguments runs all
  * cases, with arguments those whose names are given; -l lists them.  Output is one
  * line per case:
  *
@@ -238,12 +238,14 @@ static bool harness_wait(pid_t pid, unsigned int seconds, int *status)
 /* Run one case; true unless it failed. */
 static bool harness_run(const struct harness_case *test)
 {
-	char dir[] = "/tmp/test-XXXXXX", text[600] = "";
+	const char *top = getenv("TEST_DIR");
+	char dir[256], text[600] = "";
 	int verdict[2], status = 0;
 	bool ended, fine = false;
 	ssize_t len;
 	pid_t pid;
 
+	snprintf(dir, sizeof(dir), "%s/test-XXXXXX", top ? top : "/tmp");
 	if (!mkdtemp(dir) || chmod(dir, 0755) < 0 || pipe2(verdict, O_CLOEXEC) < 0) {
 		printf("not ok %s: the harness cannot set the case up: %s\n", test->name,
 		       strerror(errno));

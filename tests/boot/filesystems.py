@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""File systems: the same programs on each, and ext4's disks as other kernels and e2fsck see them."""
+
+import dataclasses
+import random
+import shutil
+import subprocess
+
+from concord import runner, test
+from concord.scenario import Failed, Skip, boot
+
+
+def tool(name):
+    """A program of e2fsprogs, which may be outside of an ordinary user's PATH."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if not path:
+        raise Skip(f"{name} is not installed")
+    return path
+
+
+def make_ext4(lab, name, size, *options):
+    path = lab.folder / name
+    path.unlink(missing_ok=True)
+    subprocess.run([tool("mke2fs"), "-q", "-F", "-t", "ext4", *options, path, size], check=True,
+                   capture_output=True)
+    return path
+
+
+def check_ext4(path):
+    """e2fsck finds nothing, not even a journal to replay."""
+    done = subprocess.run([tool("e2fsck"), "-fn", path], capture_output=True, text=True)
+    if done.returncode or "recover" in done.stdout + done.stderr:
+        raise Failed(f"e2fsck -fn {path.name}: status {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+class Machine:
+    """A guest with the test programs at /tests and writable disks from /dev/vdc on."""
+
+    def __init__(self, lab, *disks, kernel=None):
+        configuration = dataclasses.replace(lab.configuration, kernel=kernel or lab.configuration.kernel)
+        machine = test.machine_for(configuration, lab.image, ["concord.mount=/dev/vdb:erofs:/tests"],
+                                   [test.programs_image(test.linux_programs())])
+        machine.drives += [test.qemu.Drive(path) for path in disks]
+        self.lab = lab
+        self.guest = runner.Guest(machine)
+
+    def __enter__(self):
+        self.guest.boot(self.lab.deadline)
+        return self
+
+    def __exit__(self, *_):
+        self.guest.__exit__()
+
+    def run(self, *argv, environment=None, status=0):
+        """Its output."""
+        done = self.guest.command(argv, deadline=self.lab.deadline,
+                                  environment={**runner.ENVIRONMENT, **(environment or {})})
+        if done.status != status:
+            raise Failed(f"{' '.join(argv)[:200]}: status {done.status}\n{done.stdout.decode(errors='replace')}\n"
+                         f"{done.stderr.decode(errors='replace')}\n{self.guest.console_text()[-2000:]}")
+        return done.stdout.decode(errors="replace")
+
+    def shell(self, script):
+        return self.run("bash", "-euc", script)
+
+    def power_off(self):
+        if not self.guest.power_off(self.lab.left(30)):
+            raise Failed(f"it does not power off\n{self.guest.console_text()[-2000:]}")
+
+    def cases(self, program, where, *names):
+        """Run a test program in a folder; what failed."""
+        done = self.guest.command([f"/tests/{program}_test", *names], deadline=self.lab.deadline,
+                                  environment={**runner.ENVIRONMENT, "TEST_DIR": where})
+        lines = done.stdout.decode(errors="replace").splitlines()
+        if not lines or done.status not in (0, 1):
+            return [f"{program} in {where}: status {done.status}"]
+        return [f"{program} in {where}: {line}" for line in lines if line.startswith("not ok")]
+
+
+EVERYWHERE = ("fs", "file", "dir", "attr")
+
+
+@boot(seconds=300, when=lambda configuration: configuration.cpus == 2)
+def programs_see_the_same_on_every_file_system(lab):
+    """tmpfs, an overlay, ext4 with large and small blocks; and e2fsck likes what is left on the disks."""
+    large = make_ext4(lab, "large", "96M", "-b4096")
+    small = make_ext4(lab, "small", "48M", "-b1024")
+    wrong = []
+    with Machine(lab, large, small) as machine:
+        machine.shell("""mkdir -p /mnt/tmpfs /mnt/large /mnt/small; mount -t tmpfs -o size=48m none /mnt/tmpfs
+            mount /dev/vdc /mnt/large; mount /dev/vdd /mnt/small; chmod 755 /mnt/*""")
+        # a tmpfs's limit does not hold for pages that appear by touching a mapping (CAVEATS.md)
+        limited = machine.run("/tests/fs_test", "-l").split()
+        limited.remove("a_mapped_hole_that_gets_no_block_is_a_bus_error")
+        wrong += machine.cases("fs", "/mnt/tmpfs", *limited)
+        for program in EVERYWHERE:
+            wrong += machine.cases(program, "/mnt/large")
+            # what Linux's overlay puts into d_ino, and refuses in pwritev2, is its own
+            wrong += [] if lab.linux else machine.cases(program, "/root")
+        wrong += machine.cases("fs", "/mnt/small")
+        machine.shell("umount /mnt/large; mount -o remount,ro /mnt/small")
+        machine.power_off()
+    if wrong:
+        raise Failed("\n".join(["cases fail", *wrong]))
+    check_ext4(large)
+    check_ext4(small)
+
+
+# Cut off in the middle: one kernel writes, the other replays its journal, and goes on.
+
+WRITER = """
+import os, random, sys, zlib
+top, seed = sys.argv[1], int(sys.argv[2])
+rnd = random.Random(seed)
+keep, work = f'{top}/keep{seed}', f'{top}/work{seed}'
+os.makedirs(keep); os.makedirs(work + '/sub')
+
+def data(n):
+    return rnd.randbytes(n)
+
+def somewhere():
+    return f'{work}/' + rnd.choice(('', 'sub/')) + f'name-{rnd.randrange(60)}' + '-long' * rnd.randrange(12)
+
+def disturb():      # anything, and never mind whether it works: what must not be broken is the file system
+    a, b, what = somewhere(), somewhere(), rnd.randrange(10)
+    try:
+        if what < 4:
+            with open(a, 'ab' if what % 2 else 'wb') as f:
+                f.write(data(rnd.randrange(30000)))
+        elif what == 4: os.truncate(a, rnd.randrange(20000))
+        elif what == 5: os.unlink(a)
+        elif what == 6: os.rename(a, b)
+        elif what == 7: os.link(a, b)
+        elif what == 8: os.symlink('t' * rnd.randrange(1, 100), a)
+        elif rnd.randrange(2): os.mkdir(a)
+        else: os.rmdir(a)
+    except OSError:
+        pass
+
+held = [open(f'{work}/gone{i}', 'wb') for i in range(5)]
+for i, f in enumerate(held):        # without names: the next mount has to free them
+    f.write(data(50000)); f.flush(); os.unlink(f'{work}/gone{i}')
+for i in range(1000000):
+    for _ in range(20):
+        disturb()
+    name, contents = f'{keep}/{i}', data(rnd.randrange(1, 40000))
+    fd = os.open(name + '.new', os.O_CREAT | os.O_WRONLY, 0o640)
+    for at in range(0, len(contents), 7000):
+        os.write(fd, contents[at:at + 7000])
+    os.fsync(fd); os.close(fd)
+    os.rename(name + '.new', name)
+    fd = os.open(keep, os.O_RDONLY); os.fsync(fd); os.close(fd)
+    print(name, len(contents), zlib.crc32(contents), flush=True)
+"""
+
+READER = """
+import os, sys, zlib
+wrong = []
+for line in sys.stdin:
+    name, size, crc = line.split()
+    try:
+        contents = open(name, 'rb').read()
+        if (len(contents), zlib.crc32(contents)) != (int(size), int(crc)): wrong.append(name + ' is not as it was')
+    except OSError as error:
+        wrong.append(str(error))
+for folder, folders, files in os.walk('/mnt'):      # and everything can be read
+    for name in files:
+        path = os.path.join(folder, name)
+        if not os.path.islink(path): open(path, 'rb').read()
+sys.exit(', '.join(wrong) or 0)
+"""
+
+
+class Enough(Exception):
+    pass
+
+
+def write_and_cut_off(machine, seed, lines):
+    """What had been synced when the machine was switched off."""
+    synced = bytearray()
+
+    def take(data):
+        synced.extend(data)
+        if synced.count(b"\n") >= lines:
+            raise Enough
+    try:
+        done = machine.guest.command(["python3", "-c", WRITER, "/mnt", str(seed)], on_stdout=take,
+                                     deadline=machine.lab.deadline)
+        raise Failed(f"the writer ended with status {done.status}\n{done.stderr.decode(errors='replace')}")
+    except Enough:
+        machine.guest.process.stop()
+    return synced[:synced.rindex(b"\n") + 1]
+
+
+def can_be_repaired(lab, disk):
+    """e2fsck's own replay leaves nothing to repair: of a copy, for the disk is for the other kernel."""
+    copy = lab.folder / "copy"
+    shutil.copy(disk, copy)
+    subprocess.run([tool("e2fsck"), "-fy", "-E", "journal_only", copy], capture_output=True)
+    done = subprocess.run([tool("e2fsck"), "-fp", copy], capture_output=True, text=True)
+    # 1: orphans were freed, counts in the super block brought up to date
+    if done.returncode > 1:
+        raise Failed(f"e2fsck -fp after the cut: status {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def check_files(machine, synced):
+    machine.shell("mount /dev/vdc /mnt")
+    done = machine.guest.command(["python3", "-c", READER], bytes(synced), deadline=machine.lab.deadline)
+    if done.status:
+        raise Failed(f"{done.stderr.decode(errors='replace')}\n{machine.guest.console_text()[-2000:]}")
+
+
+def cut_off_and_replay(lab, seed, options):
+    rnd = random.Random(seed)
+    disk = make_ext4(lab, "disk", "64M", *options)
+    with Machine(lab, disk) as ours:
+        ours.shell("mount /dev/vdc /mnt")
+        synced = write_and_cut_off(ours, 2 * seed, rnd.randrange(15, 40))
+    can_be_repaired(lab, disk)
+    with Machine(lab, disk, kernel="debian-cloud") as linux:
+        check_files(linux, synced)
+        synced += write_and_cut_off(linux, 2 * seed + 1, rnd.randrange(15, 40))
+    can_be_repaired(lab, disk)
+    with Machine(lab, disk) as ours:
+        check_files(ours, synced)
+        ours.shell("umount /mnt")
+        ours.power_off()
+    check_ext4(disk)
+
+
+@boot(seconds=300, when=lambda configuration: configuration.cpus == 2 and configuration.placement == "kernel")
+def kernels_replay_each_others_journals(lab):
+    cut_off_and_replay(lab, 1, ["-b4096"])
+
+
+@boot(seconds=3000, full=True, when=lambda configuration: configuration.cpus == 4)
+def kernels_replay_each_others_journals_again_and_again(lab):
+    kinds = (["-b4096"], ["-b1024"], ["-b1024", "-O^metadata_csum"], ["-b4096", "-Jsize=4"],
+             ["-b2048", "-O^64bit", "-I128"])
+    for seed in range(2, 22):
+        try:
+            cut_off_and_replay(lab, seed, kinds[seed % len(kinds)])
+        except Failed as failure:
+            raise Failed(f"seed {seed}: {failure}") from None
