@@ -28,9 +28,15 @@ enum { S_OK = 0, S_UNSUPPORTED = 2 };
 #define F_RO		BIT(5)
 #define F_BLK_SIZE	BIT(6)
 #define F_FLUSH		BIT(9)
+#define F_TOPOLOGY	BIT(10)
 #define F_DISCARD	BIT(13)
 
-enum { CONFIG_CAPACITY = 0, CONFIG_BLK_SIZE = 20, CONFIG_MAX_DISCARD = 36 };
+enum {
+	CONFIG_CAPACITY = 0, CONFIG_BLK_SIZE = 20, CONFIG_PHYSICAL_EXPONENT = 24,
+	CONFIG_ALIGNMENT = 25, CONFIG_IO_MIN = 26, CONFIG_IO_OPT = 28, CONFIG_MAX_DISCARD = 36,
+	CONFIG_DISCARD_ALIGNMENT = 44,
+};
+enum { PHYSICAL_EXPONENT_MAX = 16 };
 enum { ID_LENGTH = 20, DISCARD_LENGTH = 16 };
 
 struct blk {
@@ -39,6 +45,7 @@ struct blk {
 	uint64_t features;
 	uint32_t block_size;
 	uint32_t max_discard;		/* sectors */
+	struct blk_limits limits;
 	uint32_t pages;			/* of data memory */
 	uint32_t request_count;
 
@@ -52,6 +59,30 @@ struct blk {
 
 /* -- opening ------------------------------------------------------------------------------------- */
 
+/* The configuration's topology (virtio 1.1, 5.2.4): what makes no sense is left out. */
+static void read_limits(struct blk *b, const uint8_t *c)
+{
+	struct blk_limits *l = &b->limits;
+	uint32_t exponent = c[CONFIG_PHYSICAL_EXPONENT], size = b->block_size;
+
+	*l = (struct blk_limits){ .logical_block = size, .physical_block = size, .io_min = size,
+				  .depth = b->request_count, .volatile_cache = b->features & F_FLUSH };
+	if ((b->features & F_TOPOLOGY) && exponent <= PHYSICAL_EXPONENT_MAX) {
+		l->physical_block = size << exponent;
+		l->alignment = (c[CONFIG_ALIGNMENT] * size) % l->physical_block;
+		l->io_min = MAX(get_le16(c + CONFIG_IO_MIN) * size, l->physical_block);
+		if (get_le32(c + CONFIG_IO_OPT) <= UINT32_MAX / size)
+			l->io_opt = get_le32(c + CONFIG_IO_OPT) * size;
+	}
+	if (b->max_discard) {
+		uint32_t sectors = get_le32(c + CONFIG_DISCARD_ALIGNMENT);
+
+		l->discard_max = (uint64_t)b->max_discard * BLK_SECTOR;
+		l->discard_granularity = sectors && sectors <= UINT32_MAX / BLK_SECTOR ?
+						 sectors * BLK_SECTOR : size;
+	}
+}
+
 static void read_config(struct blk *b)
 {
 	uint8_t c[64];
@@ -64,6 +95,7 @@ static void read_config(struct blk *b)
 	b->block_size = IS_POWER_OF_2(size) && size >= BLK_SECTOR && size <= K_PAGE_SIZE ? size
 											   : BLK_SECTOR;
 	b->max_discard = b->features & F_DISCARD ? get_le32(c + CONFIG_MAX_DISCARD) : 0;
+	read_limits(b, c);
 }
 
 static bool allocate(struct blk *b)
@@ -89,8 +121,8 @@ static void release(struct blk *b)
 
 k_status_t blk_open(struct link *l, uint64_t deadline_ns, struct blk **out)
 {
-	k_status_t st = link_negotiate(l, F_RO | F_BLK_SIZE | F_FLUSH | F_DISCARD, deadline_ns,
-				       false);
+	k_status_t st = link_negotiate(l, F_RO | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_DISCARD,
+				       deadline_ns, false);
 	struct blk *b;
 
 	if (st != K_OK)
@@ -135,6 +167,11 @@ uint32_t blk_block_size(const struct blk *b)
 bool blk_is_read_only(const struct blk *b)
 {
 	return b->features & F_RO;
+}
+
+void blk_limits(const struct blk *b, struct blk_limits *l)
+{
+	*l = b->limits;
 }
 
 bool blk_is_dead(const struct blk *b)

@@ -55,6 +55,12 @@ uint32_t blk_block_size(const struct blk *b)
 	return BLK_SECTOR;
 }
 
+void blk_limits(const struct blk *b, struct blk_limits *l)
+{
+	*l = (struct blk_limits){ .logical_block = BLK_SECTOR, .physical_block = BLK_SECTOR,
+				  .io_min = BLK_SECTOR, .depth = 1, .volatile_cache = true };
+}
+
 bool blk_is_read_only(const struct blk *b)
 {
 	return !b->writable;
@@ -88,6 +94,16 @@ k_status_t blk_write(struct blk *b, uint64_t sector, const void *buf, size_t n)
 		return K_ERR_IO;
 	memcpy(b->writable + sector * BLK_SECTOR, buf, n);
 	return K_OK;
+}
+
+k_status_t blk_discard(struct blk *b, uint64_t sector, uint64_t sectors)
+{
+	return K_ERR_NOT_SUPPORTED;
+}
+
+k_status_t blk_serial(struct blk *b, char id[21])
+{
+	return K_ERR_NOT_SUPPORTED;
 }
 
 k_status_t blk_flush(struct blk *b)

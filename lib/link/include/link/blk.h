@@ -66,6 +66,16 @@ void blk_close(struct blk *b);
 uint64_t blk_sectors(const struct blk *b);	/* capacity */
 uint32_t blk_block_size(const struct blk *b);	/* logical: 512, 4096... */
 bool blk_is_read_only(const struct blk *b);
+
+/* What the device says of itself, made plausible; bytes, but for depth (requests). */
+struct blk_limits {
+	uint32_t logical_block, physical_block, io_min, io_opt, alignment;
+	uint32_t discard_granularity;
+	uint64_t discard_max;		/* 0: it cannot discard */
+	uint32_t depth;
+	bool volatile_cache;
+};
+void blk_limits(const struct blk *b, struct blk_limits *l);
 bool blk_is_dead(const struct blk *b);
 const char *blk_name(const struct blk *b);	/* "virtio-blk.0" */
 uint32_t blk_index(const struct blk *b);	/* n-th block device of this personality: vda is 0 */
