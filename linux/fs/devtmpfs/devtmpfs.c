@@ -110,6 +110,55 @@ int lx_devtmpfs_mkdir(const char *name)
 	return make(name, S_IFDIR | 0755, 0, NULL);
 }
 
+/* Only what is still the device's node: what a program put in its place is the program's. */
+static int remove_locked(struct lx_dentry *dir, const char *name, lx_dev_t rdev,
+			 struct lx_inode **gone)
+{
+	struct lx_qstr q = { name, (uint32_t)strlen(name), 0 };
+	struct lx_inode *inode = lx_d_inode(dir), *node;
+	struct lx_dentry *d;
+	int err;
+
+	q.hash = lx_name_hash(name, q.len);
+	err = lx_lookup_locked(dir, &q, &d);
+	if (err)
+		return err;
+	node = lx_d_inode(d);
+	if (!node)
+		err = -ENOENT;
+	else if (node->rdev != rdev || (lx_d_flags(d) & LX_DENTRY_MOUNTED))
+		err = -EBUSY;
+	else
+		err = inode->ops->unlink(inode, d);
+	if (!err) {
+		*gone = lx_inode_get(node);
+		atomic_fetch_or(&d->dflags, LX_DENTRY_UNLINKED);
+		lx_dentry_unhash(d);
+	}
+	lx_dentry_put(d);
+	return err;
+}
+
+int lx_devtmpfs_remove(const char *name, lx_dev_t rdev)
+{
+	struct lx_inode *gone = NULL;
+	struct lx_dentry *dir;
+	int err;
+
+	if (!dev)
+		return -ENODEV;
+	err = walk(&name, &dir);
+	if (err)
+		return err;
+	rt_mutex_lock(&lx_d_inode(dir)->lock);
+	err = remove_locked(dir, name, rdev, &gone);
+	rt_mutex_unlock(&lx_d_inode(dir)->lock);
+	lx_dentry_put(dir);
+	if (gone)
+		lx_inode_put(gone);
+	return err;
+}
+
 int lx_devtmpfs_mount(struct lx_task *self)
 {
 	int err = lx_do_mount(self, "devtmpfs", "/dev", "devtmpfs", MS_SILENT | MS_NOSUID, NULL);

@@ -336,5 +336,7 @@ int lx_chrdev_register(uint32_t major, uint32_t first_minor, uint32_t count, con
 		       const struct lx_file_ops *ops);
 /* Make a node in devtmpfs (/dev): "tty", "pts/ptmx", "input/event0". */
 int lx_devtmpfs_create(const char *name, lx_mode_t mode, lx_dev_t dev);
+/* Take it away again if it still is the node of @dev.  -ENOENT, -EBUSY: it is another, or mounted on. */
+int lx_devtmpfs_remove(const char *name, lx_dev_t dev);
 int lx_devtmpfs_symlink(const char *name, const char *target);
 int lx_devtmpfs_mkdir(const char *name);
