@@ -69,6 +69,33 @@ def cmdline_seeds():
     yield b" ".join(b"a%d=b" % i for i in range(60))
 
 
+def table_seeds():
+    """Disks of 64 KiB with partition tables; the first byte chooses how they are read."""
+    def entry(kind, start, sectors):
+        return struct.pack("<4xB3xII", kind, start, sectors)
+
+    def record(*entries):
+        return b"\0" * 446 + b"".join(entries).ljust(64, b"\0") + b"\x55\xaa"
+
+    chain = bytearray(0x10000)
+    chain[:512] = record(entry(0x83, 8, 8), entry(5, 16, 64))
+    chain[16 * 512:17 * 512] = record(entry(0x83, 1, 4), entry(5, 32, 16))
+    chain[48 * 512:49 * 512] = record(entry(0x82, 1, 4), entry(5, 0, 64))
+    yield b"\0" + bytes(chain)
+    gpt = bytearray(0x10000)
+    gpt[:512] = record(entry(0xee, 1, 0xffffffff))
+    table = b"".join(struct.pack("<16s16sQQQ72s", b"t" * 16, b"u" * 16, at, at + 7, 0, "name".encode("utf-16-le"))
+                     for at in (40, 48)).ljust(4 * 128, b"\0")
+    for mine, other, at in ((1, 127, 2), (127, 1, 126)):
+        header = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, mine, other, 34, 100, b"g" * 16,
+                             at, 4, 128, zlib.crc32(table))
+        header = header[:16] + struct.pack("<I", zlib.crc32(header)) + header[20:]
+        gpt[mine * 512:mine * 512 + 92] = header
+        gpt[at * 512:at * 512 + 512] = table
+    yield b"\0" + bytes(gpt)
+    yield b"\1" + bytes(gpt)
+
+
 def options_seeds():
     yield b"concord.placement=process\0concord.placement=kernel panic=-1 -- concord.placement=no"
     yield b"uart.\0uart.speed=9600 uart.parity=even virtio-blk.depth=4"
