@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Block devices of the personality: links of class block, named vda, vdb... in
- * the order of the links.
+ * Block devices of the personality, as the rest of it uses them: disks of drivers behind
+ * links, their partitions, loop devices.  disk.h says what lies below.
  */
 #pragma once
 
@@ -9,37 +9,49 @@
 
 struct blk;
 struct lx_blkdev;
+struct pseudo_buf;
 
-/* A link has come (linux/init): opens it in the background, makes /dev/vdX when it answers. */
+/* A disk's link was opened (linux/init): makes it and its partitions appear in /dev.  0, -ENOMEM, -EEXIST. */
 int lx_blkdev_add(struct blk *blk);
-/* The medium is another one: forget its pages and look at the size again. */
+/* The medium behind the @index-th link is another one: forget its pages and look at the size again. */
 void lx_blkdev_changed(unsigned int index);
-lx_dev_t lx_blkdev_by_name(const char *name);	/* "vda"; 0: none */
-bool lx_blkdev_name(lx_dev_t dev, char *buf, size_t size);	/* "/dev/vda" */
+lx_dev_t lx_blkdev_by_name(const char *name);	/* "vda1"; 0: none */
+lx_dev_t lx_blkdev_by_uuid(const char *uuid);	/* a partition's, as its table has it (PARTUUID) */
+bool lx_blkdev_name(lx_dev_t dev, char *buf, size_t size);	/* "/dev/vda1" */
 void lx_blkdev_log_all(void);
+/* Trust the second header of a GPT whose first one is broken: "gpt" on the command line. */
+extern bool lx_block_force_gpt;
 
 /* -- for file systems */
-/* The device that @source ("/dev/vda") names: a reference that lx_blkdev_put() drops. */
+/* The device that @source ("/dev/vda") names, open; lx_blkdev_put() closes it.  -ENOENT..., -ENOTBLK, -ENXIO. */
 int lx_blkdev_open(const char *source, struct lx_blkdev **out);
 void lx_blkdev_put(struct lx_blkdev *b);
 lx_dev_t lx_blkdev_number(const struct lx_blkdev *b);
 uint64_t lx_blkdev_size(const struct lx_blkdev *b);	/* bytes */
-/* Straight from the device: offset and length multiples of 512.  0 or -EIO. */
+/* Straight from the device: offset and length multiples of its blocks.  0 or -EIO. */
 int lx_blkdev_read_direct(struct lx_blkdev *b, uint64_t off, void *buf, size_t n);
 /*
  * Straight to the device, which may keep it in a cache of its own until a flush:
- * offset and length multiples of the device's blocks.  What its page cache has of it
- * is dropped.  0, -EIO, -EROFS.
+ * offset and length multiples of the device's blocks.  What the page caches of the
+ * disk and its partitions have of it is dropped.  0, -EIO, -EROFS.
  */
 int lx_blkdev_write_direct(struct lx_blkdev *b, uint64_t off, const void *buf, size_t n);
 /* What was written before is durable.  0 or -EIO. */
 int lx_blkdev_flush(struct lx_blkdev *b);
 bool lx_blkdev_is_read_only(const struct lx_blkdev *b);
-/* One file system at a time works on a device: -EBUSY.  Each claim needs a release. */
+/* The smallest unit of transfers, and what addresses of O_DIRECT have to be multiples of. */
+uint32_t lx_blkdev_block_size(const struct lx_blkdev *b);
+uint32_t lx_blkdev_dma_alignment(const struct lx_blkdev *b);
+/*
+ * One file system at a time works on a device, or on each partition of one: -EBUSY.  Each
+ * claim needs a release.
+ */
 int lx_blkdev_claim(struct lx_blkdev *b);
 void lx_blkdev_release(struct lx_blkdev *b);
 /* Through the device's page cache: any offset and length. */
 int lx_blkdev_read(struct lx_blkdev *b, uint64_t off, void *buf, size_t n);
-/* /proc/partitions, /proc/diskstats. */
-size_t lx_blkdev_show_partitions(char *buf, size_t size);
-size_t lx_blkdev_show_stats(char *buf, size_t size);
+
+/* /proc/partitions, /proc/diskstats, and the block devices of /proc/devices. */
+void lx_blkdev_show_partitions(struct pseudo_buf *out);
+void lx_blkdev_show_stats(struct pseudo_buf *out);
+void lx_blkdev_show_majors(struct pseudo_buf *out);

@@ -25,7 +25,7 @@ static void sleep_ms(uint64_t ms)
 	rt_wait(&word, 0, rt_now_ns() + ms * 1000000, false);
 }
 
-/* "/dev/vda1", "vda", "254:0", "fe00": the number of the device, 0 if there is none. */
+/* "/dev/vda1", "vda", "254:0", "PARTUUID=...": the number of the device, 0 if there is none. */
 static lx_dev_t find_device(const char *root)
 {
 	const char *name = str_has_prefix(root, "/dev/") ? root + 5 : root;
@@ -35,6 +35,8 @@ static lx_dev_t find_device(const char *root)
 	if (colon && parse_u64(name, (size_t)(colon - name), 10, &ma) == (size_t)(colon - name) &&
 	    parse_u64(colon + 1, strlen(colon + 1), 10, &mi) == strlen(colon + 1))
 		return LX_MKDEV(ma, mi);
+	if (str_has_prefix(root, "PARTUUID="))
+		return lx_blkdev_by_uuid(root + strlen("PARTUUID="));
 	return lx_blkdev_by_name(name);
 }
 

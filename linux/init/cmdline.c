@@ -82,6 +82,8 @@ static void word(struct cmdline *c, char *w)
 		c->root.overlay = v;
 	else if ((v = value(w, "rootdelay")))
 		c->root.rootdelay = parse_u64_all(v, &n) ? (uint32_t)n : 0;
+	else if (!strcmp(w, "gpt"))
+		c->gpt = true;
 	else if (!strcmp(w, "rootwait"))
 		c->root.rootwait = true;
 	else if (!strcmp(w, "ro"))

@@ -14,6 +14,7 @@ struct cmdline {
 	struct lx_root_args root;
 	const char *init, *rdinit;
 	const char *trace;		/* lx.trace= */
+	bool gpt;			/* trust the second header of a partition table */
 	const char *argv[MAX_INIT_ARGS + 2];	/* [0] is the program's name; NULL-terminated */
 	const char *envp[MAX_INIT_ENVS + 3];
 	unsigned int argc, envc;

@@ -204,6 +204,7 @@ void lx_main(k_handle_t bootstrap)
 	become_task();
 	cmdline_parse(&lx_cmdline, lx_system.command_line);
 	lx_trace_setup(lx_cmdline.trace);
+	lx_block_force_gpt = lx_cmdline.gpt;
 	start_subsystems();
 	init_task_start(handles[LINUX_HANDLE_INITRD], m.start.initrd_length);
 	listen(bootstrap);

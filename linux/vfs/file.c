@@ -109,6 +109,8 @@ int lx_file_open_path(struct lx_task *self, struct lx_path *path, int flags, uin
 			atomic_fetch_add(&path->mnt->writers, 1);
 		f->mode |= LX_FMODE_MNTW;
 	}
+	if (type == S_IFBLK && (flags & O_EXCL))
+		f->mode |= LX_FMODE_EXCL;
 	/* terminals look at O_NOCTTY, which is gone afterwards */
 	if (ops->open)
 		err = ops->open(inode, f);

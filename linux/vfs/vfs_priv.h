@@ -35,6 +35,7 @@
 
 #define LX_FMODE_DENY	256u		/* counts as an executor of its inode */
 #define LX_FMODE_MNTW	512u		/* counts as a writer of its mount and inode */
+#define LX_FMODE_EXCL	1024u		/* holds its block device (O_EXCL) */
 
 /* -- one name of a path */
 struct lx_qstr {

@@ -333,18 +333,21 @@ static int show_devices(struct pseudo_buf *b, void *arg)
 
 	pseudo_puts(b, "Character devices:\n");
 	err = show_table(b, lx_chrdev_show);
-	pseudo_puts(b, "\nBlock devices:\n254 virtblk\n");
+	pseudo_puts(b, "\nBlock devices:\n");
+	lx_blkdev_show_majors(b);
 	return err;
 }
 
 static int show_partitions(struct pseudo_buf *b, void *arg)
 {
-	return show_table(b, lx_blkdev_show_partitions);
+	lx_blkdev_show_partitions(b);
+	return 0;
 }
 
 static int show_diskstats(struct pseudo_buf *b, void *arg)
 {
-	return show_table(b, lx_blkdev_show_stats);
+	lx_blkdev_show_stats(b);
+	return 0;
 }
 
 static int show_locks(struct pseudo_buf *b, void *arg)
