@@ -80,6 +80,11 @@ k_status_t drv_dma_map(struct drv *d);
 
 /* How a predecessor's device is to be taken over: COMPONENT_ADOPT_*, 0: as the driver thinks best. */
 uint32_t drv_adopt_flags(struct drv *d);
+/*
+ * A callback that waits for its device says so now and then: init ends a driver that seems to do the
+ * same thing for 2 s of processor time or 15 s in all.  Not for a wait without an end.
+ */
+void drv_alive(struct drv *d);
 /* The device lost its state: clients that keep state in it are told. */
 void drv_was_reset(struct drv *d);
 
