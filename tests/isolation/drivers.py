@@ -165,8 +165,9 @@ def expected(keys):
         handles.append(("memory", {"read", "write", "map", "dma"}))
     if "serves" in keys:
         mapped = "data mapped" in keys["serves"]
+        data = {"read", "write", "map"} if mapped else {"dma"}
         handles += [("memory", {"read", "write", "map", "dma"}),
-                    ("memory", {"read", "write", "map"} if mapped else {"dma"}),
+                    ("memory", data | {"dma"} if "dma" in needs else data),
                     ("memory", {"read", "write", "map"}),       # its record
                     ("bell", {"signal"}), ("bell", {"signal", "wait"})]
     return sorted((kind, "+".join(sorted(rights))) for kind, rights in handles)

@@ -149,14 +149,18 @@ static void grant_all(struct grants *g, const struct instance *in)
 {
 	const uint32_t shared = K_RIGHT_READ | K_RIGHT_WRITE | K_RIGHT_MAP;
 	const struct conf_component *c = in->conf;
+	uint32_t data = c->data_mapped ? shared : 0;
 
+	/* Payload that is not mapped can only be pointed at. */
+	if (!data || (c->needs & CONF_NEEDS_DMA))
+		data |= K_RIGHT_DMA;
 	if (c->needs & CONF_NEEDS_DEVICES)
 		grant(g, COMPONENT_HANDLE_DEVICE, init.handle[K_BOOT_DEVICES], K_RIGHT_READ);
 	else if (c->needs & (CONF_NEEDS_MMIO | CONF_NEEDS_PORTS | CONF_NEEDS_IRQ))
 		grant(g, COMPONENT_HANDLE_DEVICE, in->device, K_RIGHT_READ | K_RIGHT_MANAGE);
 	grant(g, COMPONENT_HANDLE_DMA, in->dma, shared | K_RIGHT_DMA);
 	grant(g, COMPONENT_HANDLE_CONTROL, in->control, shared | K_RIGHT_DMA);
-	grant(g, COMPONENT_HANDLE_DATA, in->data, c->data_mapped ? shared : K_RIGHT_DMA);
+	grant(g, COMPONENT_HANDLE_DATA, in->data, data);
 	grant(g, COMPONENT_HANDLE_CLIENT_BELL, in->client_bell, K_RIGHT_SIGNAL);
 	grant(g, COMPONENT_HANDLE_SERVER_BELL, in->server_bell, K_RIGHT_SIGNAL | K_RIGHT_WAIT);
 	grant(g, COMPONENT_HANDLE_RECORD, in->record_memory, shared);

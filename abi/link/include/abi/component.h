@@ -26,7 +26,7 @@ enum component_handle {
 	COMPONENT_HANDLE_DEVICE,	/* its device: READ MANAGE; of "devices": the root, READ */
 	COMPONENT_HANDLE_DMA,		/* memory of "needs dma SIZE": READ WRITE MAP DMA */
 	COMPONENT_HANDLE_CONTROL,	/* of its link: READ WRITE MAP DMA */
-	COMPONENT_HANDLE_DATA,		/* DMA; with "data mapped" READ WRITE MAP too */
+	COMPONENT_HANDLE_DATA,		/* DMA; with "data mapped" READ WRITE MAP, and DMA if it needs dma */
 	COMPONENT_HANDLE_CLIENT_BELL,	/* SIGNAL */
 	COMPONENT_HANDLE_SERVER_BELL,	/* WAIT SIGNAL (interrupts ring it too) */
 	COMPONENT_HANDLE_RECORD,	/* of servers of a link: READ WRITE MAP */
