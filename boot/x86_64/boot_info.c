@@ -16,6 +16,7 @@
 #define MAPPED_BYTES (1ull << 30)
 #define PHYSICAL_MAX (1ull << 52)
 #define FIRST_MIB (1ull << 20)
+#define PAGE 4096ull
 
 /* The bytes at a physical address, or NULL if they are not mapped yet. */
 static const void *physical(const struct boot_memory *m, uint64_t addr, uint64_t length)
@@ -28,6 +29,7 @@ static struct raw_ranges {
 	struct boot_range range[BOOT_RANGES_MAX];
 	uint32_t count;
 	uint64_t line;			/* where the command line is; 0: none */
+	uint64_t initrd, initrd_end;	/* pages that the initrd begins and ends in; 0: not known yet */
 } raw;
 
 static void add_range(uint64_t base, uint64_t length, uint32_t type)
@@ -58,7 +60,29 @@ static uint32_t type_at(uint64_t addr, uint64_t *until)
 				type = r->type;
 		}
 	}
+	if (addr < raw.initrd) {
+		*until = MIN(*until, raw.initrd);
+	} else if (addr < raw.initrd_end) {
+		*until = MIN(*until, raw.initrd_end);
+		if (type == BOOT_RESERVED)
+			type = BOOT_RAM;
+	}
 	return type;
+}
+
+/*
+ * Firmware reserves memory for its drivers of disks; QEMU does not know that, and loads an initrd
+ * so that its end can lie there.  What was loaded over is in use no more.
+ */
+static void claim_initrd(const struct boot_info *b)
+{
+	uint64_t until;
+
+	if (!b->initrd_length || !range_within(b->initrd_base, b->initrd_length, PHYSICAL_MAX) ||
+	    type_at(b->initrd_base, &until) != BOOT_RAM)
+		return;
+	raw.initrd = ALIGN_DOWN(b->initrd_base, PAGE);
+	raw.initrd_end = ALIGN_UP(b->initrd_base + b->initrd_length, PAGE);
 }
 
 /* Sorted, without overlaps, neighbours of one type joined. */
@@ -180,10 +204,12 @@ const char *boot_info_read(struct boot_info *b, const struct boot_memory *m,
 
 	raw.count = 0;
 	raw.line = 0;
+	raw.initrd = raw.initrd_end = 0;
 	problem = protocol == BOOT_PROTOCOL_PVH ? from_pvh(b, m, addr) : from_linux(b, m, addr);
 
 	if (problem)
 		return problem;
+	claim_initrd(b);
 	set_ranges(b);
 	if (!b->range_count)
 		return "no memory map";

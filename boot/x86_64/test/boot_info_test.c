@@ -135,6 +135,39 @@ TEST(linux_is_read)
 	CHECK(!strcmp(b.command_line, "quiet") && !strcmp(b.protocol, "linux64"));
 }
 
+/* Memory that ends at 0x8000000 - 0x29000 and then is reserved, and an initrd. */
+static const char *initrd_at(uint64_t base, uint64_t length)
+{
+	const struct linux_e820_entry e820[] = {
+		{ 0x100000, 0x7fd7000 - 0x100000, 1 }, { 0x7fd7000, 0x29000, 2 }, { 0xb0000000, 0x10000000, 2 },
+	};
+	const uint32_t magic = LINUX_HEADER_MAGIC, where = (uint32_t)base, size = (uint32_t)length;
+
+	memset(memory, 0, sizeof(memory));
+	memset(&b, 0, sizeof(b));
+	place(0x1000 + LINUX_MAGIC, &magic, 4);
+	place(0x1000 + LINUX_E820_TABLE, e820, sizeof(e820));
+	memory[0x1000 + LINUX_E820_ENTRIES] = 3;
+	place(0x1000 + LINUX_RAMDISK_IMAGE, &where, 4);
+	place(0x1000 + LINUX_RAMDISK_SIZE, &size, 4);
+	return boot_info_read(&b, &m, BOOT_PROTOCOL_LINUX, 0x1000);
+}
+
+TEST(an_initrd_may_end_in_what_firmware_reserved)
+{
+	CHECK(!initrd_at(0x7f00000, 0xd7ff0));
+	CHECK(b.ranges[0].type == BOOT_RAM && b.ranges[0].base == 0x100000);
+	CHECK(b.ranges[0].base + b.ranges[0].length == 0x7fd8000);
+	CHECK(b.ranges[1].type == BOOT_RESERVED && b.ranges[1].base == 0x7fd8000);
+	CHECK(b.ranges[1].length == 0x28000);
+	CHECK(!initrd_at(0x7f00000, 0x1000));
+	CHECK(b.ranges[1].base == 0x7fd7000);
+	CHECK(initrd_at(0x7fd8000, 0x1000) != NULL);	/* all of it */
+	CHECK(initrd_at(0xb0000000, 0x1000) != NULL);
+	CHECK(initrd_at(0x7f00000, 0x200000) != NULL);	/* beyond all memory */
+	CHECK(initrd_at(0xfff00000, 0xfff00000) != NULL);
+}
+
 /* -- does the image fit? -------------------------------------------------------------- */
 
 #define IMAGE		0x100000ull
@@ -215,7 +248,7 @@ TEST(what_lies_outside_memory_is_refused)
 		{ 4 * GIB, 0, 0, false },
 		{ UINT64_MAX, 0, 0, false },
 		{ 0, 0x300000, 0x100001, false },
-		{ 0, 0x1ff000, 0x1001, false },		/* into what is reserved */
+		{ 0, 0x1ff000, 0x1001, true },		/* into what is reserved: loaded there, so it is memory */
 		{ 0, 0x100000, UINT64_MAX, false },
 		{ 0, UINT64_MAX, 1, false },
 	};
