@@ -154,7 +154,8 @@ int e4_super_load(struct e4_super *s, bool silent)
 
 	if (lx_blkdev_size(s->dev) < E4_SUPER_OFFSET + E4_SUPER_SIZE)
 		return no(s, silent, "the device is too small");
-	err = lx_blkdev_read_direct(s->dev, E4_SUPER_OFFSET, &d, sizeof(d));
+	/* Not directly: it is less than a block of many disks. */
+	err = lx_blkdev_read(s->dev, E4_SUPER_OFFSET, &d, sizeof(d));
 	if (err)
 		return err;
 	if (get_le16(d.magic) != E4_MAGIC)
