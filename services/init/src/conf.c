@@ -174,14 +174,31 @@ static bool component_binary(struct parser *p)
 	return take_path(p, p->component->binary);
 }
 
-static bool take_hex16(const char *s, size_t n, uint32_t *v)
+/* Exactly @digits digits. */
+static bool take_hex(const char *s, size_t digits, uint32_t *v)
 {
 	uint64_t u;
 
-	if (n != 4 || parse_u64(s, n, 16, &u) != n)
+	if (parse_u64(s, digits, 16, &u) != digits)
 		return false;
 	*v = (uint32_t)u;
 	return true;
+}
+
+static bool match_pci(struct parser *p, const char *id, struct conf_match *m)
+{
+	m->bus = BUS_PCI;
+	return (strlen(id) == 9 && id[4] == ':' && take_hex(id, 4, &m->vendor) &&
+		take_hex(id + 5, 4, &m->device)) ||
+	       fail(p, "\"%s\" is not VENDOR:DEVICE in hexadecimal", id);
+}
+
+static bool match_pci_class(struct parser *p, const char *class, struct conf_match *m)
+{
+	m->bus = BUS_PCI;
+	m->by_class = true;
+	return (strlen(class) == 6 && take_hex(class, 6, &m->class_code)) ||
+	       fail(p, "\"%s\" is not a class of six hexadecimal digits", class);
 }
 
 static bool match_one(struct parser *p, char **word, unsigned int n)
@@ -192,10 +209,11 @@ static bool match_one(struct parser *p, char **word, unsigned int n)
 	if (p->component->match_count == CONF_MATCHES)
 		return fail(p, "more than %d matches", CONF_MATCHES);
 	if (n == 2 && is(word[0], "pci")) {
-		m.bus = BUS_PCI;
-		if (strlen(word[1]) != 9 || word[1][4] != ':' || !take_hex16(word[1], 4, &m.vendor) ||
-		    !take_hex16(word[1] + 5, 4, &m.device))
-			return fail(p, "\"%s\" is not VENDOR:DEVICE in hexadecimal", word[1]);
+		if (!match_pci(p, word[1], &m))
+			return false;
+	} else if (n == 3 && is(word[0], "pci") && is(word[1], "class")) {
+		if (!match_pci_class(p, word[2], &m))
+			return false;
 	} else if (n == 2 && is(word[0], "virtio")) {
 		m.bus = BUS_VIRTIO_MMIO;
 		if (!parse_u64_all(word[1], &v) || !v || v > 64)
@@ -557,18 +575,28 @@ bool conf_parse(const char *text, size_t length, struct conf *conf, struct conf_
 	return resolve(&p);
 }
 
+static bool matches(const struct conf_match *m, const struct component_device *d)
+{
+	if (m->bus != d->bus)
+		return false;
+	switch (m->bus) {
+	case BUS_PCI:
+		return m->by_class ? m->class_code == d->class_code
+				   : m->vendor == d->vendor && m->device == d->device;
+	case BUS_VIRTIO_MMIO:
+		return m->device == d->device;
+	default:
+		return true;
+	}
+}
+
 const struct conf_component *conf_match(const struct conf *conf, const struct component_device *d)
 {
 	for (uint32_t i = 0; i < conf->component_count; i++) {
 		const struct conf_component *c = &conf->components[i];
 
 		for (uint32_t k = 0; k < c->match_count; k++) {
-			const struct conf_match *m = &c->match[k];
-
-			if (m->bus != d->bus)
-				continue;
-			if (m->bus == BUS_UART16550 ||
-			    (m->device == d->device && (m->bus != BUS_PCI || m->vendor == d->vendor)))
+			if (matches(&c->match[k], d))
 				return c;
 		}
 	}

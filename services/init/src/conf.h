@@ -9,9 +9,11 @@
  * Keys of a component:
  *	binary PATH			in the boot bundle; required
  *	match SPEC, SPEC ...		one instance per matching device; without it: one, at boot.
- *					SPEC: "pci VVVV:DDDD", "virtio N" (memory mapped), "uart16550"
+ *					SPEC: "pci VVVV:DDDD", "pci class CCSSPP" (class, subclass and
+ *					programming interface), "virtio N" (memory mapped), "uart16550"
  *	needs WORD, WORD ...		mmio, ports, irq, dma SIZE, devices
- *	serves CLASS [data mapped]	block, console, entropy, net; queues N of SIZE
+ *	serves CLASS, WORD ...		block, console, entropy, net; queues N, depth N (of each), data SIZE
+ *					(payload), data mapped (the driver can read and write it, too)
  *	restart always | never
  *	adopt live | reset		how a next incarnation takes the device over; without it:
  *					live if it can, else after a reset
@@ -51,6 +53,8 @@ enum { CONF_NAME = 24, CONF_PATH = 64, CONF_COMPONENTS = 24, CONF_LINUXES = 4, C
 struct conf_match {
 	uint32_t bus;			/* enum component_bus */
 	uint32_t vendor, device;
+	bool by_class;			/* PCI: class_code counts, and not vendor and device */
+	uint32_t class_code;
 };
 
 struct conf_component {

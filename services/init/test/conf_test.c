@@ -14,6 +14,26 @@ static bool parse(const char *text)
 	return conf_parse(text, strlen(text), &conf, &error);
 }
 
+TEST(a_class_matches_whoever_made_it)
+{
+	struct component_device d = { .bus = BUS_PCI, .vendor = 0x1b36, .device = 0x10,
+				      .class_code = 0x010802 };
+
+	REQUIRE(parse("component own {\n binary a\n match pci 144d:a808\n}\n"
+		      "component nvme {\n binary a\n match pci class 010802\n}\n"));
+	REQUIRE(conf_match(&conf, &d));
+	CHECK_STR(conf_match(&conf, &d)->name, "nvme");
+	d.vendor = 0x144d;
+	d.device = 0xa808;
+	CHECK_STR(conf_match(&conf, &d)->name, "own");	/* the first in the file */
+	d.device = 0xa809;
+	d.class_code = 0x010801;
+	CHECK(!conf_match(&conf, &d));
+	d.class_code = 0x010802;
+	d.bus = BUS_VIRTIO_MMIO;
+	CHECK(!conf_match(&conf, &d));
+}
+
 TEST(conf_parses_the_default_description)
 {
 	static char text[65536];
@@ -80,6 +100,10 @@ TEST(conf_names_line_and_reason)
 	rejects("component a {\nbinary b\nneeds dma 1G\n}\n", 3, "64M");
 	rejects("component a {\nbinary b\nmatch pci *:*\n}\n", 3, "VENDOR");
 	rejects("component a {\nbinary b\nmatch pci 1af4:10010\n}\n", 3, "VENDOR");
+	rejects("component a {\nbinary b\nmatch pci class 0108\n}\n", 3, "class of six");
+	rejects("component a {\nbinary b\nmatch pci class 0108xx\n}\n", 3, "class of six");
+	rejects("component a {\nbinary b\nmatch pci class *\n}\n", 3, "class of six");
+	rejects("component a {\nbinary b\nmatch pci class\n}\n", 3, "VENDOR");
 	rejects("component a {\nbinary b\nserves block, depth 3\n}\n", 3, "power of two");
 	rejects("component a {\nbinary b\ncolour red\n}\n", 3, "colour");
 	rejects("component a {\nbinary b\nadopt never\n}\n", 3, "live");
