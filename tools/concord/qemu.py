@@ -26,6 +26,8 @@ MICROVM_OPTIONS = ("acpi", "pit", "pic", "rtc")
 class Drive:
     path: Path
     read_only: bool = False
+    device: str = "virtio-blk"              # or nvme, on q35
+    options: str = ""                       # more properties of the device, "a=1,b=2"
 
 
 @dataclass
@@ -135,7 +137,11 @@ def arguments(machine, serial, runner_fd=None):
         # A comma in a file name is doubled for QEMU.
         path = str(drive.path).replace(",", ",,")
         argv += ["-drive", f"if=none,id=drive{number},format=raw,file={path}{read_only}"]
-        argv += virtio("blk", f"drive=drive{number}")
+        options = [f"drive=drive{number}", *([drive.options] if drive.options else [])]
+        if drive.device == "nvme":
+            argv += ["-device", ",".join(["nvme", f"serial=concord{number}", *options])]
+        else:
+            argv += virtio("blk", *options)
     argv += virtio("rng")
     if runner_fd is not None:
         argv += ["-chardev", f"socket,id=runner,fd={runner_fd}"]

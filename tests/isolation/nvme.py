@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""NVMe disks: what a Linux on top does with one, and what it notices when the driver dies.
+
+What a controller can say that is wrong is tried on the host (drivers/block/nvme/test)."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+
+from concord import initrd, qemu
+from concord.scenario import Failed, isolation
+
+DISK = "/dev/vda"
+
+
+def on(cpus):
+    return lambda c: c.placement == "kernel" and not c.kernel and c.cpus == cpus
+
+
+def both_placements(c):
+    return not c.kernel and c.cpus == 2
+
+
+def nvme(path, options="", read_only=False):
+    return qemu.Drive(path, read_only, "nvme", options)
+
+
+# -- under a client that compares every byte -----------------------------------------------------
+
+def sweep(lab, how):
+    disk = lab.file("disk", bytes(1 << 20))
+    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"nvme.die={how}"], memory=64,
+                          drives=[nvme(disk)])
+    ended = lab.expect_boot(machine, "heal: done", status=0)
+    said = re.search(r"heal: nvme.0: (\d+) rounds, (\d+) deaths: same data", ended.console)
+    if not said:
+        raise Failed(f"it did not get through its rounds\n{lab.last_words()}")
+    made, deaths = map(int, said.groups())
+    # The last rounds are without a death: the operations are used up.
+    if made < 40 or deaths < made * 0.8:
+        raise Failed(f"{deaths} deaths in {made} rounds\n{lab.last_words()}")
+    for wrong in ("no heartbeat", "stalled queue", "in a row"):
+        if wrong in ended.console:
+            raise Failed(f"the log says {wrong!r}\n{lab.last_words()}")
+    how = set(re.findall(r"serves after \d+ us, ([^:]*):", ended.console))
+    if how != {"after a reset"}:
+        raise Failed(f"devices were taken over as {how}\n{lab.last_words()}")
+
+
+@isolation(when=on(2))
+def an_nvme_driver_may_die_at_any_step_and_its_successor_too(lab):
+    sweep(lab, "sweep2")
+
+
+@isolation(when=lambda c: c.placement == "kernel" and not c.kernel, full=True, seconds=300)
+def an_nvme_driver_may_die_at_any_step(lab):
+    sweep(lab, "sweep")
+
+
+# -- under a Linux -------------------------------------------------------------------------------
+
+ROOT_USER = """#!/bin/sh
+b=/bin/busybox
+$b mount -t proc proc /proc
+echo "root: $($b grep ' / ' /proc/mounts)"
+echo "blocks: $($b blockdev --getss DISK)"
+$b dd if=/dev/urandom of=/written bs=64k count=16 2>/dev/null
+$b cp /written /copy
+$b sync
+echo 3 > /proc/sys/vm/drop_caches
+$b cmp /written /copy && echo "the same"
+echo "sum: $($b sha256sum < /written)"
+$b mount -o remount,ro /
+$b poweroff -f
+"""
+
+
+def root_disk(lab, script):
+    """A disk with an ext4 file system, whose /init is the script."""
+    tree = lab.folder / "tree"
+    for folder in ("bin", "dev", "proc", "sys", "tmp"):
+        (tree / folder).mkdir(parents=True)
+    shutil.copy(initrd.BUSYBOX, tree / "bin/busybox")
+    (tree / "bin/sh").symlink_to("busybox")
+    (tree / "init").write_text(script.replace("DISK", DISK))
+    (tree / "init").chmod(0o755)
+    disk = lab.folder / "disk"
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-d", tree, disk, "24M"],
+                   check=True, capture_output=True)
+    return disk
+
+
+def file_on(disk, name):
+    """The bytes of a file in the file system on a disk."""
+    out = disk.with_name("out")
+    subprocess.run(["debugfs", "-R", f"dump {name} {out}", disk], check=True, capture_output=True)
+    return out.read_bytes()
+
+
+@isolation(when=both_placements)
+def a_root_file_system_on_nvme(lab):
+    """Blocks of 4096 bytes, and commands of 8 KiB at the most, so that requests are split."""
+    disk = root_disk(lab, ROOT_USER)
+    machine = lab.machine([f"root={DISK}", "rw", "init=/init", "panic=-1"], memory=128, drives=[
+        nvme(disk, "logical_block_size=4096,physical_block_size=4096,mdts=1")])
+    ended = lab.expect_boot(machine, f"root: {DISK} / ext4 rw",
+                            "blocks: 4096", "the same", status=0)
+    said = re.search(r"sum: ([0-9a-f]{64})", ended.console)
+    for name in ("/written", "/copy"):
+        if not said or hashlib.sha256(file_on(disk, name)).hexdigest() != said.group(1):
+            raise Failed(f"{name} on the disk has other contents\n{lab.last_words()}")
+
+
+USER = """#!/bin/sh
+b=/bin/busybox
+$b mount -t proc proc /proc
+until [ -b DISK ]; do $b sleep 0.02; done
+i=0
+while [ $i -lt 25 ]; do
+	i=$((i + 1))
+	$b dd if=/dev/urandom of=/tmp/wanted bs=64k count=8 2>/dev/null
+	$b dd if=/tmp/wanted of=DISK bs=64k conv=fsync 2>/dev/null || echo "write: $?"
+	$b dd if=DISK of=/tmp/found bs=64k count=8 iflag=direct 2>/dev/null || echo "read: $?"
+	$b cmp /tmp/wanted /tmp/found || echo "round $i: other data"
+done
+echo "rounds: $i"
+echo "sum: $($b sha256sum < /tmp/wanted)"
+$b poweroff -f
+""".replace("DISK", DISK)
+
+
+@isolation(when=both_placements)
+def programs_do_not_notice_that_an_nvme_driver_dies(lab):
+    disk = lab.file("disk", bytes(1 << 20))
+    machine = lab.machine(["panic=-1", "concord.kill=nvme.0@100/100"], memory=128,
+                          initrd=lab.initramfs(USER), drives=[nvme(disk)])
+    ended = lab.expect_boot(machine, "nvme.0 was killed: concord.kill", "after a reset",
+                            "rounds: 25", status=0)
+    for wrong in ("write:", "read:", "other data", "differ", "error"):
+        if wrong in ended.console:
+            raise Failed(f"the console says {wrong!r}\n{lab.last_words()}")
+    wanted = hashlib.sha256(disk.read_bytes()[:512 << 10]).hexdigest()
+    if f"sum: {wanted}" not in ended.console:
+        raise Failed(f"the disk has other contents\n{lab.last_words()}")
+
+
+FAULTY_USER = """#!/bin/sh
+b=/bin/busybox
+until [ -b DISK ]; do $b sleep 0.02; done
+$b dd if=DISK of=/tmp/a bs=4k count=4 iflag=direct 2>/dev/null; echo "before: $?"
+$b dd if=DISK of=/tmp/a bs=4k skip=40 count=1 iflag=direct 2>&1 | $b grep -o "Input/output error"
+$b dd if=DISK of=/tmp/a bs=4k skip=41 count=4 iflag=direct 2>/dev/null; echo "after: $?"
+$b poweroff -f
+""".replace("DISK", DISK)
+
+
+@isolation(when=on(2))
+def an_error_of_the_device_is_an_error_of_the_request(lab):
+    disk = lab.file("disk", bytes(1 << 20))
+    rules = lab.file("rules", b'[inject-error]\nevent = "read_aio"\nsector = "320"\n')
+    machine = lab.machine(["panic=-1"], memory=128, initrd=lab.initramfs(FAULTY_USER),
+                          drives=[nvme(f"blkdebug:{rules}:{disk}")])
+    lab.expect_boot(machine, "before: 0", "Input/output error", "after: 0", status=0)
