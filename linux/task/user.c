@@ -7,6 +7,7 @@
 #include "lx/user.h"
 
 #include "lx/lock_rank.h"
+#include "lx/ref.h"
 
 static struct rt_mutex users_lock = RT_MUTEX_INIT(LX_LOCK_LEAF);
 static struct rb_tree users = RB_TREE_INIT;	/* users_lock; of lx_user.node, by uid */
@@ -45,16 +46,8 @@ struct lx_user *lx_user_get(struct lx_user *u)
 
 void lx_user_put(struct lx_user *u)
 {
-	uint32_t refs;
-
-	if (!u)
+	if (!u || lx_ref_drop_shared(&u->refs))
 		return;
-	/* Only the last one has to keep others from finding it. */
-	for (refs = atomic_load_explicit(&u->refs, memory_order_relaxed); refs > 1;)
-		if (atomic_compare_exchange_weak_explicit(&u->refs, &refs, refs - 1,
-							  memory_order_release,
-							  memory_order_relaxed))
-			return;
 	rt_mutex_lock(&users_lock);
 	if (atomic_fetch_sub(&u->refs, 1) == 1)
 		rb_remove(&users, &u->node);

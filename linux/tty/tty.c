@@ -14,6 +14,7 @@
 #include <asm/poll.h>
 #include <asm/signal.h>
 
+#include "lx/ref.h"
 #include "tty_priv.h"
 #include "lx/iter.h"
 #include "lx/pid.h"
@@ -60,15 +61,8 @@ void tty_put(struct lx_tty *tty)
 	 * The last reference goes under the list's lock, so that tty_find() never
 	 * sees a terminal without references.
 	 */
-	if (atomic_load_explicit(&tty->refs, memory_order_relaxed) > 1) {
-		uint32_t refs = atomic_load_explicit(&tty->refs, memory_order_relaxed);
-
-		while (refs > 1)
-			if (atomic_compare_exchange_weak_explicit(&tty->refs, &refs, refs - 1,
-								  memory_order_release,
-								  memory_order_relaxed))
-				return;
-	}
+	if (lx_ref_drop_shared(&tty->refs))
+		return;
 	rt_mutex_lock(&ttys_lock);
 	last = atomic_fetch_sub_explicit(&tty->refs, 1, memory_order_acq_rel) == 1;
 	if (last)

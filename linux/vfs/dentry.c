@@ -27,6 +27,7 @@
  */
 #include "base/hash.h"
 #include "base/hlist.h"
+#include "lx/ref.h"
 #include "rt/random.h"
 #include "vfs/vfs_priv.h"
 
@@ -311,15 +312,11 @@ static bool retire(struct lx_dentry *d, struct lru *lru)
 void lx_dentry_put(struct lx_dentry *d)
 {
 	while (d) {
-		uint32_t refs = atomic_load_explicit(&d->refs, memory_order_relaxed);
 		struct lru *lru;
 		bool dead = false;
 
-		while (refs > 1)
-			if (atomic_compare_exchange_weak_explicit(&d->refs, &refs, refs - 1,
-								  memory_order_release,
-								  memory_order_relaxed))
-				return;
+		if (likely(lx_ref_drop_shared(&d->refs)))
+			return;
 		lru = lru_of(d);
 		rt_mutex_lock_nested(&lru->lock);
 		if (atomic_fetch_sub(&d->refs, 1) == 1)

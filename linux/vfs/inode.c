@@ -12,6 +12,7 @@
  */
 #include <linux/capability.h>
 
+#include "lx/ref.h"
 #include "rt/time.h"
 #include "vfs/vfs_priv.h"
 
@@ -70,13 +71,8 @@ static void evict(struct lx_inode *inode)
 
 void lx_inode_put(struct lx_inode *inode)
 {
-	uint32_t refs = atomic_load_explicit(&inode->refs, memory_order_relaxed);
-
-	while (refs > 1)
-		if (atomic_compare_exchange_weak_explicit(&inode->refs, &refs, refs - 1,
-							  memory_order_release,
-							  memory_order_relaxed))
-			return;
+	if (lx_ref_drop_shared(&inode->refs))
+		return;
 	rt_mutex_lock_nested(&icache.lock);
 	if (atomic_fetch_sub(&inode->refs, 1) != 1) {
 		rt_mutex_unlock(&icache.lock);

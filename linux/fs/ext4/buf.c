@@ -11,6 +11,7 @@
 #include "block/block.h"
 #include "fs/ext4/buf.h"
 #include "lx/lock_rank.h"
+#include "lx/ref.h"
 
 enum { EMPTY, READING, READY };
 
@@ -203,17 +204,10 @@ struct e4_buf *e4_buf_get(struct e4_buf *b)
 void e4_buf_put(struct e4_buf *b)
 {
 	struct e4_cache *c;
-	uint32_t refs;
 
-	if (!b)
+	if (!b || lx_ref_drop_shared(&b->refs))
 		return;
 	c = b->cache;
-	refs = atomic_load_explicit(&b->refs, memory_order_relaxed);
-	while (refs > 1)
-		if (atomic_compare_exchange_weak_explicit(&b->refs, &refs, refs - 1,
-							  memory_order_release,
-							  memory_order_relaxed))
-			return;
 	rt_mutex_lock(&c->lock);
 	if (atomic_fetch_sub(&b->refs, 1) == 1) {
 		list_add_last(&c->lru, &b->lru);
