@@ -15,6 +15,32 @@
 
 #include "vfs/vfs_priv.h"
 
+/* Whether @d, a cached child of a directory with @dir_ops, may be used. */
+static inline bool is_valid(struct lx_dentry *d, const struct lx_inode_ops *dir_ops)
+{
+	const struct lx_inode *child = lx_d_inode(d);
+	const struct lx_inode_ops *ops = child ? child->ops : dir_ops;
+
+	return likely(!ops->revalidate) || ops->revalidate(d);
+}
+
+/* Ask the file system for @q; the answer is not in the cache. */
+static int ask(struct lx_dentry *dir, struct lx_inode *inode, const struct lx_qstr *q,
+	       struct lx_dentry **out)
+{
+	struct lx_dentry *d = lx_dentry_alloc(dir, q);
+	int err;
+
+	if (!d)
+		return -ENOMEM;
+	err = inode->ops->lookup(inode, d);
+	if (err)
+		lx_dentry_put(d);
+	else
+		*out = d;
+	return err;
+}
+
 /* The child that the file system has; dir's inode locked. */
 int lx_lookup_locked(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_dentry **out)
 {
@@ -23,10 +49,7 @@ int lx_lookup_locked(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_d
 	int err;
 
 	if (d) {
-		struct lx_inode *child = lx_d_inode(d);
-		const struct lx_inode_ops *ops = child ? child->ops : inode->ops;
-
-		if (likely(!ops->revalidate || ops->revalidate(d))) {
+		if (is_valid(d, inode->ops)) {
 			*out = d;
 			return 0;
 		}
@@ -35,37 +58,21 @@ int lx_lookup_locked(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_d
 	}
 	if (inode->iflags & LX_INODE_DELETED)
 		return -ENOENT;
-	d = lx_dentry_alloc(dir, q);
-	if (!d)
-		return -ENOMEM;
-	err = inode->ops->lookup(inode, d);
-	if (err) {
-		lx_dentry_put(d);
-		return err;
-	}
-	lx_dentry_hash(d);
-	*out = d;
-	return 0;
+	err = ask(dir, inode, q, out);
+	if (!err)
+		lx_dentry_hash(*out);
+	return err;
 }
 
 /* Two that look for the same name at once get a dentry each: only one of them is found later. */
 static int lookup_lockless(struct lx_dentry *dir, struct lx_inode *inode, const struct lx_qstr *q,
 			   struct lx_dentry **out)
 {
-	struct lx_dentry *d = lx_dentry_alloc(dir, q);
-	int err;
+	int err = ask(dir, inode, q, out);
 
-	if (!d)
-		return -ENOMEM;
-	err = inode->ops->lookup(inode, d);
-	if (err) {
-		lx_dentry_put(d);
-		return err;
-	}
-	if (!lx_d_negative(d))
-		lx_dentry_hash(d);
-	*out = d;
-	return 0;
+	if (!err && !lx_d_negative(*out))
+		lx_dentry_hash(*out);
+	return err;
 }
 
 int lx_lookup(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_dentry **out)
@@ -75,10 +82,7 @@ int lx_lookup(struct lx_dentry *dir, const struct lx_qstr *q, struct lx_dentry *
 	int err;
 
 	if (likely(d)) {
-		struct lx_inode *child = lx_d_inode(d);
-		const struct lx_inode_ops *ops = child ? child->ops : inode->ops;
-
-		if (likely(!ops->revalidate || ops->revalidate(d))) {
+		if (likely(is_valid(d, inode->ops))) {
 			*out = d;
 			return 0;
 		}
