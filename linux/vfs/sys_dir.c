@@ -194,37 +194,48 @@ long lx_sys_mknod(struct lx_task *self, uaddr_t name, lx_mode_t mode, unsigned i
 	return lx_sys_mknodat(self, AT_FDCWD, name, mode, dev);
 }
 
+/* For ourselves: the entry that @path names, with its directory locked, to be made. */
+static int begin_own(struct lx_task *self, const char *path, struct target *t)
+{
+	int err = lx_path_parent(self, AT_FDCWD, path, 0, &t->parent);
+
+	if (err)
+		return err;
+	err = t->parent.type == LX_LAST_NORM ? lock_entry(self, t, true) : -EEXIST;
+	if (err)
+		lx_parent_put(&t->parent);
+	return err;
+}
+
+static void end_own(struct target *t)
+{
+	unlock_entry(t);
+	lx_parent_put(&t->parent);
+}
+
 /* A node made by bind(2): the socket layer knows the name as a string of ours. */
 int lx_mknod_path(struct lx_task *self, const char *path, lx_mode_t mode, struct lx_path *out)
 {
 	struct target t = { 0 };
-	int err = lx_path_parent(self, AT_FDCWD, path, 0, &t.parent);
+	int err = begin_own(self, path, &t);
 
 	if (err)
 		return err;
-	if (t.parent.type != LX_LAST_NORM) {
-		lx_parent_put(&t.parent);
-		return -EEXIST;
-	}
-	err = lock_entry(self, &t, true);
+	if (!lx_d_negative(t.d))
+		err = -EEXIST;
+	else
+		err = lx_want_write(&t.parent.dir);
+	if (!err)
+		err = lx_may_create(self, t.dir);
+	if (!err)
+		err = lx_vfs_mknod(self, t.dir, t.d, (mode & S_IFMT) |
+				   (mode & 07777 & ~self->fs->umask), 0);
 	if (!err) {
-		if (!lx_d_negative(t.d))
-			err = -EEXIST;
-		else
-			err = lx_want_write(&t.parent.dir);
-		if (!err)
-			err = lx_may_create(self, t.dir);
-		if (!err)
-			err = lx_vfs_mknod(self, t.dir, t.d, (mode & S_IFMT) |
-					   (mode & 07777 & ~self->fs->umask), 0);
-		if (!err) {
-			lx_notify(t.dir, t.d, IN_CREATE);
-			out->mnt = lx_mount_get(t.parent.dir.mnt);
-			out->dentry = lx_dentry_get(t.d);
-		}
-		unlock_entry(&t);
+		lx_notify(t.dir, t.d, IN_CREATE);
+		out->mnt = lx_mount_get(t.parent.dir.mnt);
+		out->dentry = lx_dentry_get(t.d);
 	}
-	lx_parent_put(&t.parent);
+	end_own(&t);
 	return err;
 }
 
@@ -795,19 +806,11 @@ long lx_sys_getdents64(struct lx_task *self, int fd, uaddr_t buf, unsigned int c
 int lx_do_mkdir(struct lx_task *self, const char *path, lx_mode_t mode)
 {
 	struct target t = { 0 };
-	int err = lx_path_parent(self, AT_FDCWD, path, 0, &t.parent);
+	int err = begin_own(self, path, &t);
 
 	if (err)
 		return err;
-	if (t.parent.type != LX_LAST_NORM) {
-		lx_parent_put(&t.parent);
-		return -EEXIST;
-	}
-	err = lock_entry(self, &t, true);
-	if (!err) {
-		err = lx_d_negative(t.d) ? lx_vfs_mkdir(self, t.dir, t.d, mode | S_IFDIR) : -EEXIST;
-		unlock_entry(&t);
-	}
-	lx_parent_put(&t.parent);
+	err = lx_d_negative(t.d) ? lx_vfs_mkdir(self, t.dir, t.d, mode | S_IFDIR) : -EEXIST;
+	end_own(&t);
 	return err;
 }
