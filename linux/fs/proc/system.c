@@ -371,14 +371,8 @@ static int show_u32(struct pseudo_buf *b, void *arg)
 static int store_within(const char *text, size_t n, uint64_t min, uint64_t max, void *arg)
 {
 	uint64_t v;
-	size_t used;
 
-	while (n && char_is_space(*text)) {
-		text++;
-		n--;
-	}
-	used = parse_u64(text, n, 10, &v);
-	if (!used || v < min || v > max || (used < n && !char_is_space(text[used])))
+	if (!pseudo_parse_u64(text, n, &v) || v < min || v > max)
 		return -EINVAL;
 	if (!lx_capable(lx_self(), CAP_SYS_ADMIN))
 		return -EPERM;

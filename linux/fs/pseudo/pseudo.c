@@ -10,6 +10,7 @@
 #include <stdarg.h>
 
 #include "base/format.h"
+#include "base/parse.h"
 #include "fs/pseudo/pseudo.h"
 #include "lx/iter.h"
 
@@ -72,6 +73,18 @@ void pseudo_bytes(struct pseudo_buf *b, const void *data, size_t n)
 		return;
 	memcpy(b->data + b->len, data, n);
 	b->len += n;
+}
+
+bool pseudo_parse_u64(const char *text, size_t n, uint64_t *value)
+{
+	size_t used;
+
+	while (n && char_is_space(*text)) {
+		text++;
+		n--;
+	}
+	used = parse_u64(text, n, 10, value);
+	return used && (used == n || char_is_space(text[used]));
 }
 
 void pseudo_puts(struct pseudo_buf *b, const char *s)

@@ -27,6 +27,11 @@ struct pseudo_buf {
 };
 
 void pseudo_printf(struct pseudo_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * What a program wrote to a file of one number: decimal, spaces around it, anything behind those.
+ * False: that is not what @text is.
+ */
+bool pseudo_parse_u64(const char *text, size_t n, uint64_t *value);
 void pseudo_puts(struct pseudo_buf *b, const char *s);
 void pseudo_bytes(struct pseudo_buf *b, const void *data, size_t n);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Limits of POSIX message queues: /proc/sys/fs/mqueue, of the reader's IPC namespace. */
 
-#include "base/parse.h"
 #include "fs/pseudo/pseudo.h"
 #include "ipc/ipcns.h"
 #include "ipc/mqueue/mqueue.h"
@@ -42,14 +41,8 @@ static int store_limit(const char *text, size_t n, void *arg)
 {
 	const struct limit *l = arg;
 	uint64_t value;
-	size_t used;
 
-	while (n && char_is_space(*text)) {
-		text++;
-		n--;
-	}
-	used = parse_u64(text, n, 10, &value);
-	if (!used || (used < n && !char_is_space(text[used])) || value < l->min || value > l->max)
+	if (!pseudo_parse_u64(text, n, &value) || value < l->min || value > l->max)
 		return -EINVAL;
 	atomic_store(field(lx_self()->ns->ipc, l), (uint32_t)value);
 	return 0;

@@ -134,14 +134,8 @@ static int store_limit(const char *text, size_t n, void *arg)
 {
 	const struct limit *l = arg;
 	uint64_t value;
-	size_t used;
 
-	while (n && char_is_space(*text)) {
-		text++;
-		n--;
-	}
-	used = parse_u64(text, n, 10, &value);
-	if (!used || (used < n && !char_is_space(text[used])) || value > l->max)
+	if (!pseudo_parse_u64(text, n, &value) || value > l->max)
 		return -EINVAL;
 	if (l->wide)
 		atomic_store((_Atomic(uint64_t) *)field(l), value);
