@@ -86,6 +86,17 @@ static k_status_t create(struct lx_file *f, k_handle_t memory)
 	return K_OK;
 }
 
+/* Nobody maps it, and no file has it any more. */
+static void free_entry(struct entry *e)
+{
+	rt_mutex_lock(&table_lock);
+	hlist_remove(&e->link);
+	rt_mutex_unlock(&table_lock);
+	(void)!k_handle_close(e->b.handle);
+	rt_free(e);
+	atomic_fetch_sub(&live, 1);
+}
+
 /*
  * Mapping failed.  If no region has it the kernel can't have another look at it;
  * close the handle and forget it.  f->lock is held, the caller has a reference to
@@ -98,12 +109,7 @@ static void unused(struct lx_file *f)
 	if (e->b.mapped)
 		return;
 	f->backing = NULL;
-	rt_mutex_lock(&table_lock);
-	hlist_remove(&e->link);
-	rt_mutex_unlock(&table_lock);
-	(void)!k_handle_close(e->b.handle);
-	rt_free(e);
-	atomic_fetch_sub(&live, 1);
+	free_entry(e);
 	atomic_fetch_sub(&f->refs, 1);	/* never the last */
 }
 
@@ -148,12 +154,7 @@ static void destroy(struct entry *e)
 	if (f->backing == &e->b)
 		f->backing = NULL;
 	rt_mutex_unlock(&f->lock);
-	rt_mutex_lock(&table_lock);
-	hlist_remove(&e->link);
-	rt_mutex_unlock(&table_lock);
-	(void)!k_handle_close(e->b.handle);
-	rt_free(e);
-	atomic_fetch_sub(&live, 1);
+	free_entry(e);
 	lx_file_put(f);
 }
 
