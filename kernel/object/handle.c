@@ -253,20 +253,26 @@ static struct object *empty_slot(struct handle_table *table, uint32_t index,
 	return object;
 }
 
+/* The slot of @handle if that has the rights @need; table locked. */
+static k_status_t find_with_rights(struct handle_table *table, k_handle_t handle, uint32_t need,
+				   struct handle_slot **slot)
+{
+	*slot = find(table, handle);
+	if (!*slot)
+		return K_ERR_BAD_HANDLE;
+	return ((*slot)->rights & need) == need ? K_OK : K_ERR_NO_RIGHT;
+}
+
 k_status_t handle_take(struct process *process, k_handle_t handle, uint32_t need,
 		       struct object **object, uint32_t *rights)
 {
 	struct handle_table *table = &process->handles;
 	struct handle_slot *slot;
-	k_status_t st = K_OK;
+	k_status_t st;
 
 	spin_lock(&table->lock);
-	slot = find(table, handle);
-	if (!slot) {
-		st = K_ERR_BAD_HANDLE;
-	} else if ((slot->rights & need) != need) {
-		st = K_ERR_NO_RIGHT;
-	} else {
+	st = find_with_rights(table, handle, need, &slot);
+	if (st == K_OK) {
 		*rights = slot->rights;
 		*object = empty_slot(table, index_of(handle), slot);
 	}
@@ -283,15 +289,11 @@ k_status_t handle_lift(struct process *process, k_handle_t handle, uint32_t need
 	struct handle_table *table = &process->handles;
 	uint32_t index = index_of(handle);
 	struct handle_slot *slot;
-	k_status_t st = K_OK;
+	k_status_t st;
 
 	spin_lock(&table->lock);
-	slot = find(table, handle);
-	if (!slot) {
-		st = K_ERR_BAD_HANDLE;
-	} else if ((slot->rights & need) != need) {
-		st = K_ERR_NO_RIGHT;
-	} else {
+	st = find_with_rights(table, handle, need, &slot);
+	if (st == K_OK) {
 		*object = slot->object;
 		*rights = slot->rights;
 		spin_lock_nested(shard_of(table, index));
