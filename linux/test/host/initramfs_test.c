@@ -52,21 +52,6 @@ static int unpack(const void *data, size_t n)
 	return err;
 }
 
-static const char *get_file(const char *path)
-{
-	static char buf[8192];
-	uaddr_t u = rig_user(sizeof(buf));
-	long fd = lx_sys_open(self, P(path), O_RDONLY, 0), n;
-
-	if (fd < 0)
-		return "(none)";
-	n = lx_sys_read(self, (int)fd, u, sizeof(buf) - 1);
-	lx_sys_close(self, (int)fd);
-	memcpy(buf, rig_ptr(u), n > 0 ? (size_t)n : 0);
-	buf[n > 0 ? n : 0] = '\0';
-	return buf;
-}
-
 static void begin(void)
 {
 	rig_start();
@@ -97,10 +82,10 @@ TEST(archives_one_after_the_other)
 	memcpy(im.data + im.n, more.data, more.n);
 	im.n += more.n;
 	CHECK_EQ(unpack(im.data, im.n), 0);
-	CHECK_STR(get_file("/dir/file"), "over");
-	CHECK_STR(get_file("/dir/hard"), "over");
-	CHECK_STR(get_file("/link"), "over");
-	CHECK_STR(get_file("/second"), "two");
+	CHECK_STR(rig_get_file("/dir/file"), "over");
+	CHECK_STR(rig_get_file("/dir/hard"), "over");
+	CHECK_STR(rig_get_file("/link"), "over");
+	CHECK_STR(rig_get_file("/second"), "two");
 	CHECK(lx_initramfs_has(self, "/init"));
 	CHECK(!lx_initramfs_has(self, "/second"));
 	CHECK(!lx_initramfs_has(self, "/nothing"));
@@ -123,7 +108,7 @@ TEST(what_is_broken_is_einval)
 	entry(&im, "after", S_IFREG | 0644, 2, 1, "a", 1);
 	trailer(&im);
 	CHECK_EQ(unpack(im.data, im.n), 0);
-	CHECK_STR(get_file("/after"), "a");
+	CHECK_STR(rig_get_file("/after"), "a");
 }
 
 TEST(changed_bytes_and_cut_images_do_no_harm)

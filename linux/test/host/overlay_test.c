@@ -10,32 +10,6 @@
 #define self rig_self()
 #define P rig_str
 
-static long put_file(const char *path, const char *text)
-{
-	long fd = lx_sys_open(self, P(path), O_CREAT | O_WRONLY | O_TRUNC, 0644), n;
-
-	if (fd < 0)
-		return fd;
-	n = lx_sys_write(self, (int)fd, P(text), strlen(text));
-	lx_sys_close(self, (int)fd);
-	return n;
-}
-
-static const char *get_file(const char *path)
-{
-	static char buf[8192];
-	uaddr_t u = rig_user(sizeof(buf));
-	long fd = lx_sys_open(self, P(path), O_RDONLY, 0), n;
-
-	if (fd < 0)
-		return "(not there)";
-	n = lx_sys_read(self, (int)fd, u, sizeof(buf) - 1);
-	lx_sys_close(self, (int)fd);
-	memcpy(buf, rig_ptr(u), n > 0 ? (size_t)n : 0);
-	buf[n > 0 ? n : 0] = '\0';
-	return buf;
-}
-
 static struct stat st_of(const char *path)
 {
 	uaddr_t u = rig_user(sizeof(struct stat));
@@ -99,12 +73,12 @@ static void begin(void)
 	CHECK_EQ(lx_do_mount(self, "t", "/rw", "tmpfs", 0, "size=1m"), 0);
 	lx_do_mkdir(self, "/rw/u", 0755);
 	lx_do_mkdir(self, "/rw/w", 0755);
-	put_file("/l/file", "lower");
+	rig_put_file("/l/file", "lower");
 	lx_do_mkdir(self, "/l/dir", 0755);
-	put_file("/l/dir/a", "A");
-	put_file("/l/dir/b", "B");
+	rig_put_file("/l/dir/a", "A");
+	rig_put_file("/l/dir/b", "B");
 	lx_do_mkdir(self, "/l/dir/deep", 0750);
-	put_file("/l/dir/deep/x", "X");
+	rig_put_file("/l/dir/deep/x", "X");
 	lx_sys_symlink(self, P("file"), P("/l/link"));
 	CHECK_EQ(lx_do_mount(self, "o", "/o", "overlay", 0,
 			     "lowerdir=/l,upperdir=/rw/u,workdir=/rw/w"), 0);
@@ -127,9 +101,9 @@ static void end(void)
 TEST(lower_files_are_seen_and_not_copied_by_reading)
 {
 	begin();
-	CHECK_STR(get_file("/o/file"), "lower");
-	CHECK_STR(get_file("/o/link"), "lower");
-	CHECK_STR(get_file("/o/dir/deep/x"), "X");
+	CHECK_STR(rig_get_file("/o/file"), "lower");
+	CHECK_STR(rig_get_file("/o/link"), "lower");
+	CHECK_STR(rig_get_file("/o/dir/deep/x"), "X");
 	CHECK_STR(list("/o"), "dir file link ");
 	CHECK_STR(list("/o/dir"), "a b deep ");
 	CHECK_STR(list("/rw/u"), "");
@@ -155,14 +129,14 @@ TEST(writing_copies_up_with_parents_and_keeps_the_number)
 	CHECK_EQ(before.st_dev, after.st_dev);
 	CHECK_EQ(after.st_uid, 7);
 	CHECK_EQ(after.st_size, 2);
-	CHECK_STR(get_file("/l/dir/deep/x"), "X");
-	CHECK_STR(get_file("/rw/u/dir/deep/x"), "XY");
+	CHECK_STR(rig_get_file("/l/dir/deep/x"), "X");
+	CHECK_STR(rig_get_file("/rw/u/dir/deep/x"), "XY");
 	CHECK_EQ(st_of("/rw/u/dir/deep").st_mode & 07777, 0750);
 	CHECK_EQ(lx_sys_getxattr(self, P("/o/dir/deep/x"), P("user.k"), rig_user(9), 9), 1);
 	CHECK_EQ(lx_sys_listxattr(self, P("/o/dir/deep/x"), rig_user(99), 99), 7);
 	CHECK_STR(list("/o/dir/deep"), "x ");
 	remount();
-	CHECK_STR(get_file("/o/dir/deep/x"), "XY");
+	CHECK_STR(rig_get_file("/o/dir/deep/x"), "XY");
 	CHECK_EQ(st_of("/o/dir/deep/x").st_ino, before.st_ino);
 	end();
 }
@@ -178,10 +152,10 @@ TEST(chmod_copies_up_and_readers_see_new_data)
 	CHECK_EQ(lx_sys_chmod(self, P("/o/file"), 0600), 0);
 	CHECK_EQ(st_of("/o/file").st_mode & 07777, 0600);
 	CHECK_EQ(st_of("/l/file").st_mode & 07777, 0644);
-	CHECK_EQ(put_file("/o/file", "upper!"), 6);
+	CHECK_EQ(rig_put_file("/o/file", "upper!"), 6);
 	CHECK_EQ(lx_sys_read(self, (int)fd, u, 100), 6);
 	CHECK_EQ(lx_sys_truncate(self, P("/o/file"), 2), 0);
-	CHECK_STR(get_file("/o/file"), "up");
+	CHECK_STR(rig_get_file("/o/file"), "up");
 	lx_sys_close(self, (int)fd);
 	end();
 }
@@ -190,17 +164,17 @@ TEST(removed_lower_names_stay_away)
 {
 	begin();
 	CHECK_EQ(lx_sys_unlink(self, P("/o/file")), 0);
-	CHECK_STR(get_file("/o/file"), "(not there)");
+	CHECK_STR(rig_get_file("/o/file"), "(not there)");
 	CHECK_STR(list("/o"), "dir link ");
 	CHECK_EQ(st_of("/rw/u/file").st_mode & S_IFMT, S_IFCHR);
 	remount();
-	CHECK_STR(get_file("/o/file"), "(not there)");
-	CHECK_EQ(put_file("/o/file", "again"), 5);
-	CHECK_STR(get_file("/o/file"), "again");
+	CHECK_STR(rig_get_file("/o/file"), "(not there)");
+	CHECK_EQ(rig_put_file("/o/file", "again"), 5);
+	CHECK_STR(rig_get_file("/o/file"), "again");
 	CHECK_STR(list("/o"), "dir file link ");
 	CHECK_EQ(lx_sys_unlink(self, P("/o/file")), 0);
-	CHECK_STR(get_file("/o/file"), "(not there)");
-	CHECK_EQ(put_file("/o/new", "n"), 1);
+	CHECK_STR(rig_get_file("/o/file"), "(not there)");
+	CHECK_EQ(rig_put_file("/o/new", "n"), 1);
 	CHECK_EQ(lx_sys_unlink(self, P("/o/new")), 0);
 	CHECK_STR(list("/rw/u"), "file ");
 	end();
@@ -219,10 +193,10 @@ TEST(directories_come_back_empty)
 	CHECK_STR(list("/o"), "file link ");
 	CHECK_EQ(lx_sys_mkdir(self, P("/o/dir"), 0755), 0);
 	CHECK_STR(list("/o/dir"), "");
-	CHECK_STR(get_file("/o/dir/a"), "(not there)");
+	CHECK_STR(rig_get_file("/o/dir/a"), "(not there)");
 	remount();
 	CHECK_STR(list("/o/dir"), "");
-	CHECK_EQ(put_file("/o/dir/a", "mine"), 4);
+	CHECK_EQ(rig_put_file("/o/dir/a", "mine"), 4);
 	CHECK_STR(list("/o/dir"), "a ");
 	end();
 }
@@ -231,16 +205,16 @@ TEST(renames_of_files_and_directories)
 {
 	begin();
 	CHECK_EQ(lx_sys_rename(self, P("/o/file"), P("/o/moved")), 0);
-	CHECK_STR(get_file("/o/moved"), "lower");
-	CHECK_STR(get_file("/o/file"), "(not there)");
+	CHECK_STR(rig_get_file("/o/moved"), "lower");
+	CHECK_STR(rig_get_file("/o/file"), "(not there)");
 	CHECK_EQ(lx_sys_rename(self, P("/o/dir"), P("/o/dir2")), -EXDEV);
 	CHECK_EQ(lx_sys_rename(self, P("/o/moved"), P("/o/dir/a")), 0);
-	CHECK_STR(get_file("/o/dir/a"), "lower");
+	CHECK_STR(rig_get_file("/o/dir/a"), "lower");
 	CHECK_STR(list("/o"), "dir link ");
 	lx_sys_mkdir(self, P("/o/fresh"), 0755);
-	put_file("/o/fresh/f", "f");
+	rig_put_file("/o/fresh/f", "f");
 	CHECK_EQ(lx_sys_rename(self, P("/o/fresh"), P("/o/fresher")), 0);
-	CHECK_STR(get_file("/o/fresher/f"), "f");
+	CHECK_STR(rig_get_file("/o/fresher/f"), "f");
 	/* a new directory over a removed lower one hides what was in it */
 	lx_sys_unlink(self, P("/o/dir/deep/x"));
 	CHECK_EQ(lx_sys_rename(self, P("/o/fresher"), P("/o/dir/deep")), 0);
@@ -250,8 +224,8 @@ TEST(renames_of_files_and_directories)
 	CHECK_STR(list("/o/dir"), "a b deep ");
 	CHECK_EQ(lx_sys_renameat2(self, AT_FDCWD, P("/o/dir/a"), AT_FDCWD, P("/o/dir/b"), RENAME_EXCHANGE),
 		 0);
-	CHECK_STR(get_file("/o/dir/a"), "B");
-	CHECK_STR(get_file("/o/dir/b"), "lower");
+	CHECK_STR(rig_get_file("/o/dir/a"), "B");
+	CHECK_STR(rig_get_file("/o/dir/b"), "lower");
 	end();
 }
 
@@ -261,12 +235,12 @@ TEST(hard_links_share_after_copy_up)
 	CHECK_EQ(lx_sys_link(self, P("/o/file"), P("/o/second")), 0);
 	CHECK_EQ(st_of("/o/second").st_nlink, 2);
 	CHECK_EQ(st_of("/o/second").st_ino, st_of("/o/file").st_ino);
-	put_file("/o/second", "both");
-	CHECK_STR(get_file("/o/file"), "both");
+	rig_put_file("/o/second", "both");
+	CHECK_STR(rig_get_file("/o/file"), "both");
 	lx_dcache_shrink(10000);
 	lx_dcache_shrink(10000);
-	put_file("/o/file", "still both");
-	CHECK_STR(get_file("/o/second"), "still both");
+	rig_put_file("/o/file", "still both");
+	CHECK_STR(rig_get_file("/o/second"), "still both");
 	CHECK_EQ(lx_sys_unlink(self, P("/o/file")), 0);
 	CHECK_EQ(st_of("/o/second").st_nlink, 1);
 	end();
@@ -283,8 +257,8 @@ TEST(removed_files_that_are_open_can_still_be_changed)
 	CHECK_EQ(lx_sys_unlink(self, P("/o/file")), 0);
 	CHECK_EQ(lx_sys_read(self, (int)fd, u, 10), 5);
 	CHECK_EQ(lx_sys_fchmod(self, (int)fd, 0600), 0);
-	CHECK_STR(get_file("/o/file"), "(not there)");
-	CHECK_EQ(put_file("/o/file", "other"), 5);
+	CHECK_STR(rig_get_file("/o/file"), "(not there)");
+	CHECK_EQ(rig_put_file("/o/file", "other"), 5);
 	CHECK_EQ(lx_sys_pread64(self, (int)fd, u, 10, 0), 5);
 	CHECK(!memcmp(rig_ptr(u), "lower", 5));
 	lx_sys_close(self, (int)fd);
@@ -301,7 +275,7 @@ TEST(a_full_upper_layer_changes_nothing)
 	fd = lx_sys_open(self, P("/l/big"), O_CREAT | O_WRONLY, 0644);
 	CHECK_EQ(lx_sys_write(self, (int)fd, rig_bytes(big, sizeof(big)), sizeof(big)), sizeof(big));
 	lx_sys_close(self, (int)fd);
-	put_file("/o/some", "takes a block");
+	rig_put_file("/o/some", "takes a block");
 	CHECK_EQ(lx_sys_open(self, P("/o/big"), O_RDWR, 0), -ENOSPC);
 	CHECK_EQ(st_of("/o/big").st_size, sizeof(big));
 	CHECK_EQ(lx_sys_unlink(self, P("/o/big")), 0);
@@ -312,12 +286,12 @@ TEST(a_full_upper_layer_changes_nothing)
 TEST(an_overlay_without_upper_is_read_only_and_layers_stack)
 {
 	begin();
-	put_file("/o/dir/c", "C");
+	rig_put_file("/o/dir/c", "C");
 	lx_sys_unlink(self, P("/o/dir/a"));
 	lx_do_mkdir(self, "/ro", 0755);
 	CHECK_EQ(lx_do_mount(self, "ro", "/ro", "overlay", 0, "lowerdir=/rw/u:/l"), 0);
 	CHECK_STR(list("/ro/dir"), "b c deep ");
-	CHECK_EQ(put_file("/ro/dir/d", "x"), -EROFS);
+	CHECK_EQ(rig_put_file("/ro/dir/d", "x"), -EROFS);
 	CHECK_EQ(lx_sys_unlink(self, P("/ro/dir/b")), -EROFS);
 	CHECK_EQ(lx_sys_chmod(self, P("/ro/dir/b"), 0), -EROFS);
 	CHECK_EQ(lx_sys_umount2(self, P("/ro"), 0), 0);

@@ -36,6 +36,10 @@ void rig_absent(uaddr_t a, size_t n);	/* pages of it: until faulted in */
 void rig_forbid(uaddr_t a, size_t n);	/* for good */
 unsigned int rig_faults(void);		/* how often lx_fault_in() was asked */
 
+/* -- files, as programs see them */
+long rig_put_file(const char *path, const char *text);	/* it has this text alone: bytes, or negative errno */
+const char *rig_get_file(const char *path);	/* its text, until the next call; "(not there)" */
+
 /* -- tasks */
 struct lx_task *rig_self(void);
 /* Another task on a pthread: shares nothing; runs fn(arg).  rig_join waits for it. */

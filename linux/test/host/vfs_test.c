@@ -43,32 +43,6 @@ static long sys_open(const char *path, int flags, unsigned int mode)
 	return lx_sys_open(self, P(path), flags, mode);
 }
 
-static long put_file(const char *path, const char *text)
-{
-	long fd = sys_open(path, O_CREAT | O_WRONLY | O_TRUNC, 0644), n;
-
-	if (fd < 0)
-		return fd;
-	n = lx_sys_write(self, (int)fd, P(text), strlen(text));
-	lx_sys_close(self, (int)fd);
-	return n;
-}
-
-static const char *get_file(const char *path)
-{
-	static char buf[8192];
-	uaddr_t u = rig_user(sizeof(buf));
-	long fd = sys_open(path, O_RDONLY, 0), n;
-
-	if (fd < 0)
-		return "(not there)";
-	n = lx_sys_read(self, (int)fd, u, sizeof(buf) - 1);
-	lx_sys_close(self, (int)fd);
-	memcpy(buf, rig_ptr(u), n > 0 ? (size_t)n : 0);
-	buf[n > 0 ? n : 0] = '\0';
-	return buf;
-}
-
 static struct stat st_of(const char *path, long *err)
 {
 	uaddr_t u = rig_user(sizeof(struct stat));
@@ -80,8 +54,8 @@ static struct stat st_of(const char *path, long *err)
 TEST(files_are_written_and_read)
 {
 	begin();
-	CHECK_EQ(put_file("/a", "hello"), 5);
-	CHECK_STR(get_file("/a"), "hello");
+	CHECK_EQ(rig_put_file("/a", "hello"), 5);
+	CHECK_STR(rig_get_file("/a"), "hello");
 	CHECK_EQ(lx_sys_unlink(self, P("/a")), 0);
 	CHECK_EQ(sys_open("/a", O_RDONLY, 0), -ENOENT);
 	CHECK_EQ(lx_sys_unlink(self, P("/a")), -ENOENT);
@@ -120,8 +94,8 @@ TEST(paths_with_dots_slashes_and_links)
 	begin();
 	CHECK_EQ(lx_sys_mkdir(self, P("/p"), 0755), 0);
 	CHECK_EQ(lx_sys_mkdir(self, P("/p/q/"), 0755), 0);
-	CHECK_EQ(put_file("/p/q/f", "x"), 1);
-	CHECK_STR(get_file("//p/./q/../q//f"), "x");
+	CHECK_EQ(rig_put_file("/p/q/f", "x"), 1);
+	CHECK_STR(rig_get_file("//p/./q/../q//f"), "x");
 	CHECK_EQ(sys_open("/p/q/f/", O_RDONLY, 0), -ENOTDIR);
 	CHECK_EQ(sys_open("/p/q/f/.", O_RDONLY, 0), -ENOTDIR);
 	CHECK_EQ(sys_open("/p/nope/f", O_RDONLY, 0), -ENOENT);
@@ -129,7 +103,7 @@ TEST(paths_with_dots_slashes_and_links)
 	CHECK_EQ(sys_open("/p/new/", O_CREAT | O_WRONLY, 0644), -EISDIR);
 	CHECK_EQ(lx_sys_symlink(self, P("q"), P("/p/rel")), 0);
 	CHECK_EQ(lx_sys_symlink(self, P("/p/rel/"), P("/p/abs")), 0);
-	CHECK_STR(get_file("/p/abs/f"), "x");
+	CHECK_STR(rig_get_file("/p/abs/f"), "x");
 	CHECK_EQ((st_of("/p/abs", &err).st_mode & S_IFMT), S_IFLNK);
 	CHECK_EQ((st_of("/p/abs/", &err).st_mode & S_IFMT), S_IFDIR);
 	CHECK_EQ(sys_open("/p/abs", O_RDONLY | O_NOFOLLOW, 0), -ELOOP);
@@ -137,11 +111,11 @@ TEST(paths_with_dots_slashes_and_links)
 	CHECK_EQ(sys_open("/p/loop", O_RDONLY, 0), -ELOOP);
 	CHECK_EQ(sys_open("/p/loop/x", O_RDONLY, 0), -ELOOP);
 	CHECK_EQ(lx_sys_symlink(self, P("made"), P("/p/dangling")), 0);
-	CHECK_EQ(put_file("/p/dangling", "made it"), 7);
-	CHECK_STR(get_file("/p/made"), "made it");
+	CHECK_EQ(rig_put_file("/p/dangling", "made it"), 7);
+	CHECK_STR(rig_get_file("/p/made"), "made it");
 	CHECK_EQ(sys_open("/p/dangling", O_CREAT | O_EXCL | O_WRONLY, 0600), -EEXIST);
 	CHECK_EQ(lx_sys_symlink(self, P("/"), P("/p/top")), 0);
-	CHECK_STR(get_file("/p/top/p/q/f"), "x");
+	CHECK_STR(rig_get_file("/p/top/p/q/f"), "x");
 }
 
 TEST(forty_links_are_followed_and_no_more)
@@ -150,13 +124,13 @@ TEST(forty_links_are_followed_and_no_more)
 
 	begin();
 	lx_sys_mkdir(self, P("/links"), 0755);
-	put_file("/links/0", "end");
+	rig_put_file("/links/0", "end");
 	for (int i = 1; i <= 41; i++) {
 		snprintf(a, sizeof(a), "%d", i - 1);
 		snprintf(b, sizeof(b), "/links/%d", i);
 		CHECK_EQ(lx_sys_symlink(self, P(a), P(b)), 0);
 	}
-	CHECK_STR(get_file("/links/40"), "end");
+	CHECK_STR(rig_get_file("/links/40"), "end");
 	CHECK_EQ(sys_open("/links/41", O_RDONLY, 0), -ELOOP);
 }
 
@@ -167,11 +141,11 @@ TEST(names_have_limits)
 	begin();
 	memset(name + 1, 'n', 255);
 	name[256] = '\0';
-	CHECK_EQ(put_file(name, "1"), 1);
-	CHECK_STR(get_file(name), "1");
+	CHECK_EQ(rig_put_file(name, "1"), 1);
+	CHECK_STR(rig_get_file(name), "1");
 	name[256] = 'n';
 	name[257] = '\0';
-	CHECK_EQ(put_file(name, "1"), -ENAMETOOLONG);
+	CHECK_EQ(rig_put_file(name, "1"), -ENAMETOOLONG);
 	CHECK_EQ(lx_sys_mkdir(self, P(name), 0755), -ENAMETOOLONG);
 	memset(path, '/', sizeof(path));
 	path[4095] = '\0';
@@ -187,7 +161,7 @@ TEST(a_path_that_crosses_an_absent_page_is_read)
 	uaddr_t u;
 
 	begin();
-	put_file("/cross", "yes");
+	rig_put_file("/cross", "yes");
 	u = rig_user(3 * 4096);
 	u.v = (u.v + 4095) & ~4095ull;
 	strcpy(rig_ptr(uaddr(u.v + 4093)), "/cross");
@@ -250,20 +224,20 @@ TEST(rename_replaces_exchanges_and_refuses)
 	lx_sys_mkdir(self, P("/r"), 0755);
 	lx_sys_mkdir(self, P("/r/d"), 0755);
 	lx_sys_mkdir(self, P("/r/d/e"), 0755);
-	put_file("/r/a", "A");
-	put_file("/r/b", "B");
+	rig_put_file("/r/a", "A");
+	rig_put_file("/r/b", "B");
 	CHECK_EQ(lx_sys_rename(self, P("/r/a"), P("/r/b")), 0);
-	CHECK_STR(get_file("/r/b"), "A");
+	CHECK_STR(rig_get_file("/r/b"), "A");
 	CHECK_EQ(sys_open("/r/a", O_RDONLY, 0), -ENOENT);
 	CHECK_EQ(lx_sys_rename(self, P("/r/d"), P("/r/d/e/f")), -EINVAL);
 	CHECK_EQ(lx_sys_rename(self, P("/r/d/e"), P("/r/d")), -ENOTEMPTY);
 	CHECK_EQ(lx_sys_rename(self, P("/r/b"), P("/r/d")), -EISDIR);
 	CHECK_EQ(lx_sys_rename(self, P("/r/d"), P("/r/b")), -ENOTDIR);
-	put_file("/r/c", "C");
+	rig_put_file("/r/c", "C");
 	CHECK_EQ(lx_sys_renameat2(self, AT_FDCWD, P("/r/b"), AT_FDCWD, P("/r/c"), RENAME_NOREPLACE),
 		 -EEXIST);
 	CHECK_EQ(lx_sys_renameat2(self, AT_FDCWD, P("/r/b"), AT_FDCWD, P("/r/d"), RENAME_EXCHANGE), 0);
-	CHECK_STR(get_file("/r/d"), "A");
+	CHECK_STR(rig_get_file("/r/d"), "A");
 	CHECK_EQ(st_of("/r/b/e", &err).st_nlink, 2);
 	if (getenv("RIG_ROOT")) {	/* an overlay keeps whiteouts for itself */
 		CHECK_EQ(lx_sys_renameat2(self, AT_FDCWD, P("/r/c"), AT_FDCWD, P("/r/b/e/c2"),
@@ -274,9 +248,9 @@ TEST(rename_replaces_exchanges_and_refuses)
 					  RENAME_WHITEOUT), 0);
 		CHECK_EQ(st_of("/r/c", &err).st_mode & S_IFMT, S_IFCHR);
 	}
-	CHECK_STR(get_file("/r/b/e/c2"), "C");
+	CHECK_STR(rig_get_file("/r/b/e/c2"), "C");
 	CHECK_EQ(lx_sys_rename(self, P("/r/b/e"), P("/r/e")), 0);
-	CHECK_STR(get_file("/r/e/c2"), "C");
+	CHECK_STR(rig_get_file("/r/e/c2"), "C");
 	CHECK_EQ(st_of("/r", &err).st_nlink, 4);
 	CHECK_EQ(st_of("/r/b", &err).st_nlink, 2);
 	CHECK_EQ(lx_sys_rename(self, P("/r/e/c2"), P("/r/./e/.")), -EBUSY);
@@ -337,7 +311,7 @@ TEST(listing_goes_on_where_it_was)
 	CHECK_STR(list("/l", 100), ". .. ");
 	for (int i = 0; i < 50; i++) {
 		snprintf(name, sizeof(name), "/l/f%d", i);
-		put_file(name, "");
+		rig_put_file(name, "");
 	}
 	CHECK_EQ(strlen(list("/l", 64)), strlen(list("/l", 32768)));
 	CHECK(strstr(list("/l", 64), "f49"));
@@ -355,12 +329,12 @@ TEST(permissions_and_sticky_directories)
 	begin();
 	lx_sys_mkdir(self, P("/t"), 0777);
 	lx_sys_chmod(self, P("/t"), 01777);
-	put_file("/t/root", "r");
+	rig_put_file("/t/root", "r");
 	lx_sys_chmod(self, P("/t/root"), 0600);
 	rig_become(1000, 1000);
 	CHECK_EQ(sys_open("/t/root", O_RDONLY, 0), -EACCES);
 	CHECK_EQ(lx_sys_unlink(self, P("/t/root")), -EPERM);
-	CHECK_EQ(put_file("/t/mine", "m"), 1);
+	CHECK_EQ(rig_put_file("/t/mine", "m"), 1);
 	CHECK_EQ(lx_sys_chown(self, P("/t/mine"), 0, 0), -EPERM);
 	CHECK_EQ(lx_sys_chmod(self, P("/t/root"), 0777), -EPERM);
 	rig_become(1001, 1001);
@@ -372,7 +346,7 @@ TEST(permissions_and_sticky_directories)
 	CHECK_EQ(lx_sys_access(self, P("/t/mine"), 2), 0);
 	CHECK_EQ(lx_sys_access(self, P("/t/mine"), 1), -EACCES);
 	lx_sys_mkdir(self, P("/t/closed"), 0700);
-	put_file("/t/closed/f", "x");
+	rig_put_file("/t/closed/f", "x");
 	rig_become(1000, 1000);
 	CHECK_EQ(sys_open("/t/closed/f", O_RDONLY, 0), -EACCES);
 	rig_become(0, 0);
@@ -421,7 +395,7 @@ TEST(appending_and_file_size_limits)
 	lx_sys_write(self, (int)a, P("one"), 3);
 	lx_sys_write(self, (int)b, P("two"), 3);
 	lx_sys_write(self, (int)a, P("three"), 5);
-	CHECK_STR(get_file("/app"), "onetwothree");
+	CHECK_STR(rig_get_file("/app"), "onetwothree");
 	rig_set_rlimit(1, 13);
 	CHECK_EQ(lx_sys_write(self, (int)a, P("xyz"), 3), 2);
 	CHECK_EQ(lx_sys_write(self, (int)a, P("xyz"), 3), -EFBIG);
@@ -446,9 +420,9 @@ TEST(a_full_tmpfs_says_so)
 	CHECK_EQ(lx_sys_ftruncate(self, (int)fd, 4096), 0);
 	CHECK_EQ(lx_sys_pwrite64(self, (int)fd, u, 4096, 40960), 4096);
 	CHECK_EQ(st_of("/mnt/a", &err).st_blocks, 16);
-	CHECK_EQ(put_file("/mnt/b", "x"), 1);
-	CHECK_EQ(put_file("/mnt/c", "x"), 1);
-	CHECK_EQ(put_file("/mnt/d", "x"), -ENOSPC);
+	CHECK_EQ(rig_put_file("/mnt/b", "x"), 1);
+	CHECK_EQ(rig_put_file("/mnt/c", "x"), 1);
+	CHECK_EQ(rig_put_file("/mnt/d", "x"), -ENOSPC);
 	CHECK_EQ(lx_sys_umount2(self, P("/mnt"), 0), -EBUSY);
 	lx_sys_close(self, (int)fd);
 	CHECK_EQ(lx_sys_umount2(self, P("/mnt"), 0), 0);
@@ -465,28 +439,28 @@ TEST(mounts_cover_bind_move_and_go)
 	lx_sys_mkdir(self, P("/m2"), 0755);
 	CHECK_EQ(lx_do_mount(self, "a", "/m", "tmpfs", 0, NULL), 0);
 	CHECK_EQ(sys_open("/m/under", O_RDONLY, 0), -ENOENT);
-	put_file("/m/inside", "i");
+	rig_put_file("/m/inside", "i");
 	CHECK_EQ(lx_sys_mkdir(self, P("/m/sub"), 0755), 0);
 	CHECK_EQ(lx_do_mount(self, "b", "/m/sub", "tmpfs", 0, NULL), 0);
-	put_file("/m/sub/deep", "d");
+	rig_put_file("/m/sub/deep", "d");
 	CHECK_EQ(lx_sys_rmdir(self, P("/m/sub")), -EBUSY);
 	CHECK_EQ(lx_sys_rename(self, P("/m/sub"), P("/m/sub2")), -EBUSY);
 	CHECK_EQ(lx_sys_rename(self, P("/m/inside"), P("/outside")), -EXDEV);
 	CHECK_EQ(lx_sys_link(self, P("/m/inside"), P("/outside")), -EXDEV);
-	CHECK_STR(get_file("/m/sub/../inside"), "i");
+	CHECK_STR(rig_get_file("/m/sub/../inside"), "i");
 	CHECK_EQ(lx_do_mount(self, "/m", "/m2", NULL, 4096 /* BIND */, NULL), 0);
-	CHECK_STR(get_file("/m2/inside"), "i");
+	CHECK_STR(rig_get_file("/m2/inside"), "i");
 	CHECK_EQ(sys_open("/m2/sub/deep", O_RDONLY, 0), -ENOENT);
 	CHECK_EQ(lx_sys_umount2(self, P("/m2"), 0), 0);
 	CHECK_EQ(lx_do_mount(self, "/m", "/m2", NULL, 4096 | 16384 /* REC */, NULL), 0);
-	CHECK_STR(get_file("/m2/sub/deep"), "d");
+	CHECK_STR(rig_get_file("/m2/sub/deep"), "d");
 	CHECK_EQ(lx_do_mount(self, NULL, "/m2", NULL, 4096 | 32 | 1 /* BIND REMOUNT RDONLY */, NULL), 0);
-	CHECK_EQ(put_file("/m2/new", "x"), -EROFS);
-	CHECK_EQ(put_file("/m/new", "x"), 1);
+	CHECK_EQ(rig_put_file("/m2/new", "x"), -EROFS);
+	CHECK_EQ(rig_put_file("/m/new", "x"), 1);
 	CHECK_EQ(lx_sys_umount2(self, P("/m2"), 0), -EBUSY);
 	CHECK_EQ(lx_sys_umount2(self, P("/m2"), MNT_DETACH), 0);
 	CHECK_EQ(lx_do_mount(self, "/m", "/m2", NULL, 8192 /* MOVE */, NULL), 0);
-	CHECK_STR(get_file("/m2/sub/deep"), "d");
+	CHECK_STR(rig_get_file("/m2/sub/deep"), "d");
 	CHECK(sys_open("/m/under", O_RDONLY, 0) >= 0);
 	CHECK_EQ(lx_do_mount(self, "/m2", "/m2/sub", NULL, 8192, NULL), -ELOOP);
 	lx_sys_close_range(self, 0, ~0u, 0);
@@ -506,7 +480,7 @@ TEST(chroot_holds_dotdot)
 
 	lx_sys_mkdir(self, P("/jail"), 0755);
 	lx_sys_mkdir(self, P("/jail/in"), 0755);
-	put_file("/secret", "s");
+	rig_put_file("/secret", "s");
 	CHECK_EQ(lx_sys_chroot(self, P("/jail")), 0);
 	lx_sys_chdir(self, P("/in"));
 	CHECK_EQ(lx_sys_getcwd(self, u, 100), 4);
@@ -515,7 +489,7 @@ TEST(chroot_holds_dotdot)
 	CHECK(sys_open("/../in", O_RDONLY, 0) >= 0);
 	lx_fs_put(self->fs);
 	self->fs = before;
-	CHECK_STR(get_file("/secret"), "s");
+	CHECK_STR(rig_get_file("/secret"), "s");
 	lx_sys_close_range(self, 0, ~0u, 0);
 }
 
@@ -528,8 +502,8 @@ TEST(openat2_stays_beneath)
 	begin();
 	lx_sys_mkdir(self, P("/b"), 0755);
 	lx_sys_mkdir(self, P("/b/c"), 0755);
-	put_file("/b/f", "f");
-	put_file("/out", "o");
+	rig_put_file("/b/f", "f");
+	rig_put_file("/out", "o");
 	lx_sys_symlink(self, P("/out"), P("/b/abs"));
 	lx_sys_symlink(self, P("../out"), P("/b/up"));
 	lx_sys_symlink(self, P("c/../f"), P("/b/ok"));
@@ -563,7 +537,7 @@ TEST(opath_only_names)
 
 	begin();
 	u = rig_user(200);
-	put_file("/op", "x");
+	rig_put_file("/op", "x");
 	lx_sys_symlink(self, P("op"), P("/opl"));
 	fd = sys_open("/op", O_PATH, 0);
 	CHECK_EQ(lx_sys_read(self, (int)fd, u, 1), -EBADF);
@@ -584,7 +558,7 @@ TEST(tmpfiles_get_a_name_by_linkat)
 	CHECK(fd >= 0);
 	CHECK_EQ(lx_sys_write(self, (int)fd, P("tmp"), 3), 3);
 	CHECK_EQ(lx_sys_linkat(self, (int)fd, P(""), AT_FDCWD, P("/named"), AT_EMPTY_PATH), 0);
-	CHECK_STR(get_file("/named"), "tmp");
+	CHECK_STR(rig_get_file("/named"), "tmp");
 	CHECK_EQ(sys_open("/", O_TMPFILE | O_RDONLY, 0600), -EINVAL);
 	lx_sys_close(self, (int)fd);
 	lx_sys_unlink(self, P("/named"));
@@ -596,7 +570,7 @@ TEST(programs_being_run_are_not_written)
 	long fd;
 
 	begin();
-	put_file("/prog", "#!");
+	rig_put_file("/prog", "#!");
 	CHECK_EQ(lx_open_exec(self, AT_FDCWD, "/prog", 0, &f), -EACCES);
 	lx_sys_chmod(self, P("/prog"), 0755);
 	CHECK_EQ(lx_open_exec(self, AT_FDCWD, "/prog", 0, &f), 0);
@@ -618,7 +592,7 @@ TEST(xattrs_by_name_space)
 
 	begin();
 	u = rig_user(100);
-	put_file("/xa", "x");
+	rig_put_file("/xa", "x");
 	CHECK_EQ(lx_sys_setxattr(self, P("/xa"), P("user.one"), P("value"), 5, 0), 0);
 	CHECK_EQ(lx_sys_setxattr(self, P("/xa"), P("user.one"), P("v"), 1, 1), -EEXIST);
 	CHECK_EQ(lx_sys_setxattr(self, P("/xa"), P("user.two"), P("v"), 1, 2), -ENODATA);
@@ -726,7 +700,7 @@ TEST(inotify_tells_what_happens)
 	fd = lx_sys_inotify_init1(self, IN_NONBLOCK);
 	wd = lx_sys_inotify_add_watch(self, (int)fd, P("/w"), IN_ALL_EVENTS);
 	CHECK_EQ(wd, 1);
-	put_file("/w/a", "x");
+	rig_put_file("/w/a", "x");
 	lx_sys_rename(self, P("/w/a"), P("/w/b"));
 	lx_sys_unlink(self, P("/w/b"));
 	lx_sys_rmdir(self, P("/w"));
