@@ -394,6 +394,8 @@ void io_serve(struct disk *k, uint32_t q)
 		vq_device_notifications(link, false);
 		io->stopped = !take_all(k, q);
 	} while (!io->stopped && vq_device_notifications(link, true));
+	if (link->broken)
+		drv_break(k->d, link->broken);
 	drv_publish(k->d, q);
 	nvme_submit(&k->controller, &io->ring);
 }
