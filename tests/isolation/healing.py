@@ -216,6 +216,18 @@ def a_driver_without_a_heartbeat_is_replaced(lab):
 
 
 @isolation(when=on(2))
+def a_disk_that_answers_nothing_is_reset(lab):
+    """Its driver does not tell it of requests any more, which looks like a device gone silent."""
+    disk = lab.file("disk", bytes(1 << 20))
+    machine = lab.machine(["concord.system=test-heal", "loglevel=6", "concord.stall=1000",
+                           "virtio-blk.die=silent:20"], memory=MEMORY, drives=[qemu.Drive(disk, False)])
+    ended = lab.expect_boot(machine, "virtio-blk.0 was killed: a stalled queue", "in flight: queue 0",
+                            "same data", "heal: done", status=0)
+    if not re.search(r"virtio-blk.0: incarnation 2 serves after \d+ us, after a reset", ended.console):
+        raise Failed(f"it was not reset\n{lab.last_words()}")
+
+
+@isolation(when=on(2))
 def a_driver_that_does_nothing_but_die_is_given_up(lab):
     machine = lab.machine(["concord.system=test-restart", "loglevel=6", "client.seconds=30", "faulty.mode=start"],
                           memory=MEMORY)

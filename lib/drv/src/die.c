@@ -12,10 +12,11 @@ enum { NEVER, ONCE, SWEEP, SWEEP_TWICE };
 static struct drv *dying;
 static int mode;
 static uint64_t fatal_sector = UINT64_MAX;
+static uint64_t notifications = UINT64_MAX;	/* that are left */
 
 void drv_die_start(struct drv *d)
 {
-	static const char sector[] = "sector:";
+	static const char sector[] = "sector:", silent[] = "silent:";
 	char word[32];
 	uint64_t n;
 
@@ -28,6 +29,8 @@ void drv_die_start(struct drv *d)
 		mode = SWEEP_TWICE;
 	else if (str_has_prefix(word, sector) && parse_u64_all(word + strlen(sector), &n))
 		fatal_sector = n;
+	else if (str_has_prefix(word, silent) && parse_u64_all(word + strlen(silent), &n))
+		notifications = d->start.incarnation == 1 ? n : UINT64_MAX;
 	else if (parse_u64_all(word, &n) && n && n < UINT32_MAX) {
 		mode = ONCE;
 		d->record->die_target = (uint32_t)n;
@@ -37,6 +40,16 @@ void drv_die_start(struct drv *d)
 uint64_t drv_die_sector(void)
 {
 	return fatal_sector;
+}
+
+bool drv_is_silent(void)
+{
+	if (!CONFIG_CHECKS || notifications == UINT64_MAX)
+		return false;
+	if (!notifications)
+		return true;
+	notifications--;
+	return false;
 }
 
 /* A new round of the client's: one operation further than in the last.  False: none runs. */

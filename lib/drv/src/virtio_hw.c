@@ -195,7 +195,8 @@ void virtio_hw_publish(struct virtio_hw *hw, uint32_t i)
 	if (!vq_driver_publish(&hw->queue[i]))
 		return;
 	drv_step();
-	hw->ops->notify(hw, i);
+	if (!drv_is_silent())
+		hw->ops->notify(hw, i);
 	drv_step();
 }
 

@@ -83,6 +83,7 @@ struct init {
 	k_handle_t handle[K_BOOT_HANDLES];
 	k_handle_t bell, messages, tick;
 	bool never_restart;		/* concord.restart=never */
+	uint64_t stall_ms;		/* concord.stall=: that long a disk may answer nothing */
 	k_handle_t components_group;
 	const void *bundle;		/* mapped */
 	struct conf conf;

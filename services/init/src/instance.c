@@ -266,6 +266,7 @@ k_status_t instance_incarnate(struct instance *in)
 	if (st != K_OK)
 		return st;
 	(void)!k_clock_read(K_CLOCK_MONOTONIC, &in->started_ns);
+	in->answered_since_ns = in->started_ns;		/* what is in flight stalls anew */
 	st = start_incarnation(in, space);
 	rt_close(space);
 	if (st != K_OK) {

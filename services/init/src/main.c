@@ -109,11 +109,13 @@ static void device_found(const struct component_device *d)
 {
 	const struct conf_component *c = conf_match(&init.conf, d);
 
-	if (c)
-		instance_start(c, d);
-	else
+	if (!c) {
 		rt_log(RT_LOG_DEBUG, "init: no component for bus %u device %04x:%04x", d->bus,
 		       d->vendor, d->device);
+		return;
+	}
+	instance_start(c, d);
+	supervise();		/* the first one sets the clock going */
 }
 
 static void ring_later(uint64_t delay_ms, unsigned int bit)
@@ -277,10 +279,28 @@ static void bells_make(void)
 		rt_panic("init: cannot make its bells: status %d", st);
 }
 
+#define STALL_MS	20000u
+#define HOUR_MS		3600000u
+
+/* NAME=MILLISECONDS, or @otherwise. */
+static uint64_t option_ms(const char *name, uint64_t otherwise)
+{
+	char word[24];
+	uint64_t ms;
+
+	if (!option_value(init.boot.command_line, name, word, sizeof(word)))
+		return otherwise;
+	if (parse_u64_all(word, &ms) && ms && ms <= HOUR_MS)
+		return ms;
+	rt_log(RT_LOG_WARNING, "init: %s wants milliseconds, at most %u", name, HOUR_MS);
+	return otherwise;
+}
+
 static void options_read(void)
 {
 	char word[16];
 
+	init.stall_ms = option_ms("concord.stall", STALL_MS);
 	init.never_restart = option_value(init.boot.command_line, "concord.restart", word,
 					  sizeof(word)) && strcmp(word, "never") == 0;
 }

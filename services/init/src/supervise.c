@@ -8,8 +8,8 @@
  *	without a heartbeat	at work on the same thing for BUSY_CPU_NS of processor time or
  *				BUSY_WALL_NS in all: it loops, or sleeps where it must not
  *	with a stalled queue	waiting, with requests of a disk in flight, and none answered for
- *				STALL_NS: the device has gone silent, or an answer was missed; its
- *				successor resets the device
+ *				STALL_MS (concord.stall=): the device has gone silent, or an answer was
+ *				missed; its successor resets the device
  *
  * The heartbeat costs the driver two stores per wake-up and no message: it counts in its
  * record (struct record.beat), and only a number that does not change is news.
@@ -32,7 +32,6 @@
 #define SECOND		1000000000ull
 #define BUSY_CPU_NS	(2 * SECOND)
 #define BUSY_WALL_NS	(15 * SECOND)
-#define STALL_NS	(20 * SECOND)
 #define ALIVE_NS	SECOND		/* whoever lived that long was no failure */
 #define PAUSE_NS	10000000ull	/* the first */
 
@@ -254,7 +253,7 @@ static bool stalls(struct instance *in, uint64_t now)
 		in->answered_since_ns = now;
 		return false;
 	}
-	return now - in->answered_since_ns >= STALL_NS;
+	return now - in->answered_since_ns >= init.stall_ms * 1000000;
 }
 
 static void look_after(struct instance *in, uint64_t now)

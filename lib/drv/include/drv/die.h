@@ -12,6 +12,8 @@
  *	COMPONENT.die=sweep2	the same, and the successor dies, too, at one of its
  *				first operations (another one in each round)
  *	COMPONENT.die=sector:N	each time it works on a request for that sector (virtio-blk)
+ *	COMPONENT.die=silent:N	not, but from its N-th notification on the first incarnation does
+ *				not tell the device of anything any more
  */
 #pragma once
 
@@ -23,3 +25,5 @@ void drv_die_start(struct drv *d);
 void drv_step(void);
 /* The sector of "sector:N", or UINT64_MAX. */
 uint64_t drv_die_sector(void);
+/* The device is about to be notified, and is not to be. */
+bool drv_is_silent(void);
