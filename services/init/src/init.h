@@ -33,12 +33,33 @@ enum { INSTANCES = 40, BELL_LINUX = 48, BELL_DEVICES = 56, BELL_DUMP = 57,
 
 enum instance_state { INSTANCE_EMPTY, INSTANCE_RUNNING, INSTANCE_WAITING, INSTANCE_DEAD };
 
+/* An executable file in memory. */
+struct program {
+	const char *name;		/* its path in the bundle, or what to call it */
+	const void *data;		/* mapped; on a page boundary */
+	size_t length;
+	k_handle_t memory;		/* that holds it */
+	uint64_t offset;		/* where */
+};
+
+/* Where a loaded program begins. */
+struct image {
+	uint64_t entry, stack_top, frame;
+};
+
+/* A process that is loaded, and only has to be started. */
+struct prepared {
+	k_handle_t process;
+	struct image image;
+};
+
 struct instance {
 	enum instance_state state;
 	const struct conf_component *conf;
 	uint32_t number;		/* n-th instance of its component */
 	uint32_t incarnation;
 	char name[32];			/* "virtio-blk.0" */
+	struct program program;		/* what its incarnations run */
 	k_handle_t process, channel;	/* of the incarnation */
 	bool ready;			/* it serves */
 	uint64_t started_ns;
@@ -94,19 +115,19 @@ struct init {
 
 extern struct init init;
 
-/* -- load.c: programs out of the bundle -------------------------------------------------- */
-
-struct image {
-	uint64_t entry, stack_top, frame;
-};
+/* -- load.c: programs -------------------------------------------------------------------- */
 
 /* A file of the bundle; false: there is none of that name. */
 bool bundle_find(const char *name, const void **data, size_t *length);
+/* A program of the bundle; false, and logged: there is none of that name, which has to stay. */
+bool program_find(const char *name, struct program *p) MUST_CHECK;
+/* Whether a component's program could be loaded; else *@why, which is constant. */
+bool program_check(const struct program *p, const char **why) MUST_CHECK;
 /*
- * Map the program @binary and a first stack into @space, at @base (0 or
- * K_PERSONALITY_BASE).  Failures are logged.
+ * Map the program @p and a first stack into @space, at @base (0 or K_PERSONALITY_BASE).
+ * Its memory must not change afterwards.  Failures are logged.
  */
-k_status_t image_load(const char *binary, k_handle_t space, uint64_t base, struct image *image)
+k_status_t image_load(const struct program *p, k_handle_t space, uint64_t base, struct image *image)
 	MUST_CHECK;
 
 /* -- instance.c: components ----------------------------------------------------------------- */
@@ -115,6 +136,10 @@ k_status_t image_load(const char *binary, k_handle_t space, uint64_t base, struc
 void instance_start(const struct conf_component *c, const struct component_device *found);
 /* Start a process over what the instance has.  On failure nothing of it is left. */
 k_status_t instance_incarnate(struct instance *in) MUST_CHECK;
+/* The two halves of it: load @program, and start what was loaded, which is used up in any case. */
+k_status_t instance_prepare(const struct instance *in, const struct program *program,
+			    struct prepared *p) MUST_CHECK;
+k_status_t instance_launch(struct instance *in, const struct prepared *p) MUST_CHECK;
 /* Its client fails what is in flight, and what it is asked from now on. */
 void instance_close_link(struct instance *in);
 /* The running or waiting one of that name, or NULL. */

@@ -208,19 +208,13 @@ static k_status_t send_start(struct instance *in)
 	return grants_send(&g, in->channel, &s, sizeof(s));
 }
 
-static k_status_t start_process(struct instance *in, k_handle_t space, k_handle_t channel)
+static k_status_t start_process(struct instance *in, const struct image *image, k_handle_t channel)
 {
-	struct k_thread_start start = { 0 };
-	struct image image;
-	k_status_t st = image_load(in->conf->binary, space, 0, &image);
+	struct k_thread_start start = { .entry = image->entry, .stack_top = image->stack_top,
+					.frame = image->frame };
+	k_status_t st = k_process_watch(in->process, init.bell, BIT(in - init.instances));
 
-	if (st != K_OK)
-		return st;
-	start.entry = image.entry;
-	start.stack_top = image.stack_top;
-	start.frame = image.frame;
 	strlcpy(start.name, in->name, sizeof(start.name));
-	st = k_process_watch(in->process, init.bell, BIT(in - init.instances));
 	return st == K_OK ? k_process_start(in->process, &start, channel) : st;
 }
 
@@ -234,7 +228,7 @@ static void number_link(const struct instance *in)
 				      &in->incarnation, sizeof(in->incarnation), &done);
 }
 
-static k_status_t start_incarnation(struct instance *in, k_handle_t space)
+static k_status_t start_incarnation(struct instance *in, const struct image *image)
 {
 	k_handle_t theirs;
 	k_status_t st = k_channel_create(&in->channel, &theirs);
@@ -245,36 +239,56 @@ static k_status_t start_incarnation(struct instance *in, k_handle_t space)
 	if (st == K_OK)
 		st = send_start(in);
 	if (st == K_OK)
-		st = start_process(in, space, theirs);
+		st = start_process(in, image, theirs);
 	if (st != K_OK)
 		rt_close(theirs);
 	return st;
 }
 
-k_status_t instance_incarnate(struct instance *in)
+k_status_t instance_prepare(const struct instance *in, const struct program *program,
+			    struct prepared *p)
 {
 	k_handle_t space;
+	k_status_t st = k_process_create(init.components_group, in->name, strlen(in->name),
+					 &p->process, &space);
+
+	if (st != K_OK)
+		return st;
+	st = image_load(program, space, 0, &p->image);
+	rt_close(space);
+	if (st != K_OK)
+		rt_close(p->process);
+	return st;
+}
+
+k_status_t instance_launch(struct instance *in, const struct prepared *p)
+{
 	k_status_t st;
 
+	in->process = p->process;
 	in->incarnation++;
 	in->ready = false;
 	in->ending = NULL;
 	in->wished = false;
 	in->seen_beat = 0;
 	number_link(in);
-	st = k_process_create(init.components_group, in->name, strlen(in->name), &in->process, &space);
-	if (st != K_OK)
-		return st;
 	(void)!k_clock_read(K_CLOCK_MONOTONIC, &in->started_ns);
 	in->answered_since_ns = in->started_ns;		/* what is in flight stalls anew */
-	st = start_incarnation(in, space);
-	rt_close(space);
+	st = start_incarnation(in, &p->image);
 	if (st != K_OK) {
 		rt_close(in->process);
 		rt_close(in->channel);
 		in->process = in->channel = 0;
 	}
 	return st;
+}
+
+k_status_t instance_incarnate(struct instance *in)
+{
+	struct prepared p;
+	k_status_t st = instance_prepare(in, &in->program, &p);
+
+	return st == K_OK ? instance_launch(in, &p) : st;
 }
 
 void instance_close_link(struct instance *in)
@@ -313,7 +327,7 @@ void instance_start(const struct conf_component *c, const struct component_devic
 		rt_log(RT_LOG_INFO, "init: nobody uses %s", in->name);
 		return;
 	}
-	st = make_all(in, found);
+	st = program_find(c->binary, &in->program) ? make_all(in, found) : K_ERR_NOT_FOUND;
 	if (st == K_OK)
 		st = instance_incarnate(in);
 	in->state = st == K_OK ? INSTANCE_RUNNING : INSTANCE_DEAD;

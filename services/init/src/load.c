@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs out of the boot bundle.
+ * Programs, out of the boot bundle or other memory.
  *
  * The bundle's files start on page boundaries (system/make-bundle.py), so that a
  * segment is a private mapping of the bundle itself: text is never copied, data
@@ -23,6 +23,21 @@ bool bundle_find(const char *name, const void **data, size_t *length)
 		return false;
 	*data = e.data;
 	*length = e.size;
+	return true;
+}
+
+bool program_find(const char *name, struct program *p)
+{
+	const void *data;
+	size_t length;
+
+	if (!bundle_find(name, &data, &length)) {
+		rt_log(RT_LOG_ERR, "init: %s is not in the boot bundle", name);
+		return false;
+	}
+	*p = (struct program){ .name = name, .data = data, .length = length,
+			       .memory = init.handle[K_BOOT_BUNDLE],
+			       .offset = (uint64_t)((const char *)data - (const char *)init.bundle) };
 	return true;
 }
 
@@ -49,8 +64,8 @@ static k_status_t clear_rest_of_page(k_handle_t space, uint64_t from)
 	return n ? k_space_write(space, from, zeros, n, &done) : K_OK;
 }
 
-/* @file: where in the bundle the image begins, a multiple of the page size. */
-static k_status_t load_segment(k_handle_t space, uint64_t file, const struct elf_segment *s)
+static k_status_t load_segment(k_handle_t space, const struct program *p,
+			       const struct elf_segment *s)
 {
 	uint64_t page = K_PAGE_SIZE;
 	uint64_t start = ALIGN_DOWN(s->vaddr, page);
@@ -63,8 +78,8 @@ static k_status_t load_segment(k_handle_t space, uint64_t file, const struct elf
 		.prot = segment_prot(s),
 		.max_prot = segment_prot(s),
 		.flags = K_MAP_FIXED | K_MAP_NO_REPLACE,
-		.memory = init.handle[K_BOOT_BUNDLE],
-		.offset = file + ALIGN_DOWN(s->offset, page),
+		.memory = p->memory,
+		.offset = p->offset + ALIGN_DOWN(s->offset, page),
 	};
 	k_status_t st = K_OK;
 
@@ -77,47 +92,60 @@ static k_status_t load_segment(k_handle_t space, uint64_t file, const struct elf
 	return st;
 }
 
-static k_status_t load_segments(k_handle_t space, const void *data, const struct elf_header *h)
+static k_status_t load_segments(k_handle_t space, const struct program *p,
+				const struct elf_header *h)
 {
-	uint64_t file = (uint64_t)((const char *)data - (const char *)init.bundle);
 	k_status_t st = K_OK;
 
 	for (uint32_t i = 0; i < h->phnum && st == K_OK; i++) {
 		struct elf_segment s;
 
-		elf_image_segment(data, h, i, &s);
+		elf_image_segment(p->data, h, i, &s);
 		if (s.type == ELF_SEGMENT_LOAD && s.memsz)
-			st = load_segment(space, file, &s);
+			st = load_segment(space, p, &s);
 	}
 	return st;
 }
 
-k_status_t image_load(const char *binary, k_handle_t space, uint64_t base, struct image *image)
+/* The header of a program that can be loaded at @base; else false, and *@why. */
+static bool check(const struct program *p, uint64_t base, struct elf_header *h, const char **why)
 {
-	uint64_t block = base + RT_STACKS, low, high;
+	uint64_t low, high;
+	enum elf_result r = elf_image_check(p->data, p->length, K_PAGE_SIZE, base + K_PAGE_SIZE,
+					    base + RT_STACKS, h, &low, &high);
+
+	*why = elf_result_text(r);
+	if (r != ELF_OK)
+		return false;
+	*why = "of another machine, or not linked for this system";
+	return h->machine == ELF_MACHINE_X86_64 && h->type == ELF_EXEC &&
+	       !((uint64_t)p->data & (K_PAGE_SIZE - 1));
+}
+
+bool program_check(const struct program *p, const char **why)
+{
 	struct elf_header h;
-	const void *data;
-	enum elf_result r;
-	size_t length;
+
+	return check(p, 0, &h, why);
+}
+
+k_status_t image_load(const struct program *p, k_handle_t space, uint64_t base, struct image *image)
+{
+	uint64_t block = base + RT_STACKS;
+	struct elf_header h;
+	const char *why;
 	k_status_t st;
 
-	if (!bundle_find(binary, &data, &length)) {
-		rt_log(RT_LOG_ERR, "init: %s is not in the boot bundle", binary);
-		return K_ERR_NOT_FOUND;
-	}
-	r = elf_image_check(data, length, K_PAGE_SIZE, base + K_PAGE_SIZE, block, &h, &low, &high);
-	if (r != ELF_OK || h.machine != ELF_MACHINE_X86_64 || h.type != ELF_EXEC ||
-	    ((uint64_t)data & (K_PAGE_SIZE - 1))) {
-		rt_log(RT_LOG_ERR, "init: %s is no program for this system (%s)", binary,
-		       elf_result_text(r));
+	if (!check(p, base, &h, &why)) {
+		rt_log(RT_LOG_ERR, "init: %s is no program for this system (%s)", p->name, why);
 		return K_ERR_NOT_SUPPORTED;
 	}
-	st = load_segments(space, data, &h);
+	st = load_segments(space, p, &h);
 	if (st == K_OK)
 		st = map_anonymous(space, block + RT_GUARD, RT_BLOCK - RT_GUARD,
 				   K_PROT_READ | K_PROT_WRITE);
 	if (st != K_OK) {
-		rt_log(RT_LOG_ERR, "init: cannot load %s: status %d", binary, st);
+		rt_log(RT_LOG_ERR, "init: cannot load %s: status %d", p->name, st);
 		return st;
 	}
 	*image = (struct image){ .entry = h.entry, .stack_top = block + RT_FRAME - 8,

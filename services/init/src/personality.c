@@ -48,8 +48,11 @@ static k_status_t send_start(struct personality *p)
 static k_status_t start_in_process(struct personality *p, k_handle_t channel)
 {
 	struct k_thread_start start = { 0 };
+	struct program program;
 	struct image image;
-	k_status_t st = image_load(p->conf->binary, p->space, K_PERSONALITY_BASE, &image);
+	k_status_t st = program_find(p->conf->binary, &program) ?
+			image_load(&program, p->space, K_PERSONALITY_BASE, &image) :
+			K_ERR_NOT_FOUND;
 
 	if (st != K_OK)
 		return st;

@@ -150,7 +150,7 @@ void instance_ended(struct instance *in)
 		return;
 	in->died_ns = now_ns();
 	in->failures = was_failure(in) ? in->failures + 1 : 0;
-	post_mortem(in->name, in->conf->binary, in->ending, in->process);
+	post_mortem(in->name, in->program.name, in->ending, in->process);
 	post_mortem_requests(in);
 	account(in);
 	rt_close(in->process);
