@@ -34,6 +34,12 @@ struct vring link_layout_ring(const struct link_layout *l, void *control, uint32
 	return vring_at(ring_base(l, control, queue), l->queue_size, RING_ALIGN);
 }
 
+uint64_t link_layout_available(const struct link_layout *l, uint32_t queue)
+{
+	return LINK_RINGS + queue * l->ring_stride + vring_layout(l->queue_size, RING_ALIGN).avail +
+	       offsetof(struct vring_avail, idx);
+}
+
 uint64_t link_layout_slot(const struct link_layout *l, uint32_t queue, uint32_t descriptor)
 {
 	return l->slots + ((uint64_t)queue * l->queue_size + descriptor) * LINK_SLOT_SIZE;

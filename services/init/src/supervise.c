@@ -7,7 +7,7 @@
  *
  *	without a heartbeat	at work on the same thing for BUSY_CPU_NS of processor time or
  *				BUSY_WALL_NS in all: it loops, or sleeps where it must not
- *	with a stalled queue	waiting, with requests of a disk in flight, and none answered for
+ *	with a stalled queue	waiting, with requests of a disk unanswered, and none answered for
  *				STALL_MS (concord.stall=): the device has gone silent, or an answer was
  *				missed; its successor resets the device
  *
@@ -28,6 +28,7 @@
 #include "init.h"
 #include "rt/log.h"
 #include "rt/process.h"
+#include "virtio/link_layout.h"
 
 #define SECOND		1000000000ull
 #define BUSY_CPU_NS	(2 * SECOND)
@@ -229,26 +230,49 @@ static bool hangs(struct instance *in, uint64_t beat, uint64_t now)
 	return info.cpu_ns - in->seen_cpu_ns >= BUSY_CPU_NS || now - in->beat_since_ns >= BUSY_WALL_NS;
 }
 
+/* Of the link's control memory, which its client can write. */
+static bool control_read(const struct instance *in, uint64_t offset, void *to, size_t n)
+{
+	uint64_t done = 0;
+
+	return k_memory_read(in->control, offset, to, n, &done) == K_OK && done == n;
+}
+
+/* Client and server have agreed, and neither has ended it. */
+static bool is_served(const struct instance *in)
+{
+	uint32_t server, client;
+
+	return control_read(in, offsetof(struct link_header, server_state), &server, 4) &&
+	       control_read(in, offsetof(struct link_header, client_state), &client, 4) &&
+	       server == LINK_SERVER_READY && client == LINK_CLIENT_OPEN;
+}
+
+/*
+ * It is a disk's, and its client has asked for something that has no answer, whether the
+ * driver has looked at it or not.  (Consoles and entropy may keep a buffer for as long as they like.)
+ */
 static bool has_requests(const struct instance *in)
 {
-	for (uint32_t q = 0; q < in->link.queue_count; q++) {
-		const struct record_inflight *t = record_inflight(&in->link, in->record, q);
+	struct link_layout layout;
+	uint16_t available;
 
-		for (uint32_t d = 0; d < in->link.queue_size; d++)
-			if (t->requests[d].inflight)
-				return true;
-	}
+	if (in->conf->serves != LINK_CLASS_BLOCK || !is_served(in) ||
+	    !link_layout_make(&in->link, &layout))
+		return false;
+	for (uint32_t q = 0; q < in->link.queue_count; q++)
+		if (control_read(in, link_layout_available(&layout, q), &available, 2) &&
+		    available != record_inflight(&in->link, in->record, q)->used_idx)
+			return true;
 	return false;
 }
 
-/* A disk that answers nothing.  (Consoles and entropy may keep a buffer for as long as they like.) */
+/* Its queue does not move. */
 static bool stalls(struct instance *in, uint64_t now)
 {
 	uint64_t answered = atomic_load_explicit(&in->record->answered, memory_order_relaxed);
 
-	if (in->conf->serves != LINK_CLASS_BLOCK)
-		return false;
-	if (answered != in->seen_answered || !has_requests(in)) {
+	if (answered != in->seen_answered || !in->ready || !has_requests(in)) {
 		in->seen_answered = answered;
 		in->answered_since_ns = now;
 		return false;
