@@ -60,8 +60,8 @@ class Lab:
         machine.words += words
         return machine.with_(**changes)
 
-    def initramfs(self, init, files=(), gzip=False, busybox=True):
-        """An archive with /init (a script for busybox, or a program's bytes) and more files."""
+    def initramfs(self, init, files=(), gzip=False, busybox=True, programs=()):
+        """An archive with /init (a script for busybox, or a program's bytes), files and programs."""
         stream = io.BytesIO()
         archive = cpio.Archive(stream)
         for directory in ("bin", "dev", "proc", "sys", "tmp"):
@@ -75,6 +75,8 @@ class Lab:
             archive.file("init", init.encode() if isinstance(init, str) else init, 0o755)
         for name, data in dict(files).items():
             archive.file(name, data)
+        for name, data in dict(programs).items():
+            archive.file(name, data, 0o755)
         archive.close()
         return self.file("initramfs.cpio" + (".gz" if gzip else ""), stream.getvalue(), gzip)
 

@@ -5,6 +5,8 @@
  *	conctl ps [--json]		what runs, how often it was restarted, what it used
  *	conctl kill NAME		end it as a crash would; the next incarnation takes over
  *	conctl restart NAME		the same, in other words
+ *	conctl update NAME FILE		have it run another program, at once and without its
+ *					clients noticing; the old one comes back if that fails
  *	conctl log [NAME]		post-mortems and restarts
  *	conctl graph [--dot]		who holds what
  *	conctl calls [NAME]		kernel calls it has made (without a name: this Linux)
@@ -22,41 +24,45 @@
 #include <unistd.h>
 
 #include "abi/calls.h"
-#include "abi/control.h"
 #include "abi/status.h"
+#include "conctl.h"
 
 #define DEVICE "/dev/concord"
 
 static int device = -1;
 
-static void die(const char *what)
+void die(const char *what)
 {
 	fprintf(stderr, "conctl: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-/* One request; what it answered.  The reply's strings end. */
-static void ask(enum control_op op, const char *name, uint64_t index, struct control_reply *reply)
+void ask_with(const struct control_request *q, size_t n, struct control_reply *reply)
 {
-	struct control_request q = { .version = CONTROL_VERSION, .op = op, .index = index };
-
 	if (device < 0)
 		device = open(DEVICE, O_RDWR | O_CLOEXEC);
 	if (device < 0)
 		die(DEVICE);
-	if (strlen(name) >= sizeof(q.name)) {
-		fprintf(stderr, "conctl: %s: no such component\n", name);
-		exit(1);
-	}
-	strcpy(q.name, name);
-	if (write(device, &q, sizeof(q)) != sizeof(q))
+	if (write(device, q, sizeof(*q) + n) != (ssize_t)(sizeof(*q) + n))
 		die(DEVICE);
 	errno = EPROTO;			/* of another version, if it is short */
 	if (read(device, reply, sizeof(*reply)) != sizeof(*reply))
 		die(DEVICE);
 }
 
-static const char *status_text(int status)
+static void ask(enum control_op op, const char *name, uint64_t index, struct control_reply *reply)
+{
+	struct control_request q = { .version = CONTROL_VERSION, .op = op, .index = index };
+
+	if (strlen(name) >= sizeof(q.name)) {
+		fprintf(stderr, "conctl: %s: no such component\n", name);
+		exit(1);
+	}
+	strcpy(q.name, name);
+	ask_with(&q, 0, reply);
+}
+
+const char *status_text(int status)
 {
 	switch (status) {
 	case K_ERR_NOT_FOUND:
@@ -272,9 +278,8 @@ static int end(enum control_op op, const char *name)
 
 static int usage(void)
 {
-	fputs("usage: conctl ps [--json] | kill NAME | restart NAME | log [NAME] | graph [--dot] |"
-	      " calls [NAME]\n",
-	      stderr);
+	fputs("usage: conctl ps [--json] | kill NAME | restart NAME | update NAME FILE | log [NAME] |\n"
+	      "       graph [--dot] | calls [NAME]\n", stderr);
 	return 2;
 }
 
@@ -282,6 +287,8 @@ int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "", *arg = argc > 2 ? argv[2] : NULL;
 
+	if (strcmp(what, "update") == 0 && argc == 4)
+		return update(arg, argv[3]);
 	if (argc > 3)
 		return usage();
 	if (strcmp(what, "ps") == 0 && (!arg || strcmp(arg, "--json") == 0))

@@ -341,7 +341,8 @@ static bool linux_memory(struct parser *p)
 
 static bool grants_one(struct parser *p, char **word, unsigned int n)
 {
-	static const char *const words[] = { "power", "log", "initrd", "control" };
+	static const char *const words[] = { "power", "log", "initrd", "control",
+					     "update" };
 
 	for (size_t i = 0; n == 1 && i < ARRAY_SIZE(words); i++) {
 		if (is(word[0], words[i])) {

@@ -21,7 +21,8 @@
  *	placement kernel | process
  *	binary PATH			of placement process
  *	memory SIZE			limit of its group
- *	grants WORD, ...		power, log, initrd, control (of the components)
+ *	grants WORD, ...		power, log, initrd, control (of the components), update (of their
+ *					programs: whoever can do that is trusted as they are)
  *	uses CLASS from COMPONENT
  *
  * There are no wildcards and no defaults that give anything.  Unknown words, keys
@@ -49,6 +50,7 @@ enum { CONF_NAME = 24, CONF_PATH = 64, CONF_COMPONENTS = 24, CONF_LINUXES = 4, C
 #define CONF_GRANT_LOG		(1u << 1)
 #define CONF_GRANT_INITRD	(1u << 2)
 #define CONF_GRANT_CONTROL	(1u << 3)
+#define CONF_GRANT_UPDATE	(1u << 4)
 
 struct conf_match {
 	uint32_t bus;			/* enum component_bus */

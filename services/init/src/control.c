@@ -2,7 +2,7 @@
 /*
  * Control over components for a personality that the description grants it
  * (abi/control.h).  Who holds the channel can see and restart components, not change
- * what they may touch.
+ * what they may touch; and with "grants update" give them other programs (update.c).
  */
 #include <stdatomic.h>
 
@@ -153,12 +153,15 @@ static k_status_t call_counts(const struct personality *p, const char *name, uin
 	return K_OK;
 }
 
-static k_status_t act(const struct personality *p, struct control_request *q,
+/* @n bytes follow the request. */
+static k_status_t act(const struct personality *p, struct control_request *q, size_t n,
 		      struct control_reply *r)
 {
 	q->name[sizeof(q->name) - 1] = '\0';
 	if (q->version != CONTROL_VERSION)
 		return K_ERR_NOT_SUPPORTED;
+	if (n && q->op != CONTROL_UPDATE_DATA)
+		return K_ERR_BAD_ARGUMENT;
 	switch (q->op) {
 	case CONTROL_LIST:
 		return list(q->index, r);
@@ -174,6 +177,12 @@ static k_status_t act(const struct personality *p, struct control_request *q,
 		return handle_list(q->name, q->index, r);
 	case CONTROL_CALL_COUNTS:
 		return call_counts(p, q->name, q->index, r);
+	case CONTROL_UPDATE_BEGIN:
+	case CONTROL_UPDATE_DATA:
+	case CONTROL_UPDATE_COMMIT:
+	case CONTROL_UPDATE_STATE:
+		return p->conf->grants & CONF_GRANT_UPDATE ? update_control(q, q + 1, n, r)
+							   : K_ERR_ACCESS;
 	default:
 		return K_ERR_NOT_SUPPORTED;
 	}
@@ -197,7 +206,8 @@ void control_serve(struct personality *p)
 			return;
 		for (uint32_t i = 0; i < m.handle_count; i++)
 			rt_close(handles[i]);
-		r.status = m.length == sizeof(u.q) ? act(p, &u.q, &r) : K_ERR_BAD_ARGUMENT;
+		r.status = m.length >= sizeof(u.q) ? act(p, &u.q, m.length - sizeof(u.q), &r)
+						   : K_ERR_BAD_ARGUMENT;
 		m = (struct k_message){ .data = (uint64_t)&r, .length = sizeof(r), .txid = m.txid };
 		/* Who does not wait any more needs no answer. */
 		(void)!k_channel_send(p->control, &m);

@@ -104,6 +104,7 @@ struct init {
 	k_handle_t handle[K_BOOT_HANDLES];
 	k_handle_t bell, messages, tick;
 	bool never_restart;		/* concord.restart=never */
+	uint64_t probation_ms;		/* concord.probation=: of updates */
 	uint64_t stall_ms;		/* concord.stall=: that long a disk may answer nothing */
 	k_handle_t components_group;
 	const void *bundle;		/* mapped */
@@ -151,6 +152,11 @@ struct instance *instance_find(const char *name);
 void instance_ended(struct instance *in);
 /* End the incarnation; the next follows as always.  @wished: nobody is to blame. */
 void instance_end(struct instance *in, const char *why, bool wished);
+/*
+ * It is a disk's, and its client has asked for something that has no answer, whether the
+ * driver has looked at it or not.  (Consoles and entropy may keep a buffer for as long as they like.)
+ */
+bool instance_has_requests(const struct instance *in);
 /* It said something. */
 void instance_message(struct instance *in);
 /* Look after all: heartbeats, queues that do not move, those whose turn it is. */
@@ -189,6 +195,25 @@ k_status_t grants_send(struct grants *g, k_handle_t channel, const void *data, s
 void post_mortem(const char *name, const char *binary, const char *why, k_handle_t process);
 /* What was in flight when an incarnation of @in ended. */
 void post_mortem_requests(const struct instance *in);
+
+/* -- update.c: other programs for components that run ---------------------------------------- */
+
+struct control_request;
+struct control_reply;
+
+/* One of the requests CONTROL_UPDATE_*, with the @n bytes that follow it. */
+k_status_t update_control(const struct control_request *q, const void *bytes, size_t n,
+			  struct control_reply *r) MUST_CHECK;
+/* @in runs its new program, which may be taken back. */
+bool update_is_on_trial(const struct instance *in);
+/* An incarnation of @in has ended, and its process can still be asked: was it on trial? */
+void update_ended(struct instance *in);
+/* The next incarnation of @in is that of its update, and runs: true.  Else it is as always. */
+bool update_takes_over(struct instance *in);
+/* The incarnation of @in serves. */
+void update_serves(struct instance *in);
+/* Has the update had its time?  When to look again; UINT64_MAX: there is no need to. */
+uint64_t update_look(uint64_t now);
 
 /* -- control.c: for those who may control components ----------------------------------------- */
 

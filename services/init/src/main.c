@@ -280,6 +280,7 @@ static void bells_make(void)
 }
 
 #define STALL_MS	20000u
+#define PROBATION_MS	10000u
 #define HOUR_MS		3600000u
 
 /* NAME=MILLISECONDS, or @otherwise. */
@@ -300,6 +301,7 @@ static void options_read(void)
 {
 	char word[16];
 
+	init.probation_ms = option_ms("concord.probation", PROBATION_MS);
 	init.stall_ms = option_ms("concord.stall", STALL_MS);
 	init.never_restart = option_value(init.boot.command_line, "concord.restart", word,
 					  sizeof(word)) && strcmp(word, "never") == 0;

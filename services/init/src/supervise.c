@@ -154,9 +154,15 @@ void instance_ended(struct instance *in)
 	post_mortem(in->name, in->program.name, in->ending, in->process);
 	post_mortem_requests(in);
 	account(in);
+	update_ended(in);
 	rt_close(in->process);
 	rt_close(in->channel);
 	in->process = in->channel = 0;
+	if (update_takes_over(in)) {
+		in->suspect = 0;
+		supervise();
+		return;
+	}
 	if (!in->conf->restart || init.never_restart) {
 		give_up(in, "it is not started again");
 		return;
@@ -181,6 +187,7 @@ static void ready(struct instance *in)
 
 	in->ready = true;
 	in->wants_reset = false;
+	update_serves(in);
 	if (!in->died_ns || !r)
 		return;
 	adoption = atomic_load_explicit(&r->adoption, memory_order_relaxed);
@@ -248,11 +255,7 @@ static bool is_served(const struct instance *in)
 	       server == LINK_SERVER_READY && client == LINK_CLIENT_OPEN;
 }
 
-/*
- * It is a disk's, and its client has asked for something that has no answer, whether the
- * driver has looked at it or not.  (Consoles and entropy may keep a buffer for as long as they like.)
- */
-static bool has_requests(const struct instance *in)
+bool instance_has_requests(const struct instance *in)
 {
 	struct link_layout layout;
 	uint16_t available;
@@ -271,13 +274,17 @@ static bool has_requests(const struct instance *in)
 static bool stalls(struct instance *in, uint64_t now)
 {
 	uint64_t answered = atomic_load_explicit(&in->record->answered, memory_order_relaxed);
+	uint64_t limit_ms = init.stall_ms;
 
-	if (answered != in->seen_answered || !in->ready || !has_requests(in)) {
+	if (answered != in->seen_answered || !in->ready || !instance_has_requests(in)) {
 		in->seen_answered = answered;
 		in->answered_since_ns = now;
 		return false;
 	}
-	return now - in->answered_since_ns >= init.stall_ms * 1000000;
+	/* On probation, the end of which it must not outlast. */
+	if (update_is_on_trial(in))
+		limit_ms = MIN(limit_ms, init.probation_ms / 2);
+	return now - in->answered_since_ns >= limit_ms * 1000000;
 }
 
 static void look_after(struct instance *in, uint64_t now)
@@ -294,7 +301,7 @@ static void look_after(struct instance *in, uint64_t now)
 
 void supervise(void)
 {
-	uint64_t now = now_ns(), next = UINT64_MAX;
+	uint64_t now = now_ns(), next = update_look(now);
 
 	for (size_t i = 0; i < INSTANCES; i++) {
 		struct instance *in = &init.instances[i];
