@@ -108,6 +108,7 @@ static void send(struct drv *d)
 			send_log(d, log, log_n);
 		else
 			send_client(d, p, n);
+		drv_alive(d);		/* who writes all the time keeps us here */
 	}
 	set_ier(d, waiting ? ier | IER_TX : ier & (uint8_t)~IER_TX);
 }
@@ -144,6 +145,7 @@ static void receive(struct drv *d)
 		if (!room)
 			break;
 		receive_byte(d, p);
+		drv_alive(d);
 	}
 	if (rx.busy && rx.done)
 		cursor_answer(&rx, d, rx.done);
