@@ -98,7 +98,8 @@ void io_serve(struct disk *k, uint32_t q);
 void io_reap(struct disk *k);
 /* A second has passed: does the device do what it should? */
 void io_check(struct disk *k);
-/* The device is quiet: answer what the queues of the predecessor say that it has done. */
-void io_harvest(struct disk *k);
-/* The rest is issued again before anything new. */
-void io_issue_again(struct disk *k);
+/*
+ * The device is quiet: answer what the queues of the predecessor say that it has done; the rest will
+ * be issued again, before anything new.
+ */
+void io_take_over(struct disk *k);

@@ -103,19 +103,6 @@ static k_status_t open(struct drv *d)
 	return st == K_OK ? drv_irq_bind(d, 0) : st;
 }
 
-static void take_over(struct drv *d)
-{
-	struct record *r = d->record;
-	struct vq_chain *chain = &disk.queue[0].chain;
-
-	r->adopted = r->issued = r->finished = 0;
-	for (uint32_t q = 0; q < d->layout.queue_count; q++)
-		for (uint64_t counter = 0; vq_device_adopted(&d->queue[q], &counter, chain);)
-			r->adopted++;
-	io_harvest(&disk);
-	io_issue_again(&disk);
-}
-
 static k_status_t start(struct drv *d)
 {
 	bool succeeds = d->start.incarnation > 1;
@@ -134,7 +121,7 @@ static k_status_t start(struct drv *d)
 	/* Only now: whoever used it before us may have had queues in memory that is not ours. */
 	enable_pci(d, COMMAND_MASTER);
 	if (succeeds)
-		take_over(d);
+		io_take_over(&disk);
 	st = disk_set_up(&disk);
 	if (st != K_OK)
 		return st;

@@ -559,7 +559,7 @@ static void harvest(struct disk *k, uint32_t q)
 	settle(k, q, &old);
 }
 
-void io_harvest(struct disk *k)
+static void harvest_all(struct disk *k)
 {
 	const struct record *r = k->d->record;
 
@@ -569,8 +569,16 @@ void io_harvest(struct disk *k)
 		harvest(k, q);
 }
 
-void io_issue_again(struct disk *k)
+void io_take_over(struct disk *k)
 {
+	struct record *r = k->d->record;
+	uint64_t counter;
+
+	r->adopted = r->issued = r->finished = 0;
+	for (uint32_t q = 0; q < k->d->layout.queue_count; q++)
+		for (counter = 0; vq_device_adopted(&k->d->queue[q], &counter, &k->queue[q].chain);)
+			r->adopted++;
+	harvest_all(k);
 	for (uint32_t q = 0; q < k->d->layout.queue_count; q++)
 		k->queue[q].issuing = k->queue[q].in_order = true;
 }
