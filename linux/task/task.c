@@ -10,6 +10,8 @@
  *	kernel thread -> its task, until lx_task_exit() has done everything
  */
 
+#include <linux/resource.h>
+
 #include "lx/task.h"
 
 #include "abi/calls.h"
@@ -269,8 +271,14 @@ struct lx_task *lx_kthread_create(const char *name, void (*fn)(void *arg), void 
 	static struct lx_group *group;	/* made by the first one, at start */
 	struct lx_task *t;
 
-	if (!group && !(group = lx_group_alloc()))
-		return NULL;
+	if (!group) {
+		group = lx_group_alloc();
+		if (!group)
+			return NULL;
+		/* what limits programs, the size of files for one, does not limit them */
+		for (size_t i = 0; i < ARRAY_SIZE(group->rlimits); i++)
+			group->rlimits[i].cur = group->rlimits[i].max = RLIM_INFINITY;
+	}
 	t = lx_task_alloc(group);
 	if (!t)
 		return NULL;
