@@ -467,7 +467,7 @@ long lx_sys_fallocate(struct lx_task *self, int fd, int mode, int64_t off, int64
 		err = -ESPIPE;
 	else if (lx_is_dir(f->inode))
 		err = -EISDIR;
-	else if (!lx_is_reg(f->inode))
+	else if (!lx_is_reg(f->inode) && (f->inode->mode & S_IFMT) != S_IFBLK)
 		err = -ENODEV;
 	else if (__builtin_add_overflow(off, len, &end) || end > f->inode->sb->max_bytes)
 		err = -EFBIG;
