@@ -13,6 +13,8 @@ struct pseudo_buf;
 
 /* A disk's link was opened (linux/init): makes it and its partitions appear in /dev.  0, -ENOMEM, -EEXIST. */
 int lx_blkdev_add(struct blk *blk);
+/* At start: /dev/loop-control. */
+int lx_block_init(void);
 /* The medium behind the @index-th link is another one: forget its pages and look at the size again. */
 void lx_blkdev_changed(unsigned int index);
 lx_dev_t lx_blkdev_by_name(const char *name);	/* "vda1"; 0: none */

@@ -21,7 +21,8 @@ static bool is_aligned(const struct lx_iter *it, uint32_t block, uint32_t dma_ma
 	for (unsigned int i = 0; i < it->nr && left; i++) {
 		uint64_t base = it->segs[i].base + skip, len = MIN(it->segs[i].len - skip, left);
 
-		if ((base & dma_mask) || len % block)
+		/* our own memory (the file of a loop device) may be anywhere: it is copied */
+		if ((it->user && (base & dma_mask)) || len % block)
 			return false;
 		left -= len;
 		skip = 0;

@@ -116,6 +116,11 @@ static void insert(struct lx_disk *d)
 	list_add_last(at, &d->link);
 }
 
+void lx_disk_new_medium(struct lx_disk *d)
+{
+	atomic_store(&d->sequence, atomic_fetch_add(&last_sequence, 1) + 1);
+}
+
 /* Between publishing and its node and folder the disk can be found, which harms nobody. */
 int lx_disk_add(struct lx_disk *d, uint64_t sectors)
 {
@@ -135,12 +140,12 @@ int lx_disk_add(struct lx_disk *d, uint64_t sectors)
 	rt_mutex_unlock(&lock);
 	if (err)
 		return err;
-	atomic_store(&d->sequence, atomic_fetch_add(&last_sequence, 1) + 1);
+	lx_disk_new_medium(d);
 	err = lx_blkdev_publish(d->part[0], 0, sectors, false);
 	if (!err)
 		err = lx_blkdev_sysfs_add(d->part[0]);
 	if (!err)
-		err = lx_devtmpfs_create(d->name, S_IFBLK | 0660, d->part[0]->dev);
+		err = lx_devtmpfs_create(d->name, S_IFBLK | 0600, d->part[0]->dev);
 	if (!err && !d->no_scan && sectors) {
 		rt_mutex_lock(&d->lock);
 		(void)lx_disk_scan(d);

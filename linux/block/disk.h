@@ -69,7 +69,7 @@ struct lx_disk_limits {
 };
 
 struct lx_disk {
-	/* Constant after lx_disk_add(). */
+	/* Constant after lx_disk_add(); of loop devices, limits change while nobody else has it open. */
 	const struct lx_disk_ops *ops;
 	void *private;
 	char name[LX_DISK_NAME];	/* "vda" */
@@ -155,6 +155,8 @@ int lx_partition_remove(struct lx_disk *d, uint32_t number);	/* -ENXIO, -EBUSY *
 int lx_partition_resize(struct lx_disk *d, uint32_t number, uint64_t start, uint64_t sectors);
 /* All of them, or -EBUSY. */
 int lx_partitions_drop(struct lx_disk *d);
+/* What is behind it is something else: BLKGETDISKSEQ. */
+void lx_disk_new_medium(struct lx_disk *d);
 /* The disk has another size: caches too. */
 void lx_disk_set_size(struct lx_disk *d, uint64_t sectors);
 

@@ -17,7 +17,7 @@ static int make_visible(struct lx_blkdev *b)
 	int err = lx_blkdev_sysfs_add(b);
 
 	if (!err)
-		err = lx_devtmpfs_create(b->name, S_IFBLK | 0660, b->dev);
+		err = lx_devtmpfs_create(b->name, S_IFBLK | 0600, b->dev);
 	/* a node that a program made is the program's */
 	return err == -EEXIST ? 0 : err;
 }

@@ -115,6 +115,7 @@ static void start_subsystems(void)
 	must(lx_proc_system_init(), "/proc");
 	must(lx_ipc_init(), "IPC");
 	must(lx_char_init(), "character devices");
+	must(lx_block_init(), "block devices");
 	must(lx_fuse_init(), "FUSE");
 	must(lx_tty_init(), "terminals");
 	lx_console_setup(lx_system.command_line);

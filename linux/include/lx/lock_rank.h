@@ -24,6 +24,7 @@ enum lx_lock_rank {
 	LX_LOCK_MM,		/* lx_mm.lock: mmap and brk against each other */
 	LX_LOCK_MOUNT,		/* lx_mntns.lock: the mount tree (rwlock) */
 	LX_LOCK_RENAME,		/* lx_super.rename_lock: directory renames of one file system */
+	LX_LOCK_DISK_TABLE,	/* which loop devices there are */
 	LX_LOCK_DISK,		/* lx_disk.lock: what a disk is made of (block/disk.h) */
 	LX_LOCK_INODE,		/* lx_inode.lock.  Two: parent before child, else address order */
 	LX_LOCK_DENTRY,		/* dentry cache; order inside: vfs/dentry.c */
