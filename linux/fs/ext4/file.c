@@ -189,18 +189,14 @@ static lx_off_t llseek(struct lx_file *f, lx_off_t off, int whence)
 	return off;
 }
 
+static int64_t read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
+{
+	return e4_is_direct(f) ? e4_direct_read(f, to, pos) : lx_generic_read(f, to, pos);
+}
+
 static int64_t write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos)
 {
-	int64_t n = lx_generic_write(f, from, pos);
-
-	/* the data is on its way when the call returns, as with a transfer past the cache */
-	if (n > 0 && (atomic_load(&f->flags) & O_DIRECT)) {
-		int err = e4_writeback(f->inode);
-
-		if (err)
-			return err;
-	}
-	return n;
+	return e4_is_direct(f) ? e4_direct_write(f, from, pos) : lx_generic_write(f, from, pos);
 }
 
 static void accessed(struct lx_inode *inode)
@@ -234,7 +230,7 @@ const struct lx_file_ops e4_dir_fops = {
 	.iterate = e4_iterate, .llseek = lx_dir_llseek, .fsync = dir_fsync,
 };
 const struct lx_file_ops e4_reg_fops = {
-	.read = lx_generic_read,
+	.read = read,
 	.write = write,
 	.mmap = lx_generic_mmap,
 	.llseek = llseek,

@@ -25,6 +25,11 @@ int e4_sync(struct lx_super *sb);
 int e4_flusher_start(struct e4_super *s);
 void e4_flusher_stop(struct e4_super *s);
 
+/* -- direct.c: read(2) and write(2) of files opened with O_DIRECT; -EINVAL: not aligned for the device */
+bool e4_is_direct(const struct lx_file *f);
+int64_t e4_direct_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos);
+int64_t e4_direct_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos);
+
 /* -- truncate.c: inode locked */
 int e4_truncate(struct lx_inode *inode, uint64_t size);
 /* Remove blocks behind @size, with the inode on the orphan list meanwhile. */
