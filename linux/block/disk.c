@@ -151,6 +151,8 @@ int lx_disk_add(struct lx_disk *d, uint64_t sectors)
 		(void)lx_disk_scan(d);
 		rt_mutex_unlock(&d->lock);
 	}
+	if (err)
+		(void)lx_disk_remove(d);
 	return err;
 }
 

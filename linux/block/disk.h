@@ -121,12 +121,14 @@ struct lx_blkdev {
 
 /* -- disk.c: which disks there are */
 
-/* A disk to fill in and add; NULL: no memory.  Freed by lx_disk_free() if it is not added. */
+/* A disk to fill in and add; NULL: no memory. */
 struct lx_disk *lx_disk_alloc(const char *name, const struct lx_disk_ops *ops, void *private);
+/* Of one that was never added, or whose adding ended with -EEXIST. */
 void lx_disk_free(struct lx_disk *d);
 /*
- * Make it appear: node, /sys, partitions.  @sectors of 512 bytes.  -ENOMEM, -EEXIST (the name
- * is taken): it is the caller's still.  Sleeps; no lock above LX_LOCK_DISK held.
+ * Make it appear: node, /sys, partitions.  @sectors of 512 bytes.  -EEXIST: the name is taken,
+ * nobody has seen the disk.  -ENOMEM: it may have been seen, so it must not be freed; it
+ * can be added again.  Sleeps; no lock above LX_LOCK_DISK held.
  */
 int lx_disk_add(struct lx_disk *d, uint64_t sectors);
 /* Take it out of the system, unless somebody has it open: -EBUSY. */

@@ -8,19 +8,17 @@
 #include "block/disk.h"
 #include "link/blk.h"
 
-#define NVME_MINORS 0u			/* all of its numbers are of major 259 */
-
 struct kind {
 	const char *component;		/* what its name begins with: "virtio-blk.0" */
 	const char *prefix, *suffix;	/* of the disk: "vd" and a letter, "nvme", a number and "n1" */
-	uint32_t major, minors;
+	uint32_t major, minors;		/* minors 0: all numbers are of major 259 */
 	bool numbered;			/* else lettered */
 	bool rotational;		/* what Linux's driver says when the device says nothing */
 };
 
 static const struct kind kinds[] = {
 	{ .component = "nvme", .prefix = "nvme", .suffix = "n1", .major = LX_BLKEXT_MAJOR,
-	  .minors = NVME_MINORS, .numbered = true },
+	  .numbered = true },
 	{ .component = "ahci", .prefix = "sd", .suffix = "", .major = 8, .minors = 16,
 	  .rotational = true },
 	/* the others, too */
@@ -151,7 +149,7 @@ int lx_blkdev_add(struct blk *blk)
 		if (!d)
 			return -ENOMEM;
 		d->major = k->major;
-		d->first_minor = n * k->minors;
+		d->first_minor = k->minors ? n * k->minors : n;	/* orders them, too */
 		d->minors = k->minors;
 		d->parent = blk_name(blk);
 		snprintf(d->sysfs, sizeof(d->sysfs), "devices/%s/block/%s", blk_name(blk), name);

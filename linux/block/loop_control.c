@@ -64,17 +64,15 @@ static long add(uint32_t number)
 	if (!l)
 		return -ENOMEM;
 	err = lx_disk_add(l->disk, 0);
-	if (!err) {
-		l->removed = false;
-		if (made)
-			list_add_last(&loops, &l->link);
-		return number;
-	}
-	if (made && !lx_blkdev_by_name(made->disk->name)) {
+	if (err == -EEXIST && made) {
 		lx_disk_free(made->disk);
 		rt_free(made);
+		return err;
 	}
-	return err;
+	if (made)
+		list_add_last(&loops, &l->link);
+	l->removed = err;
+	return err ? err : (long)number;
 }
 
 static long add_lowest(void)
