@@ -155,9 +155,10 @@ static k_status_t move_locked(struct space *space, struct k_move *m, struct tlb_
 			m->new_addr = m->old_addr;
 			return K_OK;
 		}
-		if (!(m->flags & K_MOVE_MAY_MOVE))
-			return K_ERR_NO_SPACE;
 	}
+	/* The second mapping of old_length 0 is a move, too. */
+	if (!(m->flags & K_MOVE_MAY_MOVE))
+		return K_ERR_NO_SPACE;
 	return relocate(space, m, batch);
 }
 

@@ -602,6 +602,44 @@ TEST(mremap_of_length_zero_duplicates_shared_memory)
 	CHECK_EQ(q[0], 1);
 	q[PAGE] = 2;
 	CHECK_EQ(p[PAGE], 2);
+	p[0] = 3;
+	CHECK_EQ(q[0], 3);
+}
+
+TEST(mremap_of_length_zero_may_start_in_the_middle_and_replace)
+{
+	char *p = mmap(NULL, 4 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0), *q, *target;
+
+	p[2 * PAGE] = 7;
+	target = mmap(NULL, 2 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	target[0] = 1;
+	q = mremap(p + 2 * PAGE, 0, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+	CHECK(q == target);
+	CHECK_EQ(q[0], 7);
+	q[1] = 8;
+	CHECK_EQ(p[2 * PAGE + 1], 8);
+	CHECK_EQ(p[0], 0);
+}
+
+TEST(mremap_of_length_zero_is_for_shared_memory_and_a_move)
+{
+	char *mine = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *shared = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char name[] = "file", *p;
+	int fd;
+
+	CHECK_ERRNO((long)mremap(mine, 0, PAGE, MREMAP_MAYMOVE), EINVAL);
+	CHECK_ERRNO((long)mremap(shared, 0, PAGE, 0), ENOMEM);
+	CHECK_ERRNO((long)mremap(shared, 0, 0, MREMAP_MAYMOVE), EINVAL);
+	/* Of a file that is open for reading only, too. */
+	fd = open(name, O_RDWR | O_CREAT, 0600);
+	CHECK_EQ(write(fd, "x", 1), 1);
+	fd = open(name, O_RDONLY);
+	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	p = mremap(p, 0, PAGE, MREMAP_MAYMOVE);
+	CHECK(p != MAP_FAILED);
+	CHECK_EQ(p[0], 'x');
 }
 
 /* -- advice --------------------------------------------------------------------------------------------------- */
