@@ -283,14 +283,18 @@ static int try_lock(struct lx_task *self, uint64_t addr, bool mark, bool contend
 	}
 }
 
-static bool owner_exists(struct lx_task *self, uint32_t word)
+/* Whether the owner of the lock at @addr, which was seen as @word, ended without unlocking it. */
+static bool owner_is_lost(struct lx_task *self, uint64_t addr, uint32_t word)
 {
 	struct lx_task *t = lx_task_find(self, (lx_pid_t)(word & FUTEX_TID_MASK));
 	bool alive = t && !t->exiting;
+	uint32_t now;
 
 	if (t)
 		lx_task_put(t);
-	return alive;
+	/* It may have unlocked since, and ended then. */
+	return !alive && !lx_copy_from_user(&now, uaddr(addr), sizeof(now)) &&
+	       (now & FUTEX_TID_MASK) == (word & FUTEX_TID_MASK);
 }
 
 static long futex_lock_pi(struct lx_task *self, uint64_t addr, uint64_t deadline, bool wait,
@@ -309,7 +313,7 @@ static long futex_lock_pi(struct lx_task *self, uint64_t addr, uint64_t deadline
 			return got < 0 ? got : 0;
 		if (!wait)
 			return -EAGAIN;
-		if (!owner_exists(self, word))
+		if (owner_is_lost(self, addr, word))
 			return -ESRCH;
 		contended = true;
 		ret = futex_wait(self, addr, word, K_WAIT_ANY_BITS, deadline, flags);
