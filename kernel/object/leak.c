@@ -45,12 +45,13 @@ void leak_log(const struct k_object_counts *c)
 		 (unsigned long long)c->table_pages, (unsigned long long)c->stack_pages);
 }
 
-static unsigned int grew(const char *what, uint64_t before, uint64_t after)
+static unsigned int grew(const char *what, uint64_t before, uint64_t after, bool tell)
 {
 	if (after <= before)
 		return 0;
-	log_line(LOG_WARNING, "leak: %s were %llu, are %llu", what, (unsigned long long)before,
-		 (unsigned long long)after);
+	if (tell)
+		log_line(LOG_WARNING, "leak: %s were %llu, are %llu", what, (unsigned long long)before,
+			 (unsigned long long)after);
 	return 1;
 }
 
@@ -65,16 +66,17 @@ static uint64_t used_pages(const struct k_object_counts *counts)
 	       counts->table_pages;
 }
 
-unsigned int leak_compare(const struct k_object_counts *before, const struct k_object_counts *after)
+unsigned int leak_compare(const struct k_object_counts *before, const struct k_object_counts *after,
+			  bool tell)
 {
 	unsigned int kinds = 0;
 
 	for (unsigned int type = 1; type < K_TYPE_COUNT; type++)
-		kinds += grew(object_types[type].name, before->count[type], after->count[type]);
-	kinds += grew("handles", before->handles, after->handles);
+		kinds += grew(object_types[type].name, before->count[type], after->count[type], tell);
+	kinds += grew("handles", before->handles, after->handles, tell);
 	/* Each CPU keeps some stacks and slabs for the next user: those are no leak.  A few tables
 	 * can be the kernel's own, which stay. */
-	kinds += grew("table pages", before->table_pages + TABLES_KEPT, after->table_pages);
-	kinds += grew("used pages", used_pages(before), used_pages(after));
+	kinds += grew("table pages", before->table_pages + TABLES_KEPT, after->table_pages, tell);
+	kinds += grew("used pages", used_pages(before), used_pages(after), tell);
 	return kinds;
 }

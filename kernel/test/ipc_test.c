@@ -4,7 +4,8 @@
  * cannot show, and what they cost.
  *
  * A test runs as the only thread of a process inside the kernel, with the k_* functions
- * as direct calls; afterwards the process is dead and nothing may be left of it.
+ * as direct calls; afterwards the process is dead and nothing may be left of it.  What has to
+ * happen is waited for without a deadline: the machine may not be let run for any time.
  */
 #include "kernel/selftest.h"
 
@@ -40,7 +41,7 @@ static void run_process(void (*fn)(uint64_t), bool in_kernel)
 	if (check(process_create(root_group, "test", in_kernel, &process) == K_OK)) {
 		check(process_watch(process, dead, 1) == K_OK);
 		check(process_start_thread(process, &params, &start) == K_OK);
-		check(bell_wait(dead, 1, time_now_ns() + 60 * NS_PER_SEC, false, &bits) == K_OK);
+		check(bell_wait(dead, 1, K_DEADLINE_NEVER, false, &bits) == K_OK);
 		object_put(&process->object);
 	}
 	object_put(&dead->object);
@@ -54,16 +55,18 @@ static void run_without_leak(void (*fn)(uint64_t), bool in_kernel)
 	thread_drain_stacks();
 	leak_count(&before);
 	run_process(fn, in_kernel);
-	/* The dead thread is dropped by the scheduler a moment after it told its watchers. */
-	for (unsigned int i = 0; i < 100; i++) {
+	/*
+	 * The dead thread is dropped by the scheduler a moment after it told its watchers, and
+	 * others give back what it held.  How long that takes on a busy machine is not the question.
+	 */
+	for (unsigned int i = 0; i < 5000; i++) {
 		sched_sleep_until(time_now_ns() + 2 * NS_PER_MS);
 		thread_drain_stacks();
 		leak_count(&after);
-		if (after.count[K_TYPE_THREAD] <= before.count[K_TYPE_THREAD] &&
-		    after.free_pages >= before.free_pages)
+		if (!leak_compare(&before, &after, false))
 			break;
 	}
-	check(leak_compare(&before, &after) == 0);
+	check(leak_compare(&before, &after, true) == 0);
 }
 
 static k_handle_t start_thread(void (*fn)(uint64_t), uint64_t arg)
@@ -74,11 +77,6 @@ static k_handle_t start_thread(void (*fn)(uint64_t), uint64_t arg)
 
 	check(k_thread_create(0, &start, &thread) == K_OK);
 	return thread;
-}
-
-static uint64_t in_one_second(void)
-{
-	return time_now_ns() + NS_PER_SEC;
 }
 
 static void report(const char *what, uint64_t start_ns, uint64_t rounds)
@@ -98,7 +96,7 @@ static void take_turns(uint32_t mine)
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		while (atomic_load(&turn) != mine)
 			(void)!k_wait(0, (uint64_t)(uintptr_t)&turn, !mine, K_WAIT_ANY_BITS,
-				      in_one_second(), 0);
+				      K_DEADLINE_NEVER, 0);
 		atomic_store(&turn, !mine);
 		(void)!k_wake(0, (uint64_t)(uintptr_t)&turn, 1, K_WAIT_ANY_BITS, 0, &woken);
 	}
@@ -134,7 +132,7 @@ static void bell_echo(uint64_t arg)
 	uint64_t bits;
 
 	for (unsigned int i = 0; i < ROUNDS; i++) {
-		if (!check(k_bell_wait(there, ~0ull, in_one_second(), 0, &bits) == K_OK))
+		if (!check(k_bell_wait(there, ~0ull, K_DEADLINE_NEVER, 0, &bits) == K_OK))
 			return;
 		(void)!k_bell_ring(back, bits);
 	}
@@ -153,7 +151,7 @@ static void bells_main(uint64_t arg)
 		uint64_t sent = 1ull << (i % 64);
 
 		(void)!k_bell_ring(there, sent);
-		if (!check(k_bell_wait(back, ~0ull, in_one_second(), 0, &bits) == K_OK) ||
+		if (!check(k_bell_wait(back, ~0ull, K_DEADLINE_NEVER, 0, &bits) == K_OK) ||
 		    !check(bits == sent))
 			return;
 	}
@@ -166,7 +164,7 @@ static void bells_main(uint64_t arg)
 	check(k_timer_create(back, 2, &timer) == K_OK);
 	deadline = time_now_ns() + 5 * NS_PER_MS;
 	check(k_timer_set(timer, deadline, 0) == K_OK);
-	check(k_bell_wait(back, 2, in_one_second(), 0, &bits) == K_OK);
+	check(k_bell_wait(back, 2, K_DEADLINE_NEVER, 0, &bits) == K_OK);
 	check(time_now_ns() >= deadline);
 	check(k_bell_wait(back, 2, time_now_ns() + NS_PER_MS, 0, &bits) == K_ERR_TIMED_OUT);
 	check(k_timer_set(timer, time_now_ns() + NS_PER_SEC, 0) == K_OK);	/* armed as it dies */
@@ -190,7 +188,7 @@ static void serve(uint64_t arg)
 		struct k_message m = { .data = (uint64_t)(uintptr_t)&number, .length = 8,
 				       .handles = (uint64_t)(uintptr_t)&given, .handle_count = 1 };
 
-		st = k_channel_recv(channel, &m, in_one_second());
+		st = k_channel_recv(channel, &m, K_DEADLINE_NEVER);
 		if (st == K_ERR_CLOSED)
 			break;
 		if (!check(st == K_OK) || !check(m.txid))
@@ -218,7 +216,7 @@ static void channels_main(uint64_t arg)
 	for (uint64_t i = 0; i < ROUNDS; i++) {
 		reply.length = 8;
 		reply.handle_count = 1;
-		if (!check(k_channel_call(mine, &request, &reply, in_one_second()) == K_OK) ||
+		if (!check(k_channel_call(mine, &request, &reply, K_DEADLINE_NEVER) == K_OK) ||
 		    !check(number == i + 1))
 			return;
 	}
@@ -227,7 +225,7 @@ static void channels_main(uint64_t arg)
 	request.handles = (uint64_t)(uintptr_t)&bell;
 	request.handle_count = 1;
 	reply.handle_count = 1;
-	check(k_channel_call(mine, &request, &reply, in_one_second()) == K_OK);
+	check(k_channel_call(mine, &request, &reply, K_DEADLINE_NEVER) == K_OK);
 	check(reply.handle_count == 1 && back != 0);
 	check(k_handle_info(bell, &info) == K_ERR_BAD_HANDLE);
 	check(k_handle_info(back, &info) == K_OK && info.type == K_TYPE_BELL);
