@@ -2,7 +2,9 @@
 /*
  * Block devices: loop devices, partitions by BLKPG, ioctls, O_DIRECT, /sys and /proc.
  *
- * All on loop devices of the case's own, on files in its directory.
+ * All on loop devices of the case's own, on files in its directory.  On a machine with udev
+ * new devices are looked at by somebody else, too, for a moment: what needs them closed
+ * waits for that.
  */
 
 #include "harness.h"
@@ -104,6 +106,51 @@ static int partition_call(int fd, int op, long long start, long long length, int
 	return ioctl(fd, BLKPG, &arg);
 }
 
+static void pause_a_little(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 5 * 1000 * 1000 }, NULL);
+}
+
+/* Takes the partition away once nobody has it open. */
+static void delete_partition(int fd, int number)
+{
+	while (partition_call(fd, BLKPG_DEL_PARTITION, 0, 0, number) < 0) {
+		CHECK(errno == EBUSY);
+		pause_a_little();
+	}
+}
+
+/* The device at loop_path, which nobody uses any more; skips if somebody else was quicker. */
+static int open_unbound(void)
+{
+	struct loop_info64 info;
+	struct stat st;
+	int fd;
+
+	CHECK_OK(stat("image", &st));
+	for (;;) {
+		fd = open(loop_path, O_RDWR | O_CLOEXEC);
+		CHECK_OK(fd);
+		if (ioctl(fd, LOOP_GET_STATUS64, &info) < 0) {
+			CHECK(errno == ENXIO);
+			return fd;
+		}
+		if (info.lo_inode != st.st_ino)
+			SKIP("somebody else uses %s", loop_path);
+		close(fd);
+		pause_a_little();
+	}
+}
+
+static void set_status(int fd, const struct loop_info64 *info)
+{
+	/* EAGAIN: somebody read the device in the middle of it */
+	while (ioctl(fd, LOOP_SET_STATUS64, info) < 0) {
+		CHECK(errno == EAGAIN);
+		pause_a_little();
+	}
+}
+
 static unsigned long long size_of(int fd)
 {
 	unsigned long long size;
@@ -169,11 +216,11 @@ TEST(loop_status_is_what_was_set)
 	CHECK_STR((char *)info.lo_file_name, "image");
 	info.lo_offset = 65536;
 	info.lo_sizelimit = 4096;
-	CHECK_OK(ioctl(fd, LOOP_SET_STATUS64, &info));
+	set_status(fd, &info);
 	CHECK_EQ(size_of(fd), 4096);
 	info.lo_flags = LO_FLAGS_AUTOCLEAR;
 	info.lo_offset = info.lo_sizelimit = 0;
-	CHECK_OK(ioctl(fd, LOOP_SET_STATUS64, &info));
+	set_status(fd, &info);
 	CHECK_EQ(size_of(fd), MIB);
 	CHECK_OK(ftruncate(file, 2 * MIB));
 	CHECK_EQ(size_of(fd), MIB);
@@ -198,8 +245,7 @@ TEST(loop_errors)
 	CHECK_ERRNO(ioctl(control, 0x4cff), ENOSYS);
 	CHECK_OK(ioctl(fd, LOOP_CLR_FD));
 	CHECK_OK(close(fd));
-	fd = open(loop_path, O_RDWR);
-	CHECK_OK(fd);
+	fd = open_unbound();
 	CHECK_ERRNO(ioctl(fd, LOOP_GET_STATUS64, &info), ENXIO);
 	CHECK_ERRNO(ioctl(fd, LOOP_CLR_FD), ENXIO);
 	CHECK_ERRNO(ioctl(fd, LOOP_SET_CAPACITY), ENXIO);
@@ -223,9 +269,7 @@ TEST(loop_devices_end_with_their_last_user)
 	CHECK_OK(close(fd));
 	CHECK_EQ(size_of(other), MIB);
 	CHECK_OK(close(other));
-	other = open(loop_path, O_RDONLY);
-	CHECK_OK(other);
-	CHECK_EQ(size_of(other), 0);
+	CHECK_OK(open_unbound());
 }
 
 TEST(loop_devices_of_files_that_cannot_be_written_are_read_only)
@@ -492,7 +536,7 @@ TEST(partitions_are_added_resized_and_deleted)
 	CHECK_OK(close(part));
 	CHECK_OK(partition_call(fd, BLKPG_RESIZE_PARTITION, MIB, MIB / 2, 1));
 	CHECK_STR(sys_text("/sys/class/block/loop%dp1/size", loop_number), "1024\n");
-	CHECK_OK(partition_call(fd, BLKPG_DEL_PARTITION, 0, 0, 1));
+	delete_partition(fd, 1);
 	CHECK_STR(sys_text("/sys/class/block/loop%dp1/size", loop_number), "(none)");
 	CHECK(!strstr(sys_text("/proc/partitions"), strrchr(path, '/') + 1));
 }
@@ -533,8 +577,8 @@ TEST(partitions_that_cannot_be)
 	CHECK_ERRNO(partition_call(part, BLKPG_ADD_PARTITION, 0, 512, 3), EINVAL);
 	CHECK_ERRNO(ioctl(part, BLKRRPART), EINVAL);
 	CHECK_OK(close(part));
-	CHECK_OK(partition_call(fd, BLKPG_DEL_PARTITION, 0, 0, 1));
-	CHECK_OK(partition_call(fd, BLKPG_DEL_PARTITION, 0, 0, 255));
+	delete_partition(fd, 1);
+	delete_partition(fd, 255);
 }
 
 TEST(a_partition_and_its_disk_are_held_together)
@@ -555,8 +599,8 @@ TEST(a_partition_and_its_disk_are_held_together)
 	CHECK_OK(one);
 	CHECK_ERRNO(open(path, O_RDWR | O_EXCL), EBUSY);
 	CHECK_OK(close(one));
-	CHECK_OK(partition_call(fd, BLKPG_DEL_PARTITION, 0, 0, 1));
-	CHECK_OK(partition_call(fd, BLKPG_DEL_PARTITION, 0, 0, 2));
+	delete_partition(fd, 1);
+	delete_partition(fd, 2);
 }
 
 TEST(only_root_may_change_disks)
@@ -577,7 +621,7 @@ TEST(only_root_may_change_disks)
 
 TEST(transfers_are_counted)
 {
-	unsigned long long reads, read_sectors, writes, write_sectors, flying;
+	unsigned long long reads, read_sectors, writes, write_sectors;
 	char *p = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int fd = make_loop(MIB), direct = open(loop_path, O_RDWR | O_DIRECT);
 	unsigned long long before[2];
@@ -587,12 +631,11 @@ TEST(transfers_are_counted)
 	CHECK_EQ(pread(direct, p, 65536, 0), 65536);
 	CHECK_EQ(pwrite(direct, p, 16384, 0), 16384);
 	CHECK_EQ(sscanf(sys_text("/sys/block/loop%d/stat", loop_number),
-			"%llu %*u %llu %*u %llu %*u %llu %*u %llu", &reads, &read_sectors, &writes,
-			&write_sectors, &flying), 5);
+			"%llu %*u %llu %*u %llu %*u %llu", &reads, &read_sectors, &writes,
+			&write_sectors), 4);
 	CHECK(reads >= 1 && writes >= 1);
-	CHECK_EQ(read_sectors - before[0], 128);
+	CHECK(read_sectors - before[0] >= 128);
 	CHECK_EQ(write_sectors - before[1], 32);
-	CHECK_EQ(flying, 0);
 	close(fd);
 }
 
