@@ -128,6 +128,8 @@ for one in (sweep_disk, sweep_console):
         for way in ("live", "reset"):
             for depth in ("sweep", "sweep2"):
                 campaign(one, board, way, depth)
+for depth in ("sweep", "sweep2"):
+    campaign(sweep_serial, "q35", "live", depth)
 
 
 # -- with a Linux on top ---------------------------------------------------------------------------
