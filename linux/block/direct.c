@@ -13,49 +13,17 @@
 
 #define PIECE (1024u * 1024)
 
-/* Every segment begins and ends where the device can. */
-static bool is_aligned(const struct lx_iter *it, uint32_t block, uint32_t dma_mask)
-{
-	uint64_t left = it->count, skip = it->done_in_seg;
-
-	for (unsigned int i = 0; i < it->nr && left; i++) {
-		uint64_t base = it->segs[i].base + skip, len = MIN(it->segs[i].len - skip, left);
-
-		/* our own memory (the file of a loop device) may be anywhere: it is copied */
-		if ((it->user && (base & dma_mask)) || len % block)
-			return false;
-		left -= len;
-		skip = 0;
-	}
-	return true;
-}
-
-/* All @n bytes to or from the program; faults are settled on the way. */
-static int copy(struct lx_iter *it, char *buf, size_t n, bool write)
-{
-	size_t done = 0;
-
-	for (;;) {
-		done += write ? lx_iter_get(it, buf + done, n - done)
-			      : lx_iter_put(it, buf + done, n - done);
-		if (done == n)
-			return 0;
-		if (lx_iter_fault_in(it, !write))
-			return -EFAULT;
-	}
-}
-
 static int transfer(struct lx_blkdev *b, struct lx_iter *it, char *buf, uint64_t off, size_t n,
 		    bool write)
 {
 	int err;
 
 	if (write) {
-		err = copy(it, buf, n, true);
+		err = lx_iter_copy(it, buf, n, true);
 		return err ? err : lx_blkdev_write_sync(b, off, buf, n);
 	}
 	err = lx_blkdev_read_direct(b, off, buf, n);
-	return err ? err : copy(it, buf, n, false);
+	return err ? err : lx_iter_copy(it, buf, n, false);
 }
 
 int64_t lx_blkdev_direct(struct lx_file *f, struct lx_iter *it, lx_off_t *pos, bool write)
@@ -69,7 +37,7 @@ int64_t lx_blkdev_direct(struct lx_file *f, struct lx_iter *it, lx_off_t *pos, b
 
 	if (off >= size || !it->count)
 		return 0;
-	if (off % block || !is_aligned(it, block, lx_blkdev_dma_alignment(b)))
+	if (off % block || !lx_iter_is_aligned(it, block, lx_blkdev_dma_alignment(b)))
 		return -EINVAL;
 	buf = rt_alloc((size_t)MIN(it->count, (uint64_t)PIECE));
 	if (!buf)

@@ -234,3 +234,32 @@ k_status_t lx_iter_get_memory(struct lx_iter *it, struct rt_memory *m, uint64_t 
 {
 	return memory_copy(it, m, off, n, done, false);
 }
+
+bool lx_iter_is_aligned(const struct lx_iter *it, uint32_t block, uint32_t mask)
+{
+	uint64_t left = it->count, skip = it->done_in_seg;
+
+	for (unsigned int i = 0; i < it->nr && left; i++) {
+		uint64_t base = it->segs[i].base + skip, len = MIN(it->segs[i].len - skip, left);
+
+		if ((it->user && (base & mask)) || len % block)
+			return false;
+		left -= len;
+		skip = 0;
+	}
+	return true;
+}
+
+int lx_iter_copy(struct lx_iter *it, void *buf, size_t n, bool write)
+{
+	char *p = buf;
+	size_t done = 0;
+
+	for (;;) {
+		done += write ? lx_iter_get(it, p + done, n - done) : lx_iter_put(it, p + done, n - done);
+		if (done == n)
+			return 0;
+		if (lx_iter_fault_in(it, !write))
+			return -EFAULT;
+	}
+}

@@ -30,34 +30,9 @@ bool e4_is_direct(const struct lx_file *f)
 /* The device's rules: EINVAL otherwise. */
 static bool is_aligned(const struct e4_super *s, const struct lx_iter *it, uint64_t off)
 {
-	uint32_t block = lx_blkdev_block_size(s->dev), mask = lx_blkdev_dma_alignment(s->dev);
-	uint64_t left = it->count, skip = it->done_in_seg;
+	uint32_t block = lx_blkdev_block_size(s->dev);
 
-	for (unsigned int i = 0; i < it->nr && left; i++) {
-		uint64_t base = it->segs[i].base + skip, len = MIN(it->segs[i].len - skip, left);
-
-		/* our own memory (the file of a loop device) may be anywhere: it is copied */
-		if ((it->user && (base & mask)) || len % block)
-			return false;
-		left -= len;
-		skip = 0;
-	}
-	return off % block == 0;
-}
-
-/* All @n bytes, from or to the program; without locks. */
-static int copy(struct lx_iter *it, char *buf, size_t n, bool write)
-{
-	size_t done = 0;
-
-	for (;;) {
-		done += write ? lx_iter_get(it, buf + done, n - done)
-			      : lx_iter_put(it, buf + done, n - done);
-		if (done == n)
-			return 0;
-		if (lx_iter_fault_in(it, !write))
-			return -EFAULT;
-	}
+	return off % block == 0 && lx_iter_is_aligned(it, block, lx_blkdev_dma_alignment(s->dev));
 }
 
 /* -- reading */
@@ -135,7 +110,7 @@ int64_t e4_direct_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos)
 
 		err = read_piece(f->inode, off, buf, n, &got);
 		if (!err && got)
-			err = copy(to, buf, got, false);
+			err = lx_iter_copy(to, buf, got, false);
 		if (!err) {
 			off += got;
 			total += (int64_t)got;
@@ -264,7 +239,7 @@ int64_t e4_direct_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos)
 			err = -EAGAIN;
 			break;
 		}
-		err = copy(from, buf, n, true);
+		err = lx_iter_copy(from, buf, n, true);
 		if (err)
 			break;
 		err = write_in_place(inode, (uint64_t)*pos, buf, n);

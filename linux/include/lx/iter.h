@@ -51,6 +51,14 @@ void lx_iter_revert(struct lx_iter *it, size_t n);
  */
 int lx_iter_fault_in(struct lx_iter *it, bool write_to_user);
 
+/*
+ * For transfers past the page cache.  Aligned: each segment is whole blocks long, and begins, in the
+ * program, at an address without bits of @mask; our own memory may be anywhere, for it is copied.
+ */
+bool lx_iter_is_aligned(const struct lx_iter *it, uint32_t block, uint32_t mask);
+/* All @n bytes, from the caller if @write, without locks: faults are settled.  0 or -EFAULT. */
+int lx_iter_copy(struct lx_iter *it, void *buf, size_t n, bool write);
+
 /* Between a memory object and the iterator (page cache); see rt_memory_read for the statuses. */
 k_status_t lx_iter_put_memory(struct lx_iter *it, struct rt_memory *m, uint64_t off, size_t n,
 			      size_t *done);
