@@ -11,13 +11,7 @@ import subprocess
 from concord import initrd, qemu
 from concord.scenario import Failed, isolation
 
-# Waits for the disk, whatever it is called.
-FIND = """
-until [ "$disk" ]; do
-	for disk in /dev/nvme0n1 /dev/vda ""; do [ -b "$disk" ] && break; done
-	/bin/busybox sleep 0.02
-done
-"""
+DISK = "/dev/nvme0n1"
 
 
 def on(cpus):
@@ -66,20 +60,11 @@ def an_nvme_driver_may_die_at_any_step(lab):
 
 # -- under a Linux -------------------------------------------------------------------------------
 
-# In the initramfs, as those of distributions do.
-SWITCH = f"""#!/bin/sh
-b=/bin/busybox
-{FIND}
-echo "blocks: $($b blockdev --getss $disk)"
-$b mkdir -p /root
-$b mount -t ext4 $disk /root && exec $b switch_root /root /init
-"""
-
 ROOT_USER = """#!/bin/sh
 b=/bin/busybox
 $b mount -t proc proc /proc
-$b mount -t devtmpfs dev /dev
-echo "root: $($b grep -c ' / ext4 rw' /proc/mounts)"
+echo "root: $($b grep ' / ' /proc/mounts)"
+echo "blocks: $($b blockdev --getss DISK)"
 $b dd if=/dev/urandom of=/written bs=64k count=16 2>/dev/null
 $b cp /written /copy
 $b sync
@@ -91,14 +76,14 @@ $b poweroff -f
 """
 
 
-def root_disk(lab):
-    """A disk with an ext4 file system, whose /init is ROOT_USER."""
+def root_disk(lab, script):
+    """A disk with an ext4 file system, whose /init is the script."""
     tree = lab.folder / "tree"
     for folder in ("bin", "dev", "proc", "sys", "tmp"):
         (tree / folder).mkdir(parents=True)
     shutil.copy(initrd.BUSYBOX, tree / "bin/busybox")
     (tree / "bin/sh").symlink_to("busybox")
-    (tree / "init").write_text(ROOT_USER)
+    (tree / "init").write_text(script.replace("DISK", DISK))
     (tree / "init").chmod(0o755)
     disk = lab.folder / "disk"
     subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-d", tree, disk, "24M"],
@@ -116,31 +101,33 @@ def file_on(disk, name):
 @isolation(when=both_placements)
 def a_root_file_system_on_nvme(lab):
     """Blocks of 4096 bytes, and commands of 8 KiB at the most, so that requests are split."""
-    disk = root_disk(lab)
-    machine = lab.machine(["panic=-1"], memory=128, initrd=lab.initramfs(SWITCH), drives=[
+    disk = root_disk(lab, ROOT_USER)
+    machine = lab.machine([f"root={DISK}", "rw", "init=/init", "panic=-1"], memory=128, drives=[
         nvme(disk, "logical_block_size=4096,physical_block_size=4096,mdts=1")])
-    ended = lab.expect_boot(machine, "blocks: 4096", "root: 1", "the same", status=0)
+    ended = lab.expect_boot(machine, f"root: {DISK} / ext4 rw",
+                            "blocks: 4096", "the same", status=0)
     said = re.search(r"sum: ([0-9a-f]{64})", ended.console)
     for name in ("/written", "/copy"):
         if not said or hashlib.sha256(file_on(disk, name)).hexdigest() != said.group(1):
             raise Failed(f"{name} on the disk has other contents\n{lab.last_words()}")
 
 
-USER = f"""#!/bin/sh
+USER = """#!/bin/sh
 b=/bin/busybox
-{FIND}
+$b mount -t proc proc /proc
+until [ -b DISK ]; do $b sleep 0.02; done
 i=0
 while [ $i -lt 25 ]; do
 	i=$((i + 1))
 	$b dd if=/dev/urandom of=/tmp/wanted bs=64k count=8 2>/dev/null
-	$b dd if=/tmp/wanted of=$disk bs=64k conv=fsync 2>/dev/null || echo "write: $?"
-	$b dd if=$disk of=/tmp/found bs=64k count=8 iflag=direct 2>/dev/null || echo "read: $?"
+	$b dd if=/tmp/wanted of=DISK bs=64k conv=fsync 2>/dev/null || echo "write: $?"
+	$b dd if=DISK of=/tmp/found bs=64k count=8 iflag=direct 2>/dev/null || echo "read: $?"
 	$b cmp /tmp/wanted /tmp/found || echo "round $i: other data"
 done
 echo "rounds: $i"
 echo "sum: $($b sha256sum < /tmp/wanted)"
 $b poweroff -f
-"""
+""".replace("DISK", DISK)
 
 
 @isolation(when=both_placements)
@@ -158,14 +145,14 @@ def programs_do_not_notice_that_an_nvme_driver_dies(lab):
         raise Failed(f"the disk has other contents\n{lab.last_words()}")
 
 
-FAULTY_USER = f"""#!/bin/sh
+FAULTY_USER = """#!/bin/sh
 b=/bin/busybox
-{FIND}
-$b dd if=$disk of=/tmp/a bs=4k count=4 iflag=direct 2>/dev/null; echo "before: $?"
-$b dd if=$disk of=/tmp/a bs=4k skip=40 count=1 iflag=direct 2>&1 | $b grep -o "Input/output error"
-$b dd if=$disk of=/tmp/a bs=4k skip=41 count=4 iflag=direct 2>/dev/null; echo "after: $?"
+until [ -b DISK ]; do $b sleep 0.02; done
+$b dd if=DISK of=/tmp/a bs=4k count=4 iflag=direct 2>/dev/null; echo "before: $?"
+$b dd if=DISK of=/tmp/a bs=4k skip=40 count=1 iflag=direct 2>&1 | $b grep -o "Input/output error"
+$b dd if=DISK of=/tmp/a bs=4k skip=41 count=4 iflag=direct 2>/dev/null; echo "after: $?"
 $b poweroff -f
-"""
+""".replace("DISK", DISK)
 
 
 @isolation(when=on(2))
