@@ -90,6 +90,7 @@ int lx_reclaim_start(void)
 	/* Free pages in the caches of processors count here, and do not for the bell. */
 	enough = mark + mark / 4 + lx_system.info.cpus * CPU_CACHE;
 	room = MIN(enough, memory / 16);
+	lx_dirty_start(memory);
 	group.limits.low_memory_bytes = mark;
 	if (k_bell_create(&bell) != K_OK)
 		return -ENOMEM;

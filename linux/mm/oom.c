@@ -25,6 +25,8 @@
 
 #define PATIENCE_NS	20000000ull	/* between looks at a dying victim */
 #define MAX_LOOKS	100
+#define FLUSHES		50		/* write-backs that are waited for, and how long for one */
+#define FLUSH_NS	2000000000ull
 #define WANT		32u		/* pages that have to be found for a fault to be tried again */
 #define NEVER		INT64_MIN	/* badness of those that may not be ended */
 
@@ -224,6 +226,12 @@ bool lx_out_of_memory(const char *why)
 	if (lx_fatal_signal_pending(self))
 		return true;		/* it is what memory is waited for */
 	found = lx_reclaim(WANT);
+	/* before a program is ended, what can be written is */
+	for (unsigned int i = 0; i < FLUSHES && found < WANT && lx_memory_is_low(); i++) {
+		if (!lx_dirty_wait(FLUSH_NS) || lx_fatal_signal_pending(self))
+			break;
+		found += lx_reclaim(WANT);
+	}
 	if (found >= WANT || !lx_memory_is_low())
 		return true;
 	return kill_largest(self, why, found);

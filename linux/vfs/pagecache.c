@@ -88,6 +88,8 @@ void lx_pages_close(struct lx_inode *inode)
 			lx_reclaim_remove(inode);
 		rt_memory_close(&inode->pages);
 	}
+	if (atomic_load_explicit(&inode->dirty_bytes, memory_order_relaxed))
+		lx_dirty_written(lx_dirty_take(inode));
 	atomic_store(&inode->has_pages, false);
 }
 
@@ -581,7 +583,8 @@ static int write_locked(struct lx_inode *inode, struct lx_iter *from, uint64_t o
 	case K_ERR_NEED_PAGE:
 		return -EAGAIN;		/* to be settled without the lock */
 	case K_ERR_NO_MEMORY:
-		return -ENOSPC;
+		/* memory is what such a file system consists of; others can give some back */
+		return is_paged(inode) ? -ENOMEM : -ENOSPC;
 	default:
 		return lx_errno(st);
 	}
@@ -623,6 +626,9 @@ int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter
 			err = lx_iter_fault_in(from, false);
 		else if (err == -EAGAIN)
 			err = fill(inode, off + wrote, PAGE);
+		else if (err == -ENOMEM && from->user && !lx_fatal_signal_pending(self) &&
+			 lx_out_of_memory("page cache"))
+			err = 0;
 		else if (!err && (uint64_t)n == wrote && from->count)
 			break;		/* a limit */
 	}

@@ -9,7 +9,8 @@
  * used lately (K_EVICT_COLD: the bits of the clock are with the pages).  An inode that
  * was looked through goes to the end.  After two turns of the hand everything that was
  * not used in between is gone; a last turn takes what is clean, used or not.  Dirty
- * pages stay until they have been written back.
+ * pages stay until they have been written back; when there is too little that is clean,
+ * the flushers are asked to do so (vfs/dirty.c).
  *
  * Who asks:
  *
@@ -127,6 +128,8 @@ uint64_t lx_reclaim_pages(uint64_t want)
 
 	for (unsigned i = 0; i < TURNS && freed < want; i++)
 		freed += turn(want - freed, i + 1 < TURNS ? K_EVICT_COLD : 0);
+	if (freed < want && lx_dirty_bytes())
+		lx_flushers_wake();
 	return freed;
 }
 

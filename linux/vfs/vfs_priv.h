@@ -253,6 +253,23 @@ int64_t lx_pages_read(struct lx_file *f, struct lx_inode *inode, struct lx_iter 
 int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter *from,
 		       lx_off_t *pos);
 int lx_pages_mmap(struct lx_file *f, struct lx_inode *inode, struct lx_mmap *m);
+/*
+ * For file systems that write back (vfs/dirty.c): @n bytes of @inode are about to become dirty;
+ * and is it time that whoever makes them so writes some first?  Flushers are woken before that.
+ */
+void lx_dirty_add(struct lx_inode *inode, uint64_t n);
+bool lx_dirty_is_too_much(struct lx_inode *inode);
+/* A write-back begins: what the inode's count was, to be given to lx_dirty_written() in the end. */
+uint64_t lx_dirty_take(struct lx_inode *inode);
+void lx_dirty_written(uint64_t n);
+/* A thread that writes back.  wake() is called with a leaf lock held, and must not sleep. */
+struct lx_flusher {
+	struct list link;		/* dirty.c's lock */
+	void (*wake)(struct lx_flusher *f);
+};
+void lx_flusher_add(struct lx_flusher *f);
+void lx_flusher_remove(struct lx_flusher *f);	/* wake() is not running afterwards, and does not any more */
+void lx_flushers_wake(void);		/* any lock but leaves may be held */
 int lx_pages_fallocate(struct lx_inode *inode, int mode, lx_off_t off, lx_off_t len);
 /* Whose page cache a file of @inode reads and maps: its own, a layer's, or the block device's. */
 struct lx_inode *lx_pages_inode(struct lx_inode *inode);

@@ -36,8 +36,9 @@ def check_ext4(path):
 class Machine:
     """A guest with the test programs at /tests and writable disks from /dev/vdc on."""
 
-    def __init__(self, lab, *disks, kernel=None):
-        configuration = dataclasses.replace(lab.configuration, kernel=kernel or lab.configuration.kernel)
+    def __init__(self, lab, *disks, kernel=None, memory=None):
+        configuration = dataclasses.replace(lab.configuration, kernel=kernel or lab.configuration.kernel,
+                                            memory=memory or lab.configuration.memory)
         machine = test.machine_for(configuration, lab.image, ["concord.mount=/dev/vdb:erofs:/tests"],
                                    [test.programs_image(test.linux_programs())])
         machine.drives += [test.qemu.Drive(path) for path in disks]
@@ -104,6 +105,50 @@ def programs_see_the_same_on_every_file_system(lab):
         raise Failed("\n".join(["cases fail", *wrong]))
     check_ext4(large)
     check_ext4(small)
+
+
+MORE_THAN_MEMORY = """
+import mmap, os, sys
+
+def field(path, name):
+    for line in open(path):
+        words = line.replace(':', ' ').split()
+        if words[0] == name: return int(words[1])
+
+def contents(i, n):
+    return (b'%08d' % i) * (n // 8)
+
+most = 0
+for i in range(160):
+    with open(f'/mnt/many{i}', 'wb') as f: f.write(contents(i, 1 << 20))
+    most = max(most, field('/proc/meminfo', 'Dirty'))
+fd = os.open('/mnt/large', os.O_CREAT | os.O_RDWR)
+for i in range(100):
+    os.write(fd, contents(i, 1 << 20))
+os.ftruncate(fd, 200 << 20)
+area = mmap.mmap(fd, 200 << 20)
+for i in range(50, 150):
+    area[i << 20:(i + 1) << 20] = contents(i + 1000, 1 << 20)
+    most = max(most, field('/proc/meminfo', 'Dirty'))
+for i in range(150):
+    assert os.pread(fd, 1 << 20, i << 20) == contents(i + 1000 if i >= 50 else i, 1 << 20), i
+for i in range(160):
+    assert open(f'/mnt/many{i}', 'rb').read() == contents(i, 1 << 20), i
+assert not field('/proc/vmstat', 'oom_kill'), 'somebody was ended'
+assert 1000 < most < 30 << 10, most
+"""
+
+
+@boot(seconds=300, when=lambda configuration: configuration.cpus == 1 and not configuration.kernel)
+def more_is_written_than_memory_holds(lab):
+    """By write and through a mapping, in one file and in many: dirty memory has a limit."""
+    disk = make_ext4(lab, "disk", "600M")
+    with Machine(lab, disk, memory=64) as machine:
+        machine.shell("mount /dev/vdc /mnt")
+        machine.run("python3", "-c", MORE_THAN_MEMORY)
+        machine.shell("umount /mnt")
+        machine.power_off()
+    check_ext4(disk)
 
 
 # Cut off in the middle: one kernel writes, the other replays its journal, and goes on.

@@ -17,6 +17,7 @@
  *
  *	lx_inode.lock		contents of a directory, attributes, size: by the VFS
  *	e4_inode.wb_lock	writing back an inode's pages, or cutting them off
+ *	e4_super.spare_lock	the buffer for that when memory has run out
  *	a handle of the journal	not a lock, but waited for: take nothing above within one
  *	e4_inode.map_lock	the extent tree of one inode
  *	e4_super.xattr_lock	attribute blocks, which inodes share
@@ -34,6 +35,7 @@
 #include "fs/ext4/disk.h"
 #include "vfs/vfs_priv.h"
 
+#define E4_SPARE		(64u * 1024)	/* bytes of e4_super.spare */
 #define E4_RDONLY		1ul	/* SB_RDONLY in lx_super.flags */
 
 struct e4_group {
@@ -81,9 +83,11 @@ struct e4_super {
 	struct list dirty;		/* dirty_lock: of e4_inode.dirty_link */
 	struct list orphans;		/* orphan_lock: of e4_inode.orphan_link, as on disk */
 	struct lx_task *flusher;	/* its thread, or NULL */
-	_Atomic(uint32_t) flusher_word;	/* wakes it; FLUSHER_STOP ends it */
+	struct lx_flusher wakes;	/* for memory's sake */
+	_Atomic(uint32_t) flusher_word;	/* enum in writeback.c: wakes it, and ends it */
 	uint32_t commit_seconds;	/* constant */
-	uint64_t dirty_limit;		/* constant: bytes of a file that one may be ahead of the disk */
+	struct rt_mutex spare_lock;	/* rank LX_LOCK_EXT4_SPARE */
+	uint8_t *spare;			/* spare_lock: to write back with when there is no memory for a buffer */
 };
 
 struct e4_inode {
@@ -100,7 +104,6 @@ struct e4_inode {
 	struct rt_mutex wb_lock;	/* rank LX_LOCK_EXT4_WRITEBACK */
 	struct rb_tree reserved;	/* map_lock: pages that wait for blocks: reserve.c */
 	uint64_t reserved_pages;	/* map_lock */
-	uint64_t unwritten_bytes;	/* vfs->lock: since the last write-back, for throttling */
 	_Atomic(bool) dirty;		/* attributes changed that the table does not have */
 	struct list dirty_link;		/* dirty_lock */
 	bool dirty_ref;			/* dirty_lock: the list holds a reference */

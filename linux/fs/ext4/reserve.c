@@ -205,7 +205,6 @@ static int reserve(struct lx_inode *inode, uint64_t off, uint64_t n)
 int e4_prepare_write(struct lx_inode *inode, uint64_t off, uint64_t n)
 {
 	struct e4_super *s = e4_super_of(inode);
-	struct e4_inode *e = e4_inode(inode);
 	int err = 0;
 
 	if (!s->journal || atomic_load(&s->journal->aborted))
@@ -225,12 +224,13 @@ int e4_prepare_write(struct lx_inode *inode, uint64_t off, uint64_t n)
 	if (err)
 		return err;
 	e4_mark_dirty(inode);
-	/* a writer that is ahead of the disk writes itself */
-	e->unwritten_bytes += n;
-	if (e->unwritten_bytes > s->dirty_limit) {
-		e->unwritten_bytes = 0;
-		err = e4_writeback(inode);
-		e4_mark_dirty(inode);
-	}
+	lx_dirty_add(inode, n);
+	/* who is too far ahead of the disk writes, too: what is his, then what is not */
+	if (likely(!lx_dirty_is_too_much(inode)))
+		return 0;
+	err = e4_writeback(inode);
+	e4_mark_dirty(inode);
+	if (!err && lx_dirty_is_too_much(inode))
+		e4_write_some(s);
 	return err == -ENOSPC || err == -EIO ? err : 0;
 }

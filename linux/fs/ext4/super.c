@@ -95,7 +95,9 @@ static int make_writable(struct e4_super *s)
 	}
 	if (s->journal && atomic_load(&s->journal->aborted))
 		return -EROFS;
-	err = open_journal(s);
+	if (!s->spare)
+		s->spare = rt_alloc(E4_SPARE);
+	err = s->spare ? open_journal(s) : -ENOMEM;
 	if (!err)
 		err = mark_in_use(s, true);
 	if (err)
@@ -175,6 +177,7 @@ static void put(struct lx_super *sb)
 	e4_super_unload(s);
 	lx_blkdev_release(s->dev);
 	lx_blkdev_put(s->dev);
+	rt_free(s->spare);
 	rt_free(s);
 }
 
@@ -338,15 +341,6 @@ static int mount_again(const struct lx_fs_type *type, struct lx_blkdev *dev, uns
 	return 0;
 }
 
-/* A file may be ahead of the disk by so much before its writer has to wait. */
-static uint64_t dirty_limit(void)
-{
-	struct k_system_info info = { .memory_bytes = 64u << 20 };
-
-	(void)!k_system_info(&info);
-	return CLAMP(info.memory_bytes / 32, (uint64_t)2 << 20, (uint64_t)64 << 20);
-}
-
 static int mount(const struct lx_fs_type *type, const char *source, unsigned long flags,
 		 const char *options, struct lx_super **out)
 {
@@ -378,10 +372,10 @@ static int mount(const struct lx_fs_type *type, const char *source, unsigned lon
 	rt_mutex_init(&s->orphan_lock, LX_LOCK_EXT4_ORPHAN);
 	rt_mutex_init(&s->slot_lock, LX_LOCK_EXT4_SLOT);
 	rt_mutex_init(&s->dirty_lock, LX_LOCK_EXT4_DIRTY);
+	rt_mutex_init(&s->spare_lock, LX_LOCK_EXT4_SPARE);
 	list_init(&s->dirty);
 	list_init(&s->orphans);
 	s->commit_seconds = COMMIT_SECONDS;
-	s->dirty_limit = dirty_limit();
 	sb->private = s;
 	sb->ops = &sops;
 	sb->flags = flags | MS_RDONLY;

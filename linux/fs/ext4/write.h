@@ -22,6 +22,8 @@ int e4_writeback_locked(struct lx_inode *inode);	/* wb_lock */
 int e4_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync);
 /* Everything that is dirty now, and a commit. */
 int e4_sync(struct lx_super *sb);
+/* The data of some inodes, because there is too much.  Locks of inodes may be held. */
+void e4_write_some(struct e4_super *s);
 int e4_flusher_start(struct e4_super *s);
 void e4_flusher_stop(struct e4_super *s);
 

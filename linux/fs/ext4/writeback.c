@@ -19,7 +19,8 @@
 
 /* As much at once as the kernel hands out: the link has several requests in flight then. */
 #define CHUNK_BEST (1024u * 1024)
-#define CHUNK_LEAST (64u * 1024)
+
+#define SOME 16u			/* inodes whose data is written because there is too much */
 
 struct work {
 	struct lx_inode *inode;
@@ -198,6 +199,31 @@ static void unreserve(struct lx_inode *inode, uint64_t off, uint64_t end)
 	rt_write_unlock(&e->map_lock);
 }
 
+/* With little memory a smaller one, without any the one that is kept for that. */
+static void get_buffer(struct work *w)
+{
+	struct e4_super *s = e4_super_of(w->inode);
+
+	for (; w->chunk >= E4_SPARE; w->chunk /= 2) {
+		w->buf = rt_alloc(w->chunk);
+		if (w->buf)
+			return;
+	}
+	rt_mutex_lock(&s->spare_lock);
+	w->buf = s->spare;
+	w->chunk = E4_SPARE;
+}
+
+static void put_buffer(struct work *w)
+{
+	struct e4_super *s = e4_super_of(w->inode);
+
+	if (w->buf == s->spare)
+		rt_mutex_unlock(&s->spare_lock);
+	else
+		rt_free(w->buf);
+}
+
 static bool is_temporary(int err)
 {
 	return err == -ENOMEM || err == -EROFS;
@@ -209,14 +235,13 @@ int e4_writeback_locked(struct lx_inode *inode)
 	struct e4_inode *e = e4_inode(inode);
 	struct work w = { .inode = inode, .chunk = CHUNK_BEST };
 	struct k_clean clean;
-	uint64_t at = 0;
+	uint64_t at = 0, counted;
 	int err = 0;
 
 	if (!atomic_load(&inode->has_pages) || !lx_is_reg(inode))
 		return 0;
-	while (!(w.buf = rt_alloc(w.chunk)))
-		if ((w.chunk /= 2) < CHUNK_LEAST)
-			return -ENOMEM;
+	get_buffer(&w);
+	counted = lx_dirty_take(inode);
 	lx_inode_begin_writeback(inode);
 	for (;;) {
 		int e1;
@@ -243,7 +268,10 @@ int e4_writeback_locked(struct lx_inode *inode)
 		err = e1;
 	}
 	lx_inode_end_writeback(inode);
-	rt_free(w.buf);
+	if (err && is_temporary(err))
+		lx_dirty_add(inode, counted);
+	lx_dirty_written(counted);
+	put_buffer(&w);
 	return err;
 }
 
@@ -322,7 +350,6 @@ static int flush_inodes(struct e4_super *s)
 		if (!inode)
 			break;
 		e1 = e4_writeback(inode);
-		e4_inode(inode)->unwritten_bytes = 0;
 		if (!e1)
 			e1 = store_dirty(inode);
 		if (is_temporary(e1) && e1 != -EROFS)
@@ -331,6 +358,20 @@ static int flush_inodes(struct e4_super *s)
 		lx_inode_put(inode);
 	}
 	return err;
+}
+
+/* For memory's sake: data only, attributes can wait. */
+void e4_write_some(struct e4_super *s)
+{
+	for (unsigned int i = 0; i < SOME; i++) {
+		struct lx_inode *inode = e4_dirty_next(s);
+
+		if (!inode)
+			break;
+		(void)!e4_writeback(inode);
+		e4_mark_dirty(inode);
+		lx_inode_put(inode);
+	}
 }
 
 /* The super block's counters as the groups have them. */
@@ -375,27 +416,54 @@ int e4_sync(struct lx_super *sb)
 
 /* -- the flusher: one thread per file system, every few seconds */
 
-enum { RUN, STOP, STOPPED };
+enum { RUN, HURRY, STOP, STOPPED };
 
 static void flusher(void *arg)
 {
 	struct e4_super *s = arg;
+	uint64_t next = rt_now_ns() + s->commit_seconds * 1000000000ull;
+	uint32_t word;
 
-	while (atomic_load(&s->flusher_word) == RUN) {
-		(void)!rt_wait(&s->flusher_word, RUN, rt_now_ns() + s->commit_seconds * 1000000000ull,
-			       false);
-		if (atomic_load(&s->flusher_word) == RUN && !atomic_load(&s->journal->aborted))
-			(void)!e4_sync(s->sb);
+	while ((word = atomic_load(&s->flusher_word)) != STOP) {
+		bool aborted = atomic_load(&s->journal->aborted);
+
+		if (word == RUN && rt_now_ns() < next) {
+			(void)!rt_wait(&s->flusher_word, RUN, next, false);
+			continue;
+		}
+		/* before it looks: what becomes too much from now on wakes it again */
+		if (word == HURRY && !atomic_compare_exchange_strong(&s->flusher_word, &word, RUN))
+			continue;
+		if (rt_now_ns() >= next) {
+			if (!aborted)
+				(void)!e4_sync(s->sb);
+			next = rt_now_ns() + s->commit_seconds * 1000000000ull;
+		} else if (!aborted) {
+			(void)!flush_inodes(s);
+		}
 	}
 	atomic_store(&s->flusher_word, STOPPED);
 	rt_wake(&s->flusher_word, 1);
+}
+
+static void hurry(struct lx_flusher *f)
+{
+	struct e4_super *s = container_of(f, struct e4_super, wakes);
+	uint32_t run = RUN;
+
+	if (atomic_compare_exchange_strong(&s->flusher_word, &run, HURRY))
+		rt_wake(&s->flusher_word, 1);
 }
 
 int e4_flusher_start(struct e4_super *s)
 {
 	atomic_store(&s->flusher_word, RUN);
 	s->flusher = lx_kthread_create("jbd2", flusher, s);
-	return s->flusher ? 0 : -ENOMEM;
+	if (!s->flusher)
+		return -ENOMEM;
+	s->wakes.wake = hurry;
+	lx_flusher_add(&s->wakes);
+	return 0;
 }
 
 void e4_flusher_stop(struct e4_super *s)
@@ -404,6 +472,7 @@ void e4_flusher_stop(struct e4_super *s)
 
 	if (!s->flusher)
 		return;
+	lx_flusher_remove(&s->wakes);
 	atomic_store(&s->flusher_word, STOP);
 	rt_wake(&s->flusher_word, 1);
 	while ((word = atomic_load(&s->flusher_word)) != STOPPED)

@@ -45,7 +45,7 @@ static int show_meminfo(struct pseudo_buf *b, void *arg)
 		{ "MemTotal", k.memory_bytes }, { "MemFree", k.free_bytes },
 		{ "MemAvailable", available }, { "Buffers", 0 }, { "Cached", cached },
 		{ "SwapCached", 0 }, { "Active", 0 }, { "Inactive", 0 }, { "SwapTotal", 0 },
-		{ "SwapFree", 0 }, { "Dirty", 0 }, { "Writeback", 0 }, { "AnonPages", 0 },
+		{ "SwapFree", 0 }, { "Dirty", lx_dirty_bytes() }, { "Writeback", 0 }, { "AnonPages", 0 },
 		{ "Mapped", 0 }, { "Shmem", k.shared_bytes }, { "KReclaimable", 0 }, { "Slab", 0 },
 		{ "SReclaimable", 0 }, { "SUnreclaim", 0 }, { "KernelStack", 0 },
 		{ "PageTables", 0 }, { "CommitLimit", k.memory_bytes / 2 }, { "Committed_AS", 0 },

@@ -40,6 +40,7 @@ enum lx_lock_rank {
 	LX_LOCK_SIGHAND,	/* lx_group.lock: pending signals, tasks of the group, exit state */
 	LX_LOCK_ACTIONS,	/* lx_sighand.lock: signal handlers */
 	LX_LOCK_EXT4_WRITEBACK,	/* ext4: an inode's data on its way to the disk, or being cut off */
+	LX_LOCK_EXT4_SPARE,	/* the buffer for that when memory has run out */
 	LX_LOCK_PAGES,		/* page cache fill and write-back state of an inode */
 	LX_LOCK_FUSE,		/* FUSE: requests of a connection, attributes */
 	LX_LOCK_EXT4_COMMIT,	/* ext4: commits and checkpoints */

@@ -62,6 +62,7 @@ struct lx_inode {
 	 * under pages_lock and reclaim's lock; a writer that made the file longer looks at it (write_locked()).
 	 */
 	_Atomic(uint32_t) writeback_seq;
+	_Atomic(uint64_t) dirty_bytes;	/* counted by file systems that write back: vfs/dirty.c */
 	struct list reclaim_link;	/* reclaim's lock, if the pages can be read again */
 	uint64_t reclaim_hand;		/* reclaim's lock */
 
@@ -331,6 +332,14 @@ uint64_t lx_reclaim_pages(uint64_t want);
 void lx_reclaim_drop(bool pages, bool names);
 uint64_t lx_reclaim_evicted(void);	/* pages, ever */
 int lx_reclaim_start(void);		/* at start: kswapd0 */
+/*
+ * Nothing clean is left: have dirty pages written, and wait until some were, at most so long.
+ * False: nothing is dirty, or nothing was written in that time.  No lock held that a file system
+ * needs to write; interruptible.
+ */
+bool lx_dirty_wait(uint64_t most_ns);
+uint64_t lx_dirty_bytes(void);		/* of all files, at most: /proc/meminfo */
+void lx_dirty_start(uint64_t memory_bytes);	/* at start: what the limits are shares of */
 /* Character and block devices: what open of a node with @dev does. */
 int lx_chrdev_register(uint32_t major, uint32_t first_minor, uint32_t count, const char *name,
 		       const struct lx_file_ops *ops);

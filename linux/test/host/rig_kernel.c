@@ -501,8 +501,10 @@ k_status_t k_memory_info(k_handle_t h, struct k_memory_info *info)
 
 	*info = (struct k_memory_info){ .size = o->size, .flags = o->flags };
 	pthread_mutex_lock(&o->lock);
-	for (uint64_t i = 0; i < o->nr; i++)
+	for (uint64_t i = 0; i < o->nr; i++) {
 		info->resident_pages += o->pages[i] != NULL;
+		info->dirty_pages += o->dirty[i];
+	}
 	pthread_mutex_unlock(&o->lock);
 	return K_OK;
 }
