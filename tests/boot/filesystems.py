@@ -86,10 +86,12 @@ def programs_see_the_same_on_every_file_system(lab):
     """tmpfs, an overlay, ext4 with large and small blocks; and e2fsck likes what is left on the disks."""
     large = make_ext4(lab, "large", "96M", "-b4096")
     small = make_ext4(lab, "small", "48M", "-b1024")
+    left = make_ext4(lab, "left", "48M")
     wrong = []
-    with Machine(lab, large, small) as machine:
-        machine.shell("""mkdir -p /mnt/tmpfs /mnt/large /mnt/small; mount -t tmpfs -o size=48m none /mnt/tmpfs
-            mount /dev/vdc /mnt/large; mount /dev/vdd /mnt/small; chmod 755 /mnt/*""")
+    with Machine(lab, large, small, left) as machine:
+        machine.shell("""mkdir -p /mnt/tmpfs /mnt/large /mnt/small /mnt/left
+            mount -t tmpfs -o size=48m none /mnt/tmpfs; mount /dev/vdc /mnt/large; mount /dev/vdd /mnt/small
+            mount /dev/vde /mnt/left; chmod 755 /mnt/*""")
         # a tmpfs's limit does not hold for pages that appear by touching a mapping (CAVEATS.md)
         limited = machine.run("/tests/fs_test", "-l").split()
         limited.remove("a_mapped_hole_that_gets_no_block_is_a_bus_error")
@@ -99,12 +101,14 @@ def programs_see_the_same_on_every_file_system(lab):
             # what Linux's overlay puts into d_ino, and refuses in pwritev2, is its own
             wrong += [] if lab.linux else machine.cases(program, "/root")
         wrong += machine.cases("fs", "/mnt/small")
-        machine.shell("umount /mnt/large; mount -o remount,ro /mnt/small")
+        # one is unmounted, one only read-only, and one is left to the init, with somebody at work in it
+        machine.shell("""umount /mnt/large; mount -o remount,ro /mnt/small
+            sleep 1000 >/mnt/left/open & cp -r /usr/share/perl5 /mnt/left""")
         machine.power_off()
     if wrong:
         raise Failed("\n".join(["cases fail", *wrong]))
-    check_ext4(large)
-    check_ext4(small)
+    for disk in (large, small, left):
+        check_ext4(disk)
 
 
 MORE_THAN_MEMORY = """

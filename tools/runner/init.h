@@ -23,6 +23,13 @@ void system_setup(void);
 /* Mount what `concord.mount=DEVICE:TYPE:DIRECTORY` words ask for, read-only. */
 void system_mounts(void);
 
+/*
+ * Switch the machine off as a distribution's init does: end what runs, unmount the file systems
+ * on disks or make them read-only, so that there is no journal to replay the next time.  Returns
+ * only if that is not allowed.
+ */
+void system_power_off(void);
+
 /* Open the host's port, waiting for it to appear.  A descriptor, or -1. */
 int runner_port_open(int timeout_ms);
 

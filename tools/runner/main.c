@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/reboot.h>
 #include <unistd.h>
 
 #include "init.h"
@@ -120,8 +119,7 @@ int main(int argc, char **argv)
 	if (!first)
 		return 1;
 
-	sync();
-	reboot(RB_POWER_OFF);
+	system_power_off();
 	complain("power off failed: %m");
 	for (;;)
 		pause();

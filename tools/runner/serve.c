@@ -31,7 +31,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -144,8 +143,7 @@ give_up(struct server *s, const char *format, ...)
 	fcntl(s->port, F_SETFL, 0);
 	flush_port(s);
 	if (s->first) {
-		sync();
-		reboot(RB_POWER_OFF);
+		system_power_off();
 	}
 	exit(1);
 }
@@ -408,8 +406,7 @@ static void handle_frame(struct server *s, uint32_t type, const unsigned char *d
 		sweep(s);
 		return;
 	case RUNNER_POWEROFF:
-		sync();
-		reboot(RB_POWER_OFF);
+		system_power_off();
 		give_up(s, "power off failed: %s", strerror(errno));
 	default:
 		give_up(s, "frame of unknown type %u", type);

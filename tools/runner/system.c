@@ -6,17 +6,25 @@
  *
  * Nothing here is fatal.  A kernel that lacks one of these still runs the
  * programs that do not need it, and the complaint says what is missing.
+ *
+ * And the other end: switching the machine off.
  */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mntent.h>
 #include <net/if.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "init.h"
@@ -113,4 +121,53 @@ static void mount_word(char *value)
 void system_mounts(void)
 {
 	cmdline_each("concord.mount", mount_word);
+}
+
+/* The file systems on disks, the last mounted first: folders that may be mounted on each other. */
+static size_t disk_mounts(char **dirs, size_t most)
+{
+	FILE *file = setmntent("/proc/self/mounts", "re");
+	struct mntent *m;
+	size_t n = 0;
+
+	while (file && n < most && (m = getmntent(file)) != NULL)
+		if (strncmp(m->mnt_fsname, "/dev/", 5) == 0 && (dirs[n] = strdup(m->mnt_dir)) != NULL)
+			n++;
+	if (file)
+		endmntent(file);
+	return n;
+}
+
+/* Whoever is still there might have files open for writing.  Not for ever: one may hang in the kernel. */
+static void end_everybody(void)
+{
+	const struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
+
+	kill(-1, SIGKILL);
+	for (int i = 0; i < 1000; i++) {
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
+
+		if (pid < 0 && errno == ECHILD)
+			return;
+		if (pid <= 0)
+			nanosleep(&pause, NULL);
+	}
+	complain("some processes do not end");
+}
+
+void system_power_off(void)
+{
+	char *dirs[64];
+	size_t n;
+
+	if (getpid() == 1)
+		end_everybody();
+	sync();
+	n = getpid() == 1 ? disk_mounts(dirs, sizeof(dirs) / sizeof(dirs[0])) : 0;
+	while (n--) {
+		if (umount2(dirs[n], 0) < 0 && mount(NULL, dirs[n], NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+			complain("%s stays mounted: %m", dirs[n]);
+		free(dirs[n]);
+	}
+	reboot(RB_POWER_OFF);
 }
