@@ -81,7 +81,7 @@ class Machine:
 EVERYWHERE = ("fs", "file", "dir", "attr")
 
 
-@boot(seconds=300, when=lambda configuration: configuration.cpus == 2)
+@boot(seconds=600, when=lambda configuration: configuration.cpus == 2)
 def programs_see_the_same_on_every_file_system(lab):
     """tmpfs, an overlay, ext4 with large and small blocks; and e2fsck likes what is left on the disks."""
     large = make_ext4(lab, "large", "96M", "-b4096")
