@@ -237,7 +237,7 @@ int e4_alloc_meta(struct e4_handle *h, uint64_t goal, struct e4_buf **out)
 			return 0;
 		e4_buf_put(*out);
 	}
-	(void)!e4_free_blocks(h, block, 1, false);
+	e4_unalloc_blocks(h, block, 1, false);
 	return err;
 }
 
@@ -304,6 +304,12 @@ int e4_free_blocks(struct e4_handle *h, uint64_t block, uint32_t n, bool meta)
 		n -= part;
 	}
 	return err;
+}
+
+void e4_unalloc_blocks(struct e4_handle *h, uint64_t block, uint32_t n, bool meta)
+{
+	if (e4_free_blocks(h, block, n, meta))
+		h->spoiled = true;
 }
 
 void e4_free_committed(struct e4_super *s, uint64_t block, uint32_t n)

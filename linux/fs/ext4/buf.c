@@ -12,9 +12,12 @@
 #include "fs/ext4/buf.h"
 #include "lx/lock_rank.h"
 #include "lx/ref.h"
+#include "lx/vfs.h"
 
 enum { EMPTY, READING, READY };
 
+#define ALLOC_TRIES 4u
+#define SHRINK 64u			/* blocks, and pages of files, given back when memory has run out */
 #define TABLE_MIN 256u
 #define TABLE_MAX 16384u
 
@@ -53,12 +56,12 @@ void e4_cache_free(struct e4_cache *c)
 	c->table = NULL;
 }
 
-/* Forget old blocks that nobody needs.  Lock held. */
-static void shrink(struct e4_cache *c)
+/* Forget old blocks that nobody needs, down to @most.  Lock held. */
+static void shrink(struct e4_cache *c, uint32_t most)
 {
 	struct list *l = c->lru.next;
 
-	while (c->idle > c->limit && l != &c->lru) {
+	while (c->idle > most && l != &c->lru) {
 		struct e4_buf *b = list_entry(l, struct e4_buf, lru);
 
 		l = l->next;
@@ -121,6 +124,24 @@ static struct e4_buf *alloc_buf(struct e4_cache *c, uint64_t block)
 	return b;
 }
 
+/*
+ * A failure may end a transaction in the middle, which costs the whole file system: so
+ * everything else that can give memory back does that first.
+ */
+static struct e4_buf *alloc_hard(struct e4_cache *c, uint64_t block)
+{
+	struct e4_buf *b = alloc_buf(c, block);
+
+	for (unsigned int tries = 0; !b && tries < ALLOC_TRIES; tries++) {
+		rt_mutex_lock(&c->lock);
+		shrink(c, c->idle > SHRINK ? c->idle - SHRINK : 0);
+		rt_mutex_unlock(&c->lock);
+		(void)lx_reclaim_pages(SHRINK);
+		b = alloc_buf(c, block);
+	}
+	return b;
+}
+
 /* The cached block, made if need be. */
 static struct e4_buf *lookup(struct e4_cache *c, uint64_t block)
 {
@@ -128,7 +149,7 @@ static struct e4_buf *lookup(struct e4_cache *c, uint64_t block)
 
 	if (b)
 		return b;
-	made = alloc_buf(c, block);
+	made = alloc_hard(c, block);
 	rt_mutex_lock(&c->lock);
 	b = find(c, block);
 	if (!b && made) {
@@ -212,7 +233,7 @@ void e4_buf_put(struct e4_buf *b)
 	if (atomic_fetch_sub(&b->refs, 1) == 1) {
 		list_add_last(&c->lru, &b->lru);
 		c->idle++;
-		shrink(c);
+		shrink(c, c->limit);
 	}
 	rt_mutex_unlock(&c->lock);
 }

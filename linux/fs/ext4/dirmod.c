@@ -103,7 +103,7 @@ int e4_dir_append(struct e4_handle *h, struct lx_inode *dir, uint32_t *lblock, s
 	}
 	rt_write_unlock(&e->map_lock);
 	if (err) {
-		(void)!e4_free_blocks(h, b->block, 1, true);
+		e4_unalloc_blocks(h, b->block, 1, true);
 		e4_buf_put(b);
 		return err;
 	}

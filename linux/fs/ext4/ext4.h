@@ -262,6 +262,8 @@ int e4_alloc_blocks(struct e4_handle *h, uint64_t goal, uint32_t *n, uint64_t *b
 int e4_alloc_meta(struct e4_handle *h, uint64_t goal, struct e4_buf **out);
 /* Free [block, block + n); @meta: they held metadata, which is forgotten.  2 credits per group. */
 int e4_free_blocks(struct e4_handle *h, uint64_t block, uint32_t n, bool meta);
+/* What was allocated in this operation, which fails, is not needed. */
+void e4_unalloc_blocks(struct e4_handle *h, uint64_t block, uint32_t n, bool meta);
 uint64_t e4_inode_goal(const struct lx_inode *inode);	/* in the inode's own group */
 #define E4_CREDITS_ALLOC 2u
 

@@ -38,9 +38,7 @@ static int setattr(struct lx_inode *inode, const struct lx_attr *a)
 	if (err)
 		return err;
 	lx_setattr_copy(inode, a);
-	err = e4_store(&h, inode);
-	e4_end(&h);
-	return err;
+	return e4_end(&h, e4_store(&h, inode));
 }
 
 static int truncate(struct lx_inode *inode, uint64_t size)

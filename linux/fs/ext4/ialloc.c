@@ -203,7 +203,8 @@ int e4_new_inode(struct e4_handle *h, struct lx_inode *dir, lx_mode_t mode, stru
 	*out = inode;
 	return 0;
 fail:
-	(void)!give_back(h, ino, is_dir);
+	if (give_back(h, ino, is_dir))
+		h->spoiled = true;
 	return err;
 }
 

@@ -156,16 +156,20 @@ bool e4_extend(struct e4_handle *h, uint32_t credits)
 	return ok;
 }
 
-void e4_end(struct e4_handle *h)
+int e4_end(struct e4_handle *h, int err)
 {
 	struct e4_journal *j = h->s->journal;
 
+	/* before the handle lets a commit begin */
+	if (unlikely(h->spoiled || (err && h->changed && err != -ENOSPC && err != -EAGAIN)))
+		e4_abort(h->s, err ? err : -EIO);
 	rt_mutex_lock(&j->lock);
 	h->tx->promised -= h->credits;
 	if (!--h->tx->handles && h->tx->closing)
 		e4_journal_wake(j);
 	rt_mutex_unlock(&j->lock);
 	h->tx = NULL;
+	return err;
 }
 
 /* -- blocks */
@@ -176,6 +180,7 @@ int e4_change(struct e4_handle *h, struct e4_buf *b)
 
 	if (atomic_load(&j->aborted))
 		return -EROFS;
+	h->changed = true;
 	rt_mutex_lock(&j->lock);
 	if (b->tx != h->tx) {
 		/* a block of an older transaction is a copy by now: see commit.c */
@@ -218,6 +223,7 @@ int e4_forget(struct e4_handle *h, uint64_t block)
 	if (!revoke_room(h->tx)) {
 		err = -ENOMEM;
 	} else {
+		h->changed = true;
 		h->tx->revoked[h->tx->revoked_count++] = block;
 		/* what was committed of it stays until this transaction is, and goes then */
 		if (b && (b->tx == h->tx || b->dirty)) {
@@ -294,6 +300,6 @@ void e4_abort(struct e4_super *s, int err)
 
 	if (!j || !atomic_compare_exchange_strong(&j->aborted, &none, err))
 		return;
-	rt_log(RT_LOG_ERR, "EXT4-fs (%s): Remounting filesystem read-only", s->name);
+	rt_log(RT_LOG_ERR, "EXT4-fs (%s): Remounting filesystem read-only: error %d", s->name, err);
 	s->sb->flags |= E4_RDONLY;
 }

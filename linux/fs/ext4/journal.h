@@ -7,7 +7,7 @@
  *	err = e4_begin(s, credits, &h);		// waits for room; before all ext4 locks
  *	err = e4_change(&h, buf);		// before the bytes of buf are changed
  *	...
- *	e4_end(&h);
+ *	return e4_end(&h, err);
  *
  * Handles of all threads join one running transaction.  A commit waits until its
  * handles have ended, copies the changed blocks, lets the next transaction begin,
@@ -89,6 +89,8 @@ struct e4_handle {
 	struct e4_tx *tx;
 	uint32_t credits;		/* blocks that may still join */
 	uint32_t tid;
+	bool changed;			/* something was; whoever has undone all of it says so */
+	bool spoiled;			/* something could not be undone */
 };
 
 /* -- loading, recovery */
@@ -114,7 +116,12 @@ int e4_journal_stop(struct e4_journal *j);
  * (more than the journal can take).  Sleeps; may commit and checkpoint.
  */
 int e4_begin(struct e4_super *s, uint32_t credits, struct e4_handle *h);
-void e4_end(struct e4_handle *h);
+/*
+ * The operation has come to its end, with @err, which is returned.  One that failed in the middle
+ * must not be committed: then the journal is aborted, and what is on the disk stays sound.  (-ENOSPC
+ * and -EAGAIN do not come in the middle.)
+ */
+int e4_end(struct e4_handle *h, int err);
 /* Is there room for @credits more?  Else end the handle and begin another. */
 bool e4_extend(struct e4_handle *h, uint32_t credits);
 /* The block @b is about to be changed.  -EROFS: the journal was aborted. */

@@ -112,13 +112,19 @@ static void undo(struct e4_handle *h, struct lx_inode *inode)
 {
 	struct e4_inode *e = e4_inode(inode);
 	uint64_t to = (uint64_t)E4_MAX_LBLOCK + 1;
+	int err = 0;
 
 	if (e->flags & E4_FL_EXTENTS) {
 		rt_write_lock(&e->map_lock);
-		(void)!e4_ext_remove(h, inode, 0, &to);
+		err = e4_ext_remove(h, inode, 0, &to);
 		rt_write_unlock(&e->map_lock);
 	}
-	(void)!e4_free_inode(h, inode);
+	if (!err && !list_is_empty(&e->orphan_link))
+		err = e4_orphan_del(h, inode);
+	if (!err)
+		err = e4_free_inode(h, inode);
+	if (err)
+		h->spoiled = true;
 	atomic_store(&inode->nlink, 1);	/* so that its end does not delete it again */
 	lx_inode_put(inode);
 }
@@ -128,6 +134,7 @@ static int make_within(struct e4_handle *h, struct lx_inode *dir, struct lx_dent
 {
 	struct e4_name name = { d->name, d->name_len };
 	struct lx_inode *inode;
+	bool in_dir = false;
 	int err = e4_new_inode(h, dir, m->mode, &inode);
 
 	if (err)
@@ -139,10 +146,13 @@ static int make_within(struct e4_handle *h, struct lx_inode *dir, struct lx_dent
 	}
 	if (!err)
 		err = e4_store(h, inode);
-	if (!err && !m->unnamed)
+	if (!err && !m->unnamed) {
 		err = e4_dir_add(h, dir, &name, e4_inode(inode)->ino, inode->mode);
+		in_dir = err && err != -ENOSPC;
+	}
 	if (err) {
 		undo(h, inode);
+		h->changed = in_dir;
 		return err;
 	}
 	if (!m->unnamed) {
@@ -166,8 +176,7 @@ static int make(struct lx_inode *dir, struct lx_dentry *d, const struct make *m)
 		err = e4_begin(s, E4_CREDITS_NEW_INODE + 2 * E4_CREDITS_DIR_ADD, &h);
 		if (err)
 			return err;
-		err = make_within(&h, dir, d, m, &inode);
-		e4_end(&h);
+		err = e4_end(&h, make_within(&h, dir, d, m, &inode));
 	} while (err && !inode && try_again(s, err, &tried));
 	if (!inode)
 		return err;
@@ -228,7 +237,7 @@ int e4_link(struct lx_dentry *old, struct lx_inode *dir, struct lx_dentry *d)
 			err = err ? err : e4_store(&h, inode);
 			err = err ? err : touch_dir(&h, dir);
 		}
-		e4_end(&h);
+		err = e4_end(&h, err);
 	} while (try_again(s, err, &tried));
 	if (!err)
 		lx_dentry_instantiate(d, lx_inode_get(inode));
@@ -288,8 +297,7 @@ static int remove(struct lx_inode *dir, struct lx_dentry *d)
 		if (!err)
 			err = touch_dir(&h, dir);
 	}
-	e4_end(&h);
-	return err;
+	return e4_end(&h, err);
 }
 
 int e4_unlink(struct lx_inode *dir, struct lx_dentry *d)
@@ -310,6 +318,7 @@ struct rename {
 	struct lx_inode *odir, *ndir, *inode, *victim;
 	struct lx_dentry *od, *nd;
 	unsigned int flags;
+	struct lx_inode *white;		/* RENAME_WHITEOUT: what takes the old name's place */
 };
 
 /* @inode, a directory, came from one parent to another. */
@@ -371,26 +380,56 @@ static int set_new(struct e4_handle *h, struct rename *r)
 /* The old name goes, or leads to a whiteout. */
 static int clear_old(struct e4_handle *h, struct rename *r)
 {
-	struct lx_inode *white = NULL;
 	struct e4_found f;
 	int err = find(r->odir, r->od, &f);	/* adding the new name may have moved it */
 
 	if (err)
 		return err;
-	if (!(r->flags & RENAME_WHITEOUT)) {
-		err = e4_dir_remove(h, r->odir, &f);
-	} else {
-		err = e4_new_inode(h, r->odir, S_IFCHR | 0600, &white);
-		if (!err)
-			err = e4_store(h, white);
-		if (!err)
-			err = e4_dir_set(h, r->odir, &f, e4_inode(white)->ino, white->mode);
-		if (white) {
-			lx_inode_hash(white);
-			lx_inode_put(white);
-		}
-	}
+	err = r->white ? e4_dir_set(h, r->odir, &f, e4_inode(r->white)->ino, r->white->mode)
+		       : e4_dir_remove(h, r->odir, &f);
 	e4_buf_put(f.buf);
+	return err;
+}
+
+/* Before anything else is done: it may need more room than there is. */
+static int make_whiteout(struct e4_handle *h, struct rename *r)
+{
+	int err = e4_new_inode(h, r->odir, S_IFCHR | 0600, &r->white);
+
+	if (err)
+		return err;
+	err = e4_store(h, r->white);
+	if (err) {
+		undo(h, r->white);
+		h->changed = false;
+		r->white = NULL;
+	}
+	return err;
+}
+
+static int replace(struct e4_handle *h, struct rename *r)
+{
+	int err = r->flags & RENAME_WHITEOUT ? make_whiteout(h, r) : 0;
+
+	if (err)
+		return err;
+	err = set_new(h, r);
+	if (err == -ENOSPC) {
+		/* nothing else was changed */
+		if (r->white)
+			undo(h, r->white);
+		r->white = NULL;
+		return err;
+	}
+	if (!err)
+		err = clear_old(h, r);
+	if (!err)
+		err = moved_dir(h, r->inode, r->odir, r->ndir);
+	if (r->white) {
+		lx_inode_hash(r->white);
+		lx_inode_put(r->white);
+		r->white = NULL;
+	}
 	return err;
 }
 
@@ -398,17 +437,7 @@ static int rename_within(struct e4_handle *h, struct rename *r)
 {
 	int err;
 
-	if (r->flags & RENAME_EXCHANGE) {
-		err = exchange(h, r);
-	} else {
-		err = set_new(h, r);
-		if (err == -ENOSPC)
-			return err;	/* nothing was changed */
-		if (!err)
-			err = clear_old(h, r);
-		if (!err)
-			err = moved_dir(h, r->inode, r->odir, r->ndir);
-	}
+	err = r->flags & RENAME_EXCHANGE ? exchange(h, r) : replace(h, r);
 	if (!err) {
 		lx_inode_touch(r->inode, LX_ATTR_CTIME);
 		err = e4_store(h, r->inode);
@@ -421,7 +450,7 @@ static int rename_within(struct e4_handle *h, struct rename *r)
 int e4_rename(struct lx_inode *odir, struct lx_dentry *od, struct lx_inode *ndir, struct lx_dentry *nd,
 	      unsigned int flags)
 {
-	struct rename r = { odir, ndir, lx_d_inode(od), lx_d_inode(nd), od, nd, flags };
+	struct rename r = { odir, ndir, lx_d_inode(od), lx_d_inode(nd), od, nd, flags, NULL };
 	struct e4_super *s = e4_super_of(odir);
 	struct e4_handle h;
 	bool tried = false;
@@ -439,8 +468,7 @@ int e4_rename(struct lx_inode *odir, struct lx_dentry *od, struct lx_inode *ndir
 			       &h);
 		if (err)
 			return err;
-		err = rename_within(&h, &r);
-		e4_end(&h);
+		err = e4_end(&h, rename_within(&h, &r));
 	} while (try_again(s, err, &tried));
 	return err;
 }

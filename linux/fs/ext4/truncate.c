@@ -39,9 +39,9 @@ static int remove_blocks(struct lx_inode *inode, uint32_t from, uint64_t to)
 		e1 = e4_store_locked(&h, inode);
 		rt_write_unlock(&e->map_lock);
 		atomic_store(&e->datasync_tid, h.tid);
-		e4_end(&h);
-	} while (err == -EAGAIN && !e1);
-	return err ? err : e1;
+		err = e4_end(&h, e1 ? e1 : err);
+	} while (err == -EAGAIN);
+	return err;
 }
 
 int e4_truncate_blocks(struct lx_inode *inode, uint64_t size)
@@ -60,7 +60,7 @@ int e4_truncate_blocks(struct lx_inode *inode, uint64_t size)
 		err = e4_store(&h, inode);
 		atomic_store(&e->datasync_tid, h.tid);
 	}
-	e4_end(&h);
+	err = e4_end(&h, err);
 	if (!err)
 		err = remove_blocks(inode, from, (uint64_t)E4_MAX_LBLOCK + 1);
 	if (err)
@@ -68,9 +68,7 @@ int e4_truncate_blocks(struct lx_inode *inode, uint64_t size)
 	err = e4_begin(s, 1 + E4_CREDITS_ORPHAN, &h);
 	if (err)
 		return err;
-	err = e4_orphan_del(&h, inode);
-	e4_end(&h);
-	return err;
+	return e4_end(&h, e4_orphan_del(&h, inode));
 }
 
 /* Is the block at @off one with contents on the disk? */
@@ -118,8 +116,7 @@ static int store_size(struct lx_inode *inode)
 	e->disk_size = inode->size;
 	err = e4_store(&h, inode);
 	atomic_store(&e->datasync_tid, h.tid);
-	e4_end(&h);
-	return err;
+	return e4_end(&h, err);
 }
 
 static int shorten(struct lx_inode *inode, uint64_t size)
@@ -187,8 +184,7 @@ static int delete(struct lx_inode *inode)
 		err = e4_orphan_del(&h, inode);
 	if (!err)
 		err = e4_free_inode(&h, inode);
-	e4_end(&h);
-	return err;
+	return e4_end(&h, err);
 }
 
 void e4_evict(struct lx_inode *inode)
@@ -251,11 +247,11 @@ static int allocate(struct lx_inode *inode, uint64_t off, uint64_t end)
 			if (!err)
 				err = e4_store_locked(&h, inode);
 			rt_write_unlock(&e->map_lock);
-			if (err)
-				(void)!e4_free_blocks(&h, block, map.len, false);
+			if (err == -ENOSPC)
+				e4_unalloc_blocks(&h, block, map.len, false);
 			atomic_store(&e->datasync_tid, h.tid);
 		}
-		e4_end(&h);
+		err = e4_end(&h, err);
 		lblock += map.len;
 	}
 	return err;

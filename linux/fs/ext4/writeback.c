@@ -93,9 +93,14 @@ static int fill_hole(struct work *w, struct e4_handle *h, uint32_t lblock, uint3
 	if (err)
 		return err;
 	err = write_data(w, off, block, (uint64_t)*n << s->block_bits);
+	if (err) {
+		/* what failed is the data: the file system goes on without it */
+		e4_unalloc_blocks(h, block, *n, false);
+		h->changed = false;
+		return err;
+	}
 	rt_write_lock(&e->map_lock);
-	if (!err)
-		err = e4_ext_insert(h, w->inode, lblock, *n, block, false);
+	err = e4_ext_insert(h, w->inode, lblock, *n, block, false);
 	if (!err) {
 		e->goal = block + *n;
 		e->goal_lblock = lblock + *n;
@@ -103,10 +108,10 @@ static int fill_hole(struct work *w, struct e4_handle *h, uint32_t lblock, uint3
 		err = e4_store_locked(h, w->inode);
 	}
 	rt_write_unlock(&e->map_lock);
-	if (err)
-		(void)!e4_free_blocks(h, block, *n, false);
-	else
+	if (!err)
 		atomic_store(&e->datasync_tid, h->tid);
+	else if (err == -ENOSPC)
+		e4_unalloc_blocks(h, block, *n, false);
 	return err;
 }
 
@@ -151,8 +156,7 @@ static int fill_mapped(struct work *w, uint32_t lblock, const struct e4_map *map
 	rt_write_unlock(&e->map_lock);
 	if (!err)
 		atomic_store(&e->datasync_tid, h.tid);
-	e4_end(&h);
-	return err;
+	return e4_end(&h, err);
 }
 
 static int write_run(struct work *w, uint64_t off, uint64_t end)
@@ -183,7 +187,7 @@ static int write_run(struct work *w, uint64_t off, uint64_t end)
 			break;
 		err = map.block ? fill_unwritten(w, &h, lblock, &map)
 				: fill_hole(w, &h, lblock, &map.len);
-		e4_end(&h);
+		err = e4_end(&h, err);
 		lblock += map.len;
 	}
 	return err;
@@ -299,10 +303,8 @@ static int store_dirty(struct lx_inode *inode)
 		return 0;
 	rt_mutex_lock_nested(&inode->lock);
 	err = e4_begin(s, 2, &h);
-	if (!err) {
-		err = e4_store(&h, inode);
-		e4_end(&h);
-	}
+	if (!err)
+		err = e4_end(&h, e4_store(&h, inode));
 	rt_mutex_unlock(&inode->lock);
 	return err;
 }
@@ -394,8 +396,7 @@ static int store_counts(struct e4_super *s)
 		e4_super_set_csum(s);
 	}
 	rt_mutex_unlock(&s->orphan_lock);
-	e4_end(&h);
-	return err;
+	return e4_end(&h, err);
 }
 
 int e4_sync(struct lx_super *sb)

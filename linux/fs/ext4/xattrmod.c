@@ -260,7 +260,7 @@ static int write_block(struct e4_handle *h, struct lx_inode *inode, const struct
 		return err;
 	err = e4_xattr_drop_block(h, inode);
 	if (err) {
-		(void)!e4_free_blocks(h, b->block, 1, true);
+		e4_unalloc_blocks(h, b->block, 1, true);
 		e4_buf_put(b);
 		return err;
 	}
@@ -327,9 +327,8 @@ static int change(struct lx_inode *inode, const char *name, const void *val, siz
 		lx_inode_touch(inode, LX_ATTR_CTIME);
 		err = e4_store(&h, inode);
 	}
-	e4_end(&h);
 	free_all(&l);
-	return err;
+	return e4_end(&h, err);
 }
 
 int e4_setxattr(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags)

@@ -66,3 +66,4 @@ typedef bool (*rig_disk_hook)(unsigned int index, uint64_t off, const void *data
 void rig_disk_watch(rig_disk_hook fn);
 /* The @n-th allocation from now on fails; 0: none. */
 void rig_fail_alloc(unsigned int n);
+void rig_fail_allocs(unsigned int n, unsigned int count);	/* and those after it, @count in all */

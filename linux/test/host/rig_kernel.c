@@ -30,20 +30,35 @@
 
 /* -- heap, log, time */
 
-static _Atomic(unsigned int) fail_at;
+static _Atomic(unsigned int) fail_at, fail_more;
 
 void rig_fail_alloc(unsigned int n)
 {
+	rig_fail_allocs(n, 1);
+}
+
+void rig_fail_allocs(unsigned int n, unsigned int count)
+{
+	atomic_store(&fail_more, n ? count - 1 : 0);
 	atomic_store(&fail_at, n);
 }
 
 static bool fails(void)
 {
-	unsigned int n = atomic_load(&fail_at);
+	unsigned int n = atomic_load(&fail_at), more;
 
-	while (n)
-		if (atomic_compare_exchange_weak(&fail_at, &n, n - 1))
-			return n == 1;
+	while (n) {
+		if (!atomic_compare_exchange_weak(&fail_at, &n, n - 1))
+			continue;
+		if (n > 1)
+			return false;
+		more = atomic_load(&fail_more);
+		if (more) {
+			atomic_store(&fail_more, more - 1);
+			atomic_store(&fail_at, 1);
+		}
+		return true;
+	}
 	return false;
 }
 

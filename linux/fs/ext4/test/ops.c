@@ -11,6 +11,10 @@
  * some of what came after.  Beside each, FOLDER/crashN.expect says which files were
  * synced by then: name, length, checksum.
  *
+ * ext4_ops --faults IMAGE SEED COUNT: the operations alone, whatever they give, while allocations
+ * and writes of the disk fail now and then.  The image is left as it is on the disk then, perhaps with
+ * a journal to be replayed: it has to be sound.
+ *
  * ext4_ops --verify IMAGE EXPECT: mount (which replays the journal), look for those files,
  * unmount, write IMAGE.
  */
@@ -85,7 +89,7 @@ static void leave_crash(void)
 	free(copy);
 }
 
-static bool watch(unsigned int index, uint64_t off, const void *data, size_t n)
+static bool watch_locked(uint64_t off, const void *data, size_t n)
 {
 	struct pending *p;
 
@@ -110,6 +114,30 @@ static bool watch(unsigned int index, uint64_t off, const void *data, size_t n)
 	}
 	last = &first;
 	return true;
+}
+
+/* Operations and the flusher write at the same time. */
+static _Atomic(bool) watching;
+
+static void lock(void)
+{
+	while (atomic_exchange(&watching, true))
+		;
+}
+
+static void unlock(void)
+{
+	atomic_store(&watching, false);
+}
+
+static bool watch(unsigned int index, uint64_t off, const void *data, size_t n)
+{
+	bool ok;
+
+	lock();
+	ok = watch_locked(off, data, n);
+	unlock();
+	return ok;
 }
 
 /* -- operations */
@@ -293,7 +321,9 @@ static void synced_file(unsigned int i)
 	if (lx_sys_write(self, (int)fd, rig_bytes(data, n), n) == (long)n &&
 	    !(rnd(2) ? lx_sys_fsync(self, (int)fd) : lx_sys_fdatasync(self, (int)fd))) {
 		snprintf(line, sizeof(line), "s%u %zu %08x\n", i, n, crc32(0, data, n));
+		lock();
 		expect(line);
+		unlock();
 	}
 	lx_sys_close(self, (int)fd);
 }
@@ -332,14 +362,41 @@ static int operate(unsigned int count)
 	return 0;
 }
 
+/* -- operations that fail */
+
+static unsigned int bad_writes;		/* how many from now on; counted down */
+
+static bool fail_writes(unsigned int index, uint64_t off, const void *data, size_t n)
+{
+	return !bad_writes || --bad_writes;
+}
+
+static void suffer(unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		uint32_t crc;
+		struct op op;
+
+		choose(&op);
+		rig_reset();
+		if (rnd(3) == 0)
+			rig_fail_allocs(1 + rnd(30), 1 + rnd(rnd(2) ? 3 : 30));
+		else if (rnd(60) == 0)
+			bad_writes = 1 + rnd(20);
+		(void)!run("/mnt", &op, &crc);
+		rig_fail_alloc(0);
+		bad_writes = 0;
+	}
+}
+
 /* -- mounting */
 
-static void mkdirs(void)
+static void mkdirs(int tops_used)
 {
 	static const char *const dirs[] = { "/a", "/b", "/a/c", "/many" };
 	char path[64];
 
-	for (int t = 0; t < TOPS; t++) {
+	for (int t = 0; t < tops_used; t++) {
 		for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 			snprintf(path, sizeof(path), "%s%s", tops[t], dirs[i]);
 			lx_do_mkdir(self, path, 0755);
@@ -399,10 +456,11 @@ static int verify(const char *expectations)
 int main(int argc, char **argv)
 {
 	bool check = argc == 4 && !strcmp(argv[1], "--verify");
-	const char *image = check ? argv[2] : argv[1];
-	int ret;
+	bool faults = argc == 5 && !strcmp(argv[1], "--faults");
+	const char *image = check || faults ? argv[2] : argv[1];
+	int ret = 0;
 
-	if (!check && argc != 4 && argc != 6)
+	if (!check && !faults && argc != 4 && argc != 6)
 		return 2;
 	load(image);
 	rig_start();
@@ -414,6 +472,11 @@ int main(int argc, char **argv)
 	must("mount", lx_do_mount(self, "/dev/vda", "/mnt", "ext4", 0, NULL));
 	if (check) {
 		ret = verify(argv[3]);
+	} else if (faults) {
+		srandom((unsigned int)atoi(argv[3]));
+		mkdirs(1);
+		rig_disk_watch(fail_writes);
+		suffer((unsigned int)atoi(argv[4]));
 	} else {
 		srandom((unsigned int)atoi(argv[2]));
 		if (argc == 6) {
@@ -426,7 +489,7 @@ int main(int argc, char **argv)
 			rig_disk_watch(watch);
 		}
 		must("tmpfs", lx_do_mount(self, "none", "/model", "tmpfs", 0, NULL));
-		mkdirs();
+		mkdirs(TOPS);
 		ret = operate((unsigned int)atoi(argv[3]));
 	}
 	must("umount", lx_sys_umount2(self, rig_str("/mnt"), 0));
