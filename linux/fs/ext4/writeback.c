@@ -336,6 +336,21 @@ int e4_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync)
 	return err ? err : late;
 }
 
+/*
+ * A writer has the inode put on the list before its pages become dirty: one that was taken off
+ * in between, and written, goes back on it.  With the inode locked no writer is in between.
+ */
+static void look_again(struct lx_inode *inode)
+{
+	struct k_memory_info info;
+
+	rt_mutex_lock_nested(&inode->lock);
+	if (atomic_load(&inode->has_pages) && k_memory_info(inode->pages.handle, &info) == K_OK &&
+	    info.dirty_pages)
+		e4_mark_dirty(inode);
+	rt_mutex_unlock(&inode->lock);
+}
+
 /* Write what was dirty when it began. */
 static int flush_inodes(struct e4_super *s)
 {
@@ -356,6 +371,8 @@ static int flush_inodes(struct e4_super *s)
 			e1 = store_dirty(inode);
 		if (is_temporary(e1) && e1 != -EROFS)
 			e4_mark_dirty(inode);
+		else if (e1 != -EROFS)
+			look_again(inode);
 		err = err ? err : e1;
 		lx_inode_put(inode);
 	}
