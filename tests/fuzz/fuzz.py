@@ -111,10 +111,30 @@ def image_seeds(program, *argv):
         (tree / "sub").mkdir(parents=True)
         (tree / "file").write_bytes(b"contents\n" * 600)
         (tree / "sub/link").symlink_to("../file")
+        (tree / "sub/long").symlink_to("x" * 100)
+        (tree / "many").mkdir()
+        for i in range(60):
+            (tree / "many" / f"a-name-that-fills-a-block-of-the-directory-soon-{i}").write_bytes(b"")
+        with open(tree / "holes", "wb") as file:
+            for at in range(0, 40 * 8192, 8192):
+                file.seek(at)
+                file.write(b"x")
         image = pathlib.Path(folder, "image")
         argv = [str(image) if word == "IMAGE" else str(tree) if word == "TREE" else word for word in argv]
         subprocess.run([tool, *argv], check=True, capture_output=True)
         yield image.read_bytes()
+
+
+def ext4_base():
+    """Without checksums, so that what is changed is seen; small, so that it is quick."""
+    return next(image_seeds("mke2fs", "-q", "-F", "-t", "ext4", "-b1024", "-O^metadata_csum,^uninit_bg,^resize_inode",
+                            "-d", "TREE", "IMAGE", "3M"), None)
+
+
+def ext4_seeds():
+    """Changes, see image_tool.c."""
+    yield b""
+    yield bytes(range(60))
 
 
 def erofs_seeds():
@@ -135,6 +155,10 @@ def main():
             built = os.path.join(tools, name)
             subprocess.run([sys.executable, fuzzer, *sys.argv[4:], built], check=True)
             fuzzer = built
+        base = globals().get(f"{name}_base", lambda: None)()
+        if base:
+            os.environ["FUZZ_BASE"] = os.path.join(tools, "base")
+            pathlib.Path(os.environ["FUZZ_BASE"]).write_bytes(base)
         longest = max([4096, *(len(seed) for seed in seeds)])
         limits = ["-runs=3000", "-seed=1"] if how == "replay" else [f"-max_total_time={seconds}"]
         done = subprocess.run([fuzzer, *limits, f"-max_len={longest}", "-timeout=20", "-verbosity=0",

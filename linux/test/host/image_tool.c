@@ -5,8 +5,14 @@
  * image_tool FSTYPE --mutate N SEED IMAGE: the same with N copies of the image in which bytes
  * were changed; prints nothing.  The sanitizers say if something is wrong.
  *
- * As a fuzz target (-DFUZZ='"ext4"', clang -fsanitize=fuzzer): the input is the image.
+ * Writable file systems (ext4) are mounted so when they are mutated, and changed: whatever is in the
+ * image, and whatever comes of it.
+ *
+ * As a fuzz target (-DFUZZ='"ext4"', clang -fsanitize=fuzzer): the input is the image; or, if
+ * FUZZ_BASE names one, what is changed in that.
  */
+#include <linux/falloc.h>
+
 #include <asm/stat.h>
 
 #include "base/hash.h"
@@ -17,6 +23,13 @@
 static bool quiet;
 static const char *fstype;
 static unsigned int budget;		/* files still to look at: an image can be a maze */
+static bool writable;
+
+/* What was found, to be changed. */
+#define MOST_FOUND 48u
+static char *found[MOST_FOUND];
+static bool found_dir[MOST_FOUND];
+static unsigned int found_count;
 
 static void print_xattrs(const char *path)
 {
@@ -114,8 +127,91 @@ static void show(const char *path, unsigned int depth)
 	print_xattrs(path);
 	if (!quiet)
 		printf("\n");
+	if (writable && found_count < MOST_FOUND) {
+		found_dir[found_count] = (st.st_mode & S_IFMT) == S_IFDIR;
+		found[found_count++] = strdup(path);
+	}
 	if ((st.st_mode & S_IFMT) == S_IFDIR)
 		show_children(path, depth);
+}
+
+/* -- changing what was found; some of it works */
+
+static void write_at(const char *path, int flags, uint64_t off, size_t n)
+{
+	long fd = lx_sys_open(self, rig_str(path), O_RDWR | flags, 0644);
+
+	if (fd < 0)
+		return;
+	lx_sys_pwrite64(self, (int)fd, rig_user(n), n, off);
+	if (off % 3 == 0)
+		lx_sys_fsync(self, (int)fd);
+	lx_sys_close(self, (int)fd);
+}
+
+static void change_dir(const char *path, unsigned int i)
+{
+	char name[4200], other[4200];
+
+	for (unsigned int k = 0; k < 12; k++) {
+		snprintf(name, sizeof(name), "%s/made-%u-%u-with-a-long-name-that-takes-room", path, i, k);
+		snprintf(other, sizeof(other), "%s/%u", k % 2 ? "/mnt" : path, i * 16 + k);
+		write_at(name, O_CREAT, k * 1000, 3000);
+		lx_sys_link(self, rig_str(name), rig_str(other));
+		if (k % 3 == 0)
+			lx_sys_renameat2(self, AT_FDCWD, rig_str(name), AT_FDCWD, rig_str(other), k % 2);
+		if (k % 4 == 0)
+			lx_sys_unlink(self, rig_str(name));
+		rig_reset();
+	}
+	snprintf(name, sizeof(name), "%s/made-dir", path);
+	lx_sys_mkdir(self, rig_str(name), 0755);
+	snprintf(other, sizeof(other), "/mnt/made-link-%u-%s", i, i % 2 ? "short" :
+		 "and-long-enough-that-it-does-not-fit-into-an-inode-and-takes-a-block-of-its-own");
+	lx_sys_symlink(self, rig_str(other), rig_str(other));
+	lx_sys_renameat2(self, AT_FDCWD, rig_str(name), AT_FDCWD, rig_str("/mnt/made-dir-moved"), 0);
+	rig_reset();
+}
+
+static void change_file(const char *path, unsigned int i)
+{
+	long fd;
+
+	lx_sys_setxattr(self, rig_str(path), rig_str("user.made"), rig_user(300), 20 + i % 280, 0);
+	lx_sys_chmod(self, rig_str(path), 0600);
+	write_at(path, 0, 0, 100);
+	write_at(path, 0, 70000 * i, 9000);
+	fd = lx_sys_open(self, rig_str(path), O_RDWR, 0);
+	if (fd >= 0) {
+		lx_sys_fallocate(self, (int)fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 3000, 3000);
+		lx_sys_fallocate(self, (int)fd, 0, 100000, 20000);
+		lx_sys_ftruncate(self, (int)fd, 500 + 4000 * (i % 5));
+		lx_sys_close(self, (int)fd);
+	}
+	rig_reset();
+}
+
+static void change_all(void)
+{
+	for (unsigned int i = 0; i < found_count; i++) {
+		rig_reset();
+		if (found_dir[i])
+			change_dir(found[i], i);
+		else
+			change_file(found[i], i);
+	}
+	lx_sys_sync(self);
+	for (unsigned int i = 0; i < found_count; i++) {
+		rig_reset();
+		if (found_dir[i])
+			lx_sys_rmdir(self, rig_str(found[i]));
+		else if (i % 2)
+			lx_sys_unlink(self, rig_str(found[i]));
+		else
+			lx_sys_removexattr(self, rig_str(found[i]), rig_str("user.made"));
+		free(found[i]);
+	}
+	found_count = 0;
 }
 
 /* @data may be changed: a journal is replayed. */
@@ -124,7 +220,9 @@ static int show_image(void *data, size_t n)
 	int err;
 
 	rig_disk_rw(0, data, n);
-	err = lx_do_mount(self, "/dev/vda", "/mnt", fstype, 1, NULL);
+	/* what the image wants in case of errors may be a panic */
+	err = lx_do_mount(self, "/dev/vda", "/mnt", fstype, writable ? 0 : 1,
+			  writable ? "errors=continue" : NULL);
 	if (err) {
 		if (!quiet)
 			printf("mount: error %d\n", err);
@@ -132,6 +230,8 @@ static int show_image(void *data, size_t n)
 	}
 	budget = quiet ? 200 : 100000;
 	show("/mnt", 0);
+	if (writable)
+		change_all();
 	rig_reset();
 	err = (int)lx_sys_umount2(self, rig_str("/mnt"), 0);
 	if (err)
@@ -149,22 +249,73 @@ static void start(void)
 
 #ifdef FUZZ
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+static char *base;
+static size_t base_size;
+static uint32_t *places;		/* words of it that are not zero: the metadata, nearly all */
+static size_t place_count;
+
+static void *load(const char *path, size_t *n);
+
+static void load_base(void)
+{
+	const char *path = getenv("FUZZ_BASE");
+
+	if (!path)
+		return;
+	base = load(path, &base_size);
+	places = malloc(base_size / 4 * sizeof(*places));
+	/* the super block's beginning and features apart: nothing would be seen beyond */
+	for (size_t i = 1024 + 100; i + 4 <= base_size; i += 4)
+		if (memcmp(base + i, "\0\0\0\0", 4))
+			places[place_count++] = (uint32_t)i;
+}
+
+/* Pieces of six bytes: which word (two), which byte in it, how it changes, and to what. */
+static void patch(char *image, const uint8_t *data, size_t n)
+{
+	for (; n >= 6; data += 6, n -= 6) {
+		size_t at = places[(data[0] | (size_t)data[1] << 8) * 7919 % place_count] + data[2] % 4;
+
+		switch (data[3] % 4) {
+		case 0:
+			image[at] = (char)data[4];
+			break;
+		case 1:
+			image[at] = (char)(image[at] + (int8_t)data[4]);
+			break;
+		case 2:
+			image[at] ^= (char)(1 << data[4] % 8);
+			break;
+		case 3:
+			memset(image + (at & ~3ul), data[4], 4);
+			break;
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static bool started;
-	void *copy = malloc(n ? n : 1);
+	char *copy;
 
-	memcpy(copy, data, n);
+	if (!started)
+		load_base();
+	copy = malloc(base ? base_size : n ? n : 1);
+	memcpy(copy, base ? base : (const char *)data, base ? base_size : n);
+	if (base)
+		patch(copy, data, n);
 	quiet = true;
 	fstype = FUZZ;
+	writable = str_equal(fstype, "ext4");
 	if (!started)
 		start();
 	started = true;
-	show_image(copy, n);
+	show_image(copy, base ? base_size : n);
 	free(copy);
 	return 0;
 }
-#else
+#endif
+
 static void *load(const char *path, size_t *n)
 {
 	FILE *f = fopen(path, "rb");
@@ -182,11 +333,13 @@ static void *load(const char *path, size_t *n)
 	return p;
 }
 
+#ifndef FUZZ
 static void mutate(const char *image, size_t n, unsigned int rounds, unsigned int seed)
 {
 	char *copy = malloc(n);
 
 	quiet = true;
+	writable = str_equal(fstype, "ext4");
 	srandom(seed);
 	for (unsigned int i = 0; i < rounds; i++) {
 		size_t len = random() % 8 ? n : (size_t)random() % n;
