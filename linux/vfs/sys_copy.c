@@ -148,11 +148,12 @@ put:
 	return n;
 }
 
-/* What copy_file_range(2) refuses. */
-static int check_range(const struct copy *c, int64_t count)
+/* What copy_file_range(2) refuses; *@n bytes become what there is before the end of the file. */
+static int check_range(const struct copy *c, uint64_t *n)
 {
 	const struct lx_inode *in = c->in->inode, *out = c->out->inode;
-	lx_off_t from = c->ip.value, to = c->op.value;
+	uint64_t from = (uint64_t)c->ip.value, to = (uint64_t)c->op.value, size = in->size;
+	uint64_t count = *n;
 
 	if (lx_is_dir(in) || lx_is_dir(out))
 		return -EISDIR;
@@ -164,7 +165,8 @@ static int check_range(const struct copy *c, int64_t count)
 		return -EBADF;
 	if (from + count < from || to + count < to)
 		return -EOVERFLOW;
-	if (in == out && from < to + count && to < from + (int64_t)MIN((uint64_t)count, in->size))
+	count = *n = MIN(count, size - MIN(from, size));
+	if (in == out && from < to + count && to < from + count)
 		return -EINVAL;		/* overlapping */
 	return 0;
 }
@@ -176,7 +178,7 @@ long lx_sys_copy_file_range(struct lx_task *self, int in_fd, uaddr_t in_off, int
 	long n = copy_get(self, &c, in_fd, in_off, out_fd, out_off);
 
 	if (!n)
-		n = flags ? -EINVAL : check_range(&c, (int64_t)count);
+		n = flags ? -EINVAL : check_range(&c, &count);
 	if (n || !count)
 		goto put;
 	n = copy_between(self, c.in, c.ip.use, c.out, c.op.use, MIN(count, MAX_COPY));

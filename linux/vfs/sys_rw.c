@@ -328,8 +328,9 @@ long lx_sys_sync_file_range(struct lx_task *self, int fd, int64_t off, int64_t c
 {
 	struct lx_file *f;
 	lx_mode_t type;
+	int64_t end;
 
-	if ((flags & ~7u) || off < 0 || count < 0 || off + count < off)
+	if ((flags & ~7u) || off < 0 || count < 0 || __builtin_add_overflow(off, count, &end))
 		return -EINVAL;
 	f = lx_fd_get(self, fd);
 	if (!f)

@@ -405,6 +405,8 @@ TEST(sync_calls_accept_files_and_refuse_pipes)
 	CHECK_ERRNO(fsync(150), EBADF);
 	CHECK_OK(sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE));
 	CHECK_ERRNO(sync_file_range(fd, -1, 0, 0), EINVAL);
+	CHECK_ERRNO(sync_file_range(fd, 1, INT64_MAX, 0), EINVAL);
+	CHECK_OK(sync_file_range(fd, 0, INT64_MAX, 0));
 	CHECK_OK(posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL));
 	CHECK_EQ(posix_fadvise(fd, 0, 0, 99), EINVAL);
 	CHECK_EQ(posix_fadvise(p[0], 0, 0, 0), ESPIPE);

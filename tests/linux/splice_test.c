@@ -733,6 +733,30 @@ TEST(copy_file_range_within_a_file_system)
 	CHECK_ERRNO(copy_file_range(in, &in_off, out, &out_off, 100, 2), EINVAL);
 }
 
+/* Programs ask for "everything" by a length that no file has. */
+TEST(copy_file_range_of_any_length)
+{
+	int in = open("in", O_RDWR | O_CREAT, 0600), out = open("out", O_RDWR | O_CREAT, 0600);
+	loff_t at, to;
+
+	CHECK_EQ(write(in, "0123456789", 10), 10);
+	at = to = 0;
+	CHECK_EQ(copy_file_range(in, &at, out, &to, SIZE_MAX, 0), 10);
+	at = 4, to = 0;
+	CHECK_EQ(copy_file_range(in, &at, out, &to, INT64_MAX, 0), 6);
+	at = 1, to = 0;
+	CHECK_ERRNO(copy_file_range(in, &at, out, &to, SIZE_MAX, 0), EOVERFLOW);
+	at = 0, to = 1;
+	CHECK_ERRNO(copy_file_range(in, &at, out, &to, SIZE_MAX, 0), EOVERFLOW);
+	/* What is behind the end does not overlap. */
+	at = 0, to = 10;
+	CHECK_EQ(copy_file_range(in, &at, in, &to, 1000, 0), 10);
+	at = 0, to = 19;
+	CHECK_ERRNO(copy_file_range(in, &at, in, &to, 1000, 0), EINVAL);
+	at = 20, to = 20;
+	CHECK_EQ(copy_file_range(in, &at, in, &to, 1000, 0), 0);
+}
+
 TEST(copy_file_range_between_file_systems_is_refused)
 {
 	int in = pattern_file(10), out = memfd_create("other", 0), proc = open("/proc/self/stat", O_RDONLY);
