@@ -72,20 +72,27 @@ static void flush_local(const uint64_t *addr, uint32_t count, bool kernel)
 
 /* -- the CPU's side: interrupts off ----------------------------------------------------------- */
 
-/* Load a root of @space, which t->space names. */
-static void load(struct tlb_cpu *t, struct space *space, bool unified)
+__attribute__((noinline))
+static void load_tagged(struct tlb_cpu *t, struct space *space, bool unified, paddr_t root)
 {
-	uint32_t count = MIN(arch_asid_count(), ASID_MAX), asid = 0;
-	bool keep = false;
+	struct asid_stamp stamp = { atomic_load(&space->shootdowns), atomic_load(&slot_shootdowns) };
+	bool keep;
+	uint32_t asid = asid_choose(&t->asids, MIN(arch_asids, ASID_MAX), space->object.koid,
+				    unified, stamp, &keep);
 
-	if (count) {
-		struct asid_stamp stamp = { atomic_load(&space->shootdowns),
-					    atomic_load(&slot_shootdowns) };
+	arch_root_load(root, asid, keep);
+}
 
-		asid = asid_choose(&t->asids, count, space->object.koid, unified, stamp, &keep);
-	}
+/* Load a root of @space, which t->space names.  Twice in each call of a program of a process. */
+static inline void load(struct tlb_cpu *t, struct space *space, bool unified)
+{
+	paddr_t root = unified ? space->unified_root : space->root;
+
 	t->unified = unified;
-	arch_root_load(unified ? space->unified_root : space->root, asid, keep);
+	if (arch_asids)
+		load_tagged(t, space, unified, root);
+	else
+		arch_root_load(root, 0, false);
 }
 
 static void load_kernel_root(uint32_t cpu)

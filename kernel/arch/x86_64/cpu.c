@@ -5,6 +5,7 @@
 #include "x86.h"
 
 #include "arch/cpu.h"
+#include "arch/mmu.h"
 #include "base/string.h"
 #include "kernel/lock.h"
 #include "kernel/log.h"
@@ -52,7 +53,7 @@ void x86_cpu_detect(void)
 	r = x86_cpuid(1, 0);
 	x86_features.pge = r.edx >> 13 & 1;
 	/* Without global pages the kernel's would be remembered under each PCID. */
-	x86_features.pcid = x86_features.pge && (r.ecx >> 17 & 1);
+	arch_asids = x86_features.pge && (r.ecx >> 17 & 1) ? CR3_PCID_MASK : 0;
 	x86_features.x2apic = r.ecx >> 21 & 1;
 	x86_features.tsc_deadline = r.ecx >> 24 & 1;
 	x86_features.xsave = r.ecx >> 26 & 1;
@@ -143,7 +144,7 @@ static void setup_control_registers(void)
 	x86_write_cr0((x86_read_cr0() | CR0_WP | CR0_NE | CR0_MP) & ~(uint64_t)(CR0_EM | CR0_TS));
 	if (x86_features.pge)
 		cr4 |= CR4_PGE;
-	if (x86_features.pcid)
+	if (arch_asids)
 		cr4 |= CR4_PCIDE;	/* CR3 names PCID 0 here, as it has to */
 	if (x86_features.smep)
 		cr4 |= CR4_SMEP;

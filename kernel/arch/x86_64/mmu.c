@@ -156,10 +156,7 @@ paddr_t arch_direct_map_end(void)
 	return direct_map_end;
 }
 
-uint32_t arch_asid_count(void)
-{
-	return x86_features.pcid ? CR3_PCID_MASK : 0;
-}
+uint32_t arch_asids;			/* x86_cpu_detect() */
 
 void arch_root_load(paddr_t root, uint32_t asid, bool keep)
 {

@@ -110,7 +110,7 @@ static inline struct x86_cpuid x86_cpuid(uint32_t leaf, uint32_t sub)
 /* -- what the processors of this machine can do; constant after x86_cpu_detect() -- */
 
 struct x86_features {
-	bool x2apic, tsc_deadline, xsave, smep, smap, umip, pge, pcid, pdpe1gb, rdrand, nx;
+	bool x2apic, tsc_deadline, xsave, smep, smap, umip, pge, pdpe1gb, rdrand, nx;
 	bool hypervisor, tcg;
 	uint64_t xcr0;
 	uint32_t xsave_size;		/* of the standard form; at least 576 */

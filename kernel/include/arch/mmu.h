@@ -18,12 +18,12 @@ paddr_t arch_kernel_root(void);
 
 /*
  * How many identifiers a CPU has to tag translations with, besides 0; 0: none, and each load
- * of a root forgets all translations that are not global.
+ * of a root forgets all translations that are not global.  Constant once the first CPU is set up.
  */
-uint32_t arch_asid_count(void);
+extern uint32_t arch_asids;
 
 /*
- * Load @root on this CPU.  Its translations are tagged with @asid, 0 to arch_asid_count();
+ * Load @root on this CPU.  Its translations are tagged with @asid, 0 to arch_asids;
  * those that were remembered under it are used again if @keep, and else forgotten.
  */
 void arch_root_load(paddr_t root, uint32_t asid, bool keep);

@@ -25,7 +25,7 @@ unsigned sim_spinlocks_held, sim_bells_rung;
 uint32_t sim_ranks[16];
 struct thread sim_thread;
 struct cpu *cpus[MAX_CPUS];
-uint32_t cpu_count = SIM_CPUS, sim_cpu, sim_asids;
+uint32_t cpu_count = SIM_CPUS, sim_cpu, arch_asids;
 uint64_t sim_kept_loads;
 struct group *sim_group;
 uint64_t sim_charged, sim_objects;
@@ -75,8 +75,6 @@ static struct translation *tlb_slot(uint64_t va)
 {
 	return &tlbs[sim_cpu][loaded_asid[sim_cpu]][(va >> K_PAGE_SHIFT) % TLB_SLOTS];
 }
-
-uint32_t arch_asid_count(void) { return sim_asids; }
 
 void arch_tlb_flush_all(void) { memset(tlbs[sim_cpu], 0, sizeof(tlbs[0])); }
 

@@ -12,7 +12,7 @@
 #define SIM_CPUS 2u
 #define SIM_ASIDS_MAX 3u
 
-extern uint32_t sim_asids;		/* identifiers of address spaces, 0 to SIM_ASIDS_MAX */
+extern uint32_t arch_asids;		/* arch/mmu.h: 0 to SIM_ASIDS_MAX here */
 extern uint64_t sim_kept_loads;		/* of roots, that forgot nothing */
 
 /* Start over with fresh memory.  Once per program: the allocators keep static state. */

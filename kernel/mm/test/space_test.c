@@ -928,7 +928,7 @@ TEST(tables_shared_with_untouched_neighbours_are_freed_at_the_end)
 
 TEST(what_is_remembered_of_other_roots_holds)
 {
-	sim_asids = SIM_ASIDS_MAX;
+	arch_asids = SIM_ASIDS_MAX;
 	play(200000, 0);
 	CHECK(sim_kept_loads > 1000);
 }
