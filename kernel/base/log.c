@@ -228,6 +228,21 @@ bool log_console_is_behind(void)
 	return behind;
 }
 
+bool log_console_is_due(uint64_t *out)
+{
+	arch_irqflags_t flags = spin_lock_irqsave(&log_lock);
+	uint64_t s = printed;
+	bool due;
+
+	while (s < end && !is_due(s))
+		while (ring[s++ % LOG_SIZE] != '\n')
+			;
+	due = console_released && (s < end || lost);
+	*out = printed;
+	spin_unlock_irqrestore(&log_lock, flags);
+	return due;
+}
+
 /* The kernel prints again.  Its caller holds the lock, or is alone in the machine. */
 static void take_back(void)
 {

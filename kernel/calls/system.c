@@ -183,6 +183,8 @@ k_status_t kcall_irq_info(struct thread *self, uint32_t from, struct k_irq_info 
 k_status_t kcall_power(struct thread *self, struct object *object, uint32_t action,
 		       uint32_t status)
 {
+	if (action == K_POWER_OFF || action == K_POWER_REBOOT || action == K_POWER_HALT)
+		console_finish();
 	switch (action) {
 	case K_POWER_OFF:
 		arch_power_off(status);

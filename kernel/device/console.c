@@ -12,7 +12,8 @@
  * known to be out; fetching line n + 1 says that line n is.  When the driver dies, its
  * process's end gives the console back and the kernel prints from the cursor on: the
  * line that the driver was at is printed again.  A panic and the machine's end do the
- * same by force, with the other CPUs stopped (log_panic_begin, log_last_words).
+ * same by force, with the other CPUs stopped (log_panic_begin, log_last_words); but a
+ * machine that ends in order lets the driver come to its end first (console_finish).
  *
  * The kernel prints in the time of whoever logs, a driver does not, so that a process
  * which logs more than the line can carry would overwrite the log before it is
@@ -95,4 +96,19 @@ void console_throttle(const struct process *process)
 		return;
 	for (unsigned int i = 0; i < THROTTLE_STEPS && log_console_is_behind(); i++)
 		sched_sleep_until(time_now_ns() + THROTTLE_STEP_NS);
+}
+
+#define DRAIN_STEP_NS	NS_PER_MS
+#define DRAIN_STEPS	200u		/* without anything new that is out */
+
+void console_finish(void)
+{
+	uint64_t out, before = 0, until = log_end();
+
+	for (unsigned int i = 0; i < DRAIN_STEPS && log_console_is_due(&out) && out < until; i++) {
+		if (out != before)
+			i = 0;
+		before = out;
+		sched_sleep_until(time_now_ns() + DRAIN_STEP_NS);
+	}
 }

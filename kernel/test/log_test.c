@@ -28,17 +28,24 @@ SELFTEST(log_lines_of_a_console_given_away_come_one_by_one)
 	char line[K_LOG_LINE_MAX];
 	k_status_t st[4];
 	size_t n[4], m;
+	uint64_t out;
+	bool due[4];
 
 	log_console_release();
 	log_line(LOG_DEBUG, "not for the console");
+	due[0] = log_console_is_due(&out);
 	log_line(LOG_ERR, "for the console");
+	due[1] = log_console_is_due(&out);
 	st[0] = log_console_next(line, 4, &m);
 	st[1] = log_console_next(line, sizeof(line), &n[1]);
 	line[n[1] < sizeof(line) ? n[1] : 0] = '\0';
+	due[2] = log_console_is_due(&out);	/* it may not be out yet */
 	st[2] = log_console_next(line + n[1], sizeof(line) - n[1], &n[2]);
 	/* Another look finds nothing either, and the kernel prints what is added later. */
 	st[3] = log_console_next(line + n[1], sizeof(line) - n[1], &n[3]);
+	due[3] = log_console_is_due(&out);
 	log_console_take();
+	check(!due[0] && due[1] && due[2] && !due[3]);
 	check(st[0] == K_ERR_TOO_BIG && m == 0);
 	check(st[1] == K_OK && line[0] == '[' && strstr(line, "] for the console\n"));
 	check(st[2] == K_ERR_SHOULD_WAIT && n[2] == 0);

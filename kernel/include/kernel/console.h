@@ -35,3 +35,9 @@ void console_left(struct process *process);
  * behind with printing.  Thread context, no spinlocks.
  */
 void console_throttle(const struct process *process);
+
+/*
+ * The machine is to end: let the driver bring out what is due now, as long as it goes on,
+ * so that no line has to be printed again.  Thread context, no spinlocks.
+ */
+void console_finish(void);

@@ -54,6 +54,8 @@ void log_console_take(void);
 MUST_CHECK k_status_t log_console_next(char *line, size_t size, size_t *length);
 /* Half of the ring waits for whoever has the console. */
 bool log_console_is_behind(void);
+/* Something does; *@out grows with what is known to be out. */
+bool log_console_is_due(uint64_t *out);
 
 void log_set_console_level(int level);	/* lines with level < this are printed */
 
