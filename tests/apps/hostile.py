@@ -7,10 +7,11 @@ USER = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
 def survive(guest, argv, seconds):
-    """Run it until its time is over; afterwards the guest has to work, and be as empty as before."""
+    """Run it until its time is over; afterwards the guest has to work, and be as empty as before.
+    What ends it is root's, so that nothing that it does can stop that."""
     guest.run(["mkdir", "-p", "-m", "1777", "/tmp/hostile"])
     before = free_memory(guest)
-    result = guest.run([*USER, "timeout", "--kill-after=10", str(seconds), *argv], seconds=seconds + 60,
+    result = guest.run(["timeout", "--kill-after=10", str(seconds), *USER, *argv], seconds=seconds + 60,
                        directory="/tmp/hostile")
     if result.status in (126, 127):
         raise Failed(f"it did not run: {result.stderr.decode(errors='replace')}")
