@@ -13,7 +13,7 @@
 #include "kernel/panic.h"
 #include "mm_priv.h"
 
-#define SIZE_MAX_BYTES	(1ull << 62)
+#define SIZE_MAX_BYTES	(1ull << 63)
 
 static struct kmem_cache memory_cache = KMEM_CACHE(struct memory);
 

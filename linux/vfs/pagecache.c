@@ -365,6 +365,8 @@ int lx_pages_grow(struct lx_inode *inode, uint64_t size)
 	if (err)
 		return err;
 	st = rt_memory_resize(&inode->pages, rounded(size));
+	if (st == K_ERR_BAD_ARGUMENT)
+		return -EFBIG;		/* larger than a memory object may be */
 	return st == K_OK ? 0 : -ENOMEM;
 }
 
@@ -595,11 +597,29 @@ int64_t lx_generic_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos)
 	return lx_pages_write(f, f->inode, from, pos);
 }
 
+/* Tries, when a write finds no memory although there is some: others may have given it back just now. */
+#define WRITE_TRIES 4u
+
+/* Of a write that came no further for want of memory: shall it go on?  Sleeps; no locks held. */
+static bool find_memory(unsigned int *tries)
+{
+	if (lx_fatal_signal_pending(lx_self()))
+		return false;
+	if (!lx_memory_is_low()) {
+		/* Whatever this failed of, giving pages up for ever would not help. */
+		if (!*tries)
+			return false;
+		--*tries;
+	}
+	return lx_out_of_memory("page cache");
+}
+
 int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter *from,
 		       lx_off_t *pos)
 {
 	struct lx_task *self = lx_self();
 	bool append = atomic_load_explicit(&f->flags, memory_order_relaxed) & O_APPEND;
+	unsigned int tries = WRITE_TRIES;
 	int64_t total = 0;
 	int err = 0;
 
@@ -626,8 +646,7 @@ int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter
 			err = lx_iter_fault_in(from, false);
 		else if (err == -EAGAIN)
 			err = fill(inode, off + wrote, PAGE);
-		else if (err == -ENOMEM && from->user && !lx_fatal_signal_pending(self) &&
-			 lx_out_of_memory("page cache"))
+		else if (err == -ENOMEM && from->user && find_memory(&tries))
 			err = 0;
 		else if (!err && (uint64_t)n == wrote && from->count)
 			break;		/* a limit */

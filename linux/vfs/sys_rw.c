@@ -161,8 +161,12 @@ long lx_sys_writev(struct lx_task *self, int fd, uaddr_t iov, unsigned long nr)
 /* At a position of the caller's. */
 static long at(struct lx_task *self, struct lx_file *f, struct lx_iter *it, lx_off_t pos, bool write)
 {
+	int64_t end;
+
 	if (!(f->mode & LX_FMODE_SEEK))
 		return -ESPIPE;
+	if (__builtin_add_overflow(pos, (int64_t)it->count, &end))
+		return -EINVAL;
 	return write ? do_write(self, f, it, &pos) : do_read(self, f, it, &pos);
 }
 

@@ -236,6 +236,11 @@ bool lx_memory_has_room(void)
 	return true;
 }
 
+bool lx_memory_is_low(void)
+{
+	return false;
+}
+
 bool lx_out_of_memory(const char *why)
 {
 	return false;
