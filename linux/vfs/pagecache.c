@@ -555,18 +555,21 @@ static int write_locked(struct lx_inode *inode, struct lx_iter *from, uint64_t o
 			len = PAGE - off % PAGE;
 			err = inode->ops->prepare_write(inode, off, len);
 		}
-		if (!err)
-			err = lx_pages_open(inode);
-		if (!err && rounded(off + len) > rounded(size))
-			err = lx_pages_grow(inode, off + len);
 		if (err)
 			break;
-		grown = MAX(grown, off + len);
-		st = lx_iter_get_memory(from, &inode->pages, off, len, &done);
+		err = lx_pages_open(inode);
+		if (!err && rounded(off + len) > rounded(size))
+			err = lx_pages_grow(inode, off + len);
+		if (!err) {
+			grown = MAX(grown, off + len);
+			st = lx_iter_get_memory(from, &inode->pages, off, len, &done);
+		}
+		if (done < len && inode->ops->write_short)
+			inode->ops->write_short(inode, off + done, len - done);
 		off += done;
 		n -= done;
 		*wrote += done;
-		if (off > size) {
+		if (done && off > size) {
 			atomic_store(&inode->size, off);
 			lengthened(inode, seq, off - done, off);
 		}

@@ -383,6 +383,52 @@ TEST(memfd_is_a_file)
 	CHECK_EQ(st.st_nlink, 0);
 }
 
+TEST(memfd_is_as_large_as_offsets_are)
+{
+	int fd = memfd_create("large", 0);
+	struct stat st;
+	char c = 0;
+
+	CHECK_EQ(pwrite(fd, "x", 1, 6051295877490877129), 1);
+	CHECK_EQ(pwrite(fd, "y", 1, INT64_MAX - 1), 1);
+	CHECK_OK(fstat(fd, &st));
+	CHECK_EQ(st.st_size, INT64_MAX);
+	CHECK_EQ(st.st_blocks, 16);
+	CHECK_EQ(pread(fd, &c, 1, 6051295877490877129), 1);
+	CHECK_EQ(c, 'x');
+	CHECK_EQ(pread(fd, &c, 1, INT64_MAX - 1), 1);
+	CHECK_EQ(c, 'y');
+	CHECK_EQ(lseek(fd, 0, SEEK_DATA), 6051295877490877129 & ~4095ll);
+	CHECK_ERRNO(pwrite(fd, "z", 1, INT64_MAX), EINVAL);
+	CHECK_OK(ftruncate(fd, 0));
+	CHECK_OK(ftruncate(fd, INT64_MAX));
+	CHECK_OK(fstat(fd, &st));
+	CHECK_EQ(st.st_blocks, 0);
+}
+
+/* Writes that stop, because the program's memory is not there yet, or not at all, count once. */
+TEST(memfd_counts_the_pages_that_it_has)
+{
+	char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = memfd_create("sparse", 0);
+	struct stat st;
+
+	CHECK_OK(ftruncate(fd, 1 << 20));
+	for (int i = 0; i < 16; i++) {
+		char *fresh = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		CHECK(fresh != MAP_FAILED);
+		CHECK_EQ(pwrite(fd, fresh, 4096, i * 8192 + 4096), 4096);
+	}
+	CHECK_OK(fstat(fd, &st));
+	CHECK_EQ(st.st_blocks, 16 * 8);
+	for (int i = 0; i < 100; i++)
+		CHECK_ERRNO(pwrite(fd, nowhere, 4096, 1 << 19), EFAULT);
+	/* Linux keeps the page that it had got ready. */
+	CHECK_OK(fstat(fd, &st));
+	CHECK(st.st_blocks <= 17 * 8);
+}
+
 TEST(memfd_is_shown_by_its_name)
 {
 	char path[64], text[64] = "";

@@ -55,6 +55,7 @@ struct node {
 	struct lx_inode *parent;	/* directories: not a reference; itself at the root */
 	char *target;			/* symlinks */
 	uint64_t charged, dense_end;	/* regular files: pages */
+	uint64_t prepared;		/* charged by the last prepare_write(), if sparse */
 	bool sparse;
 };
 
@@ -148,7 +149,18 @@ static int prepare_write(struct lx_inode *inode, uint64_t off, uint64_t len)
 	inode->blocks = n->charged * (PAGE / 512);
 	if (!n->sparse)
 		n->dense_end = last + 1;
+	n->prepared = n->sparse ? need : 0;
 	return 0;
+}
+
+/* Without this, a write that is tried again would pay again.  Below dense_end none does. */
+static void write_short(struct lx_inode *inode, uint64_t off, uint64_t len)
+{
+	struct node *n = node_of(inode);
+	uint64_t back = n->prepared ? missing_pages(inode, off / PAGE, (off + len - 1) / PAGE) : 0;
+
+	set_charge(inode, n->charged - MIN(back, n->prepared));
+	n->prepared = 0;
 }
 
 static void hole_punched(struct lx_inode *inode, uint64_t off, uint64_t len)
@@ -619,6 +631,7 @@ static const struct lx_inode_ops reg_iops = {
 	.getattr = tmpfs_getattr,
 	.truncate = tmpfs_truncate,
 	.prepare_write = prepare_write,
+	.write_short = write_short,
 	.hole_punched = hole_punched,
 	XATTR_OPS,
 };

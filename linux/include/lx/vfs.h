@@ -162,6 +162,8 @@ struct lx_inode_ops {
 	void (*accessed)(struct lx_inode *inode);
 	/* Before pages of [off, off + n) that may not exist are written: limits, lower copies. */
 	int (*prepare_write)(struct lx_inode *inode, uint64_t off, uint64_t n);
+	/* [off, off + n), n > 0, of the last prepare_write() was not written; it may be tried again. */
+	void (*write_short)(struct lx_inode *inode, uint64_t off, uint64_t n);
 	/* The inode whose pages a mapping of this one shows (overlay); NULL: its own. */
 	struct lx_inode *(*pages_of)(struct lx_inode *inode);
 	void (*hole_punched)(struct lx_inode *inode, uint64_t off, uint64_t n);
