@@ -187,6 +187,12 @@ k_status_t user_run_in_process(struct k_user_frame *frame)
 	struct cpu *cpu;
 
 	arch_irq_disable();
+	/* Before switching roots, which costs more than all the rest. */
+	if (unlikely(atomic_load_explicit(&self->pending, memory_order_relaxed))) {
+		status = x86_run_pending(frame);
+		arch_irq_enable();
+		return status;
+	}
 	thread_set_unified(false);
 	status = user_run(frame);
 	arch_irq_disable();
