@@ -297,10 +297,10 @@ static bool owner_is_lost(struct lx_task *self, uint64_t addr, uint32_t word)
 	       (now & FUTEX_TID_MASK) == (word & FUTEX_TID_MASK);
 }
 
+/* @contended: others may wait already, who must not be forgotten. */
 static long futex_lock_pi(struct lx_task *self, uint64_t addr, uint64_t deadline, bool wait,
-			  uint32_t flags)
+			  bool contended, uint32_t flags)
 {
-	bool contended = false;
 	uint32_t word;
 	long ret;
 
@@ -348,6 +348,79 @@ static long futex_unlock_pi(struct lx_task *self, uint64_t addr, uint32_t flags)
 	/* The one that wakes marks the lock contended again: more may be waiting. */
 	ret = futex_wake(self, addr, 1, K_WAIT_ANY_BITS, flags);
 	return ret < 0 ? ret : 0;
+}
+
+/* -- condition variables with such a lock ------------------------------------------------- */
+
+/*
+ * Wait on @addr to be moved to the lock @lock, and return holding it.  Whoever is moved sleeps
+ * in the queue of the lock's own waiters, and is woken as one of them.
+ */
+static long futex_wait_requeue_pi(struct lx_task *self, uint64_t addr, uint32_t val, uint64_t lock,
+				  uint64_t deadline, uint32_t flags)
+{
+	long ret;
+
+	if (addr == lock || (lock & 3))
+		return -EINVAL;
+	ret = futex_wait(self, addr, val, K_WAIT_ANY_BITS, deadline, flags);
+	if (ret == -LX_ERESTARTSYS)
+		return -LX_ERESTARTNOINTR;
+	if (ret)
+		return ret;
+	ret = futex_lock_pi(self, lock, deadline, true, true, flags);
+	/* It has been woken for @addr: waiting again there would miss that. */
+	return ret == -LX_ERESTARTNOINTR ? -EAGAIN : ret;
+}
+
+/* Have the owner of the lock at @addr come here when it unlocks; *@word as it stands then. */
+static int mark_contended(struct lx_task *self, uint64_t addr, uint32_t *word)
+{
+	uint32_t cur, seen;
+
+	if (lx_copy_from_user(&cur, uaddr(addr), sizeof(cur)))
+		return -EFAULT;
+	while ((cur & FUTEX_TID_MASK) && !(cur & FUTEX_WAITERS)) {
+		if (!rt_cmpxchg_user_u32(uaddr(addr), cur, cur | FUTEX_WAITERS, &seen)) {
+			if (lx_fault_in(self, uaddr(addr), 4, true))
+				return -EFAULT;
+		} else if (seen == cur) {
+			cur |= FUTEX_WAITERS;
+		} else {
+			cur = seen;
+		}
+	}
+	*word = cur;
+	return 0;
+}
+
+/* Wake one waiter, if it finds the lock free, and move up to @move others to the lock. */
+static long futex_requeue_pi(struct lx_task *self, uint64_t from, uint64_t lock, int wake, int move,
+			     uint32_t expected, uint32_t flags)
+{
+	bool is_free;
+	uint32_t word;
+	long ret;
+	int err;
+
+	if (wake != 1 || move < 0 || from == lock || (lock & 3))
+		return -EINVAL;
+	err = mark_contended(self, lock, &word);
+	if (err)
+		return err;
+	is_free = !(word & FUTEX_TID_MASK);
+	if (!is_free && owner_is_lost(self, lock, word))
+		return -ESRCH;
+	/* The one that is not woken is moved with the others. */
+	ret = futex_requeue(self, from, lock, is_free, is_free || move == INT32_MAX ? move : move + 1,
+			    &expected, flags);
+	/*
+	 * The owner may have unlocked before they were moved, and found nobody to wake; and
+	 * somebody else may have locked since then.
+	 */
+	if (ret > 0 && !mark_contended(self, lock, &word) && !(word & FUTEX_TID_MASK))
+		(void)futex_wake(self, lock, 1, K_WAIT_ANY_BITS, flags);
+	return ret;
 }
 
 /* -- the call ------------------------------------------------------------------------------- */
@@ -406,11 +479,15 @@ long lx_sys_futex(struct lx_task *self, uaddr_t word, int op, unsigned int val, 
 		return futex_wake_op(self, word.v, word2, (int)val, (int)timeout, val3, flags);
 	case FUTEX_LOCK_PI:
 	case FUTEX_LOCK_PI2:
-		return futex_lock_pi(self, word.v, deadline, true, flags);
+		return futex_lock_pi(self, word.v, deadline, true, false, flags);
 	case FUTEX_TRYLOCK_PI:
-		return futex_lock_pi(self, word.v, 0, false, flags);
+		return futex_lock_pi(self, word.v, 0, false, false, flags);
 	case FUTEX_UNLOCK_PI:
 		return futex_unlock_pi(self, word.v, flags);
+	case FUTEX_WAIT_REQUEUE_PI:
+		return futex_wait_requeue_pi(self, word.v, val, word2, deadline, flags);
+	case FUTEX_CMP_REQUEUE_PI:
+		return futex_requeue_pi(self, word.v, word2, (int)val, (int)timeout, val3, flags);
 	}
 	return -ENOSYS;
 }

@@ -400,6 +400,131 @@ TEST(barrier_lets_all_pass_together)
 	CHECK_EQ(atomic_load(&serial), 200);
 }
 
+/* -- priority-inheriting locks and conditions ---------------------------------------------- */
+
+static _Atomic int pi_cond, pi_lock;
+static _Atomic int pi_holders, pi_passed;
+
+static void *pi_waiter_main(void *arg)
+{
+	_Atomic int *asleep = arg;
+	int me = (int)syscall(SYS_gettid);
+
+	atomic_fetch_add(asleep, 1);
+	CHECK_EQ(futex(&pi_cond, FUTEX_WAIT_REQUEUE_PI | FUTEX_PRIVATE_FLAG, 0, NULL, (void *)&pi_lock, 0),
+		 0);
+	CHECK_EQ(atomic_load(&pi_lock) & FUTEX_TID_MASK, me);
+	CHECK_EQ(atomic_fetch_add(&pi_holders, 1), 0);
+	sched_yield();
+	atomic_fetch_sub(&pi_holders, 1);
+	atomic_fetch_add(&pi_passed, 1);
+	CHECK_OK(futex(&pi_lock, FUTEX_UNLOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, 0));
+	return NULL;
+}
+
+static void start_pi_waiters(pthread_t *t, int n)
+{
+	static _Atomic int asleep;
+
+	atomic_store(&asleep, 0);
+	for (int i = 0; i < n; i++)
+		CHECK_EQ(pthread_create(&t[i], NULL, pi_waiter_main, (void *)&asleep), 0);
+	while (atomic_load(&asleep) < n)
+		sched_yield();
+	usleep(20000);			/* they cannot say that they sleep already */
+}
+
+/* Until all of @n have been requeued: some may have been late to sleep. */
+static void requeue_pi(int n, int move)
+{
+	int done = 0;
+
+	while (done < n) {
+		long r = futex_move(&pi_cond, FUTEX_CMP_REQUEUE_PI | FUTEX_PRIVATE_FLAG, 1,
+				    (unsigned long)move, (void *)&pi_lock, 0);
+
+		CHECK_OK(r);
+		done += (int)r;
+		sched_yield();
+	}
+	CHECK_EQ(done, n);
+}
+
+TEST(waiters_are_requeued_to_a_pi_lock_that_is_held)
+{
+	pthread_t t[3];
+
+	CHECK_OK(futex(&pi_lock, FUTEX_LOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, 0));
+	start_pi_waiters(t, 3);
+	requeue_pi(3, INT_MAX);
+	CHECK(atomic_load(&pi_lock) & FUTEX_WAITERS);
+	usleep(10000);
+	CHECK_EQ(atomic_load(&pi_passed), 0);
+	CHECK_OK(futex(&pi_lock, FUTEX_UNLOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, 0));
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(pthread_join(t[i], NULL), 0);
+	CHECK_EQ(atomic_load(&pi_passed), 3);
+}
+
+TEST(a_waiter_gets_a_pi_lock_that_is_free)
+{
+	pthread_t t[2];
+
+	start_pi_waiters(t, 2);
+	requeue_pi(2, 0);		/* one at a time */
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(pthread_join(t[i], NULL), 0);
+	CHECK_EQ(atomic_load(&pi_passed), 2);
+	CHECK_EQ(atomic_load(&pi_lock) & FUTEX_TID_MASK, 0);
+}
+
+TEST(requeueing_to_a_pi_lock_checks_its_arguments)
+{
+	struct timespec past = { 0 };
+
+	CHECK_ERRNO(futex_move(&pi_cond, FUTEX_CMP_REQUEUE_PI, 1, 1, (void *)&pi_lock, 5), EAGAIN);
+	CHECK_ERRNO(futex_move(&pi_cond, FUTEX_CMP_REQUEUE_PI, 2, 1, (void *)&pi_lock, 0), EINVAL);
+	CHECK_ERRNO(futex_move(&pi_cond, FUTEX_CMP_REQUEUE_PI, 1, 1, (void *)&pi_cond, 0), EINVAL);
+	CHECK_EQ(futex_move(&pi_cond, FUTEX_CMP_REQUEUE_PI, 1, 1, (void *)&pi_lock, 0), 0);
+	CHECK_ERRNO(futex(&pi_cond, FUTEX_WAIT_REQUEUE_PI, 1, NULL, (void *)&pi_lock, 0), EAGAIN);
+	CHECK_ERRNO(futex(&pi_cond, FUTEX_WAIT_REQUEUE_PI, 0, NULL, (void *)&pi_cond, 0), EINVAL);
+	CHECK_ERRNO(futex(&pi_cond, FUTEX_WAIT_REQUEUE_PI, 0, &past, (void *)&pi_lock, 0), ETIMEDOUT);
+	CHECK_ERRNO(futex(&pi_cond, FUTEX_WAIT_REQUEUE_PI | FUTEX_CLOCK_REALTIME, 0, &past,
+			  (void *)&pi_lock, 0), ETIMEDOUT);
+	CHECK_EQ(atomic_load(&pi_lock), 0);
+}
+
+/* One that unlocks while others are being requeued forgets none of them. */
+static void *pi_owner_main(void *arg)
+{
+	while (!atomic_load((_Atomic int *)arg)) {
+		CHECK_OK(futex(&pi_lock, FUTEX_LOCK_PI2 | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, 0));
+		CHECK_EQ(atomic_fetch_add(&pi_holders, 1), 0);
+		atomic_fetch_sub(&pi_holders, 1);
+		CHECK_OK(futex(&pi_lock, FUTEX_UNLOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, 0));
+	}
+	return NULL;
+}
+
+TEST(requeueing_races_with_the_owner)
+{
+	static _Atomic int stop;
+	struct timespec start;
+	pthread_t owner, t[2];
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	CHECK_EQ(pthread_create(&owner, NULL, pi_owner_main, (void *)&stop), 0);
+	for (int round = 0; round < 30 && elapsed_ms(&start) < 3000; round++) {
+		start_pi_waiters(t, 2);
+		requeue_pi(2, round % 2);
+		for (int i = 0; i < 2; i++)
+			CHECK_EQ(pthread_join(t[i], NULL), 0);
+	}
+	atomic_store(&stop, 1);
+	CHECK_EQ(pthread_join(owner, NULL), 0);
+	CHECK_EQ(atomic_load(&pi_lock) & FUTEX_TID_MASK, 0);
+}
+
 /* -- robust mutexes -------------------------------------------------------------------------- */
 
 static pthread_mutex_t *robust_mutex(void)
