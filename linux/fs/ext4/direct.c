@@ -35,16 +35,19 @@ static bool is_aligned(const struct e4_super *s, const struct lx_iter *it, uint6
 	return off % block == 0 && lx_iter_is_aligned(it, block, lx_blkdev_dma_alignment(s->dev));
 }
 
-/* -- reading */
+/* -- between buffer and disk */
 
-/* Whole blocks of the device, which are less than the file system's; holes are zeros. */
-static int read_blocks(struct lx_inode *inode, uint64_t off, char *buf, size_t n)
+/*
+ * Whole blocks of the device, which may be smaller than the file system's: from the disk to @buf, holes
+ * as zeros; or, if @write, the other way, where is_in_place().
+ */
+static int transfer(struct lx_inode *inode, uint64_t off, char *buf, size_t n, bool write)
 {
 	struct e4_super *s = e4_super_of(inode);
 	uint64_t end = off + n;
 
 	while (off < end) {
-		uint64_t in = off & (s->block_size - 1), len;
+		uint64_t in = off & (s->block_size - 1), len, at;
 		struct e4_map map;
 		int err = e4_map(inode, (uint32_t)(off >> s->block_bits),
 				 (uint32_t)((end - off + in + s->block_size - 1) >> s->block_bits), &map);
@@ -52,11 +55,13 @@ static int read_blocks(struct lx_inode *inode, uint64_t off, char *buf, size_t n
 		if (err)
 			return err == -EUCLEAN || err == -EBADMSG ? -EIO : err;
 		len = MIN(((uint64_t)map.len << s->block_bits) - in, end - off);
-		if (!map.block || map.unwritten)
-			memset(buf, 0, (size_t)len);
+		at = (map.block << s->block_bits) + in;
+		if (write)
+			err = lx_blkdev_write_direct(s->dev, at, buf, (size_t)len);
+		else if (map.block && !map.unwritten)
+			err = lx_blkdev_read_direct(s->dev, at, buf, (size_t)len);
 		else
-			err = lx_blkdev_read_direct(s->dev, (map.block << s->block_bits) + in, buf,
-						    (size_t)len);
+			memset(buf, 0, (size_t)len);
 		if (err)
 			return err;
 		off += len;
@@ -64,6 +69,8 @@ static int read_blocks(struct lx_inode *inode, uint64_t off, char *buf, size_t n
 	}
 	return 0;
 }
+
+/* -- reading */
 
 /* At most @n bytes at @off as far as the file goes; *@got says how many those are. */
 static int read_piece(struct lx_inode *inode, uint64_t off, char *buf, size_t n, size_t *got)
@@ -82,7 +89,7 @@ static int read_piece(struct lx_inode *inode, uint64_t off, char *buf, size_t n,
 
 		err = s->journal ? e4_writeback(inode) : 0;
 		if (!err)
-			err = read_blocks(inode, off, buf, (size_t)MIN((uint64_t)n, rest));
+			err = transfer(inode, off, buf, (size_t)MIN((uint64_t)n, rest), false);
 		if (!err)
 			*got = (size_t)MIN((uint64_t)n, size - off);
 	}
@@ -144,29 +151,6 @@ static bool is_in_place(struct lx_inode *inode, uint64_t off, uint64_t n)
 	return true;
 }
 
-static int write_blocks(struct lx_inode *inode, uint64_t off, const char *buf, size_t n)
-{
-	struct e4_super *s = e4_super_of(inode);
-	uint64_t end = off + n;
-
-	while (off < end) {
-		uint64_t in = off & (s->block_size - 1), len;
-		struct e4_map map;
-		int err = e4_map(inode, (uint32_t)(off >> s->block_bits),
-				 (uint32_t)((end - off + in + s->block_size - 1) >> s->block_bits), &map);
-
-		if (err)
-			return err == -EUCLEAN || err == -EBADMSG ? -EIO : err;
-		len = MIN(((uint64_t)map.len << s->block_bits) - in, end - off);
-		err = lx_blkdev_write_direct(s->dev, (map.block << s->block_bits) + in, buf, (size_t)len);
-		if (err)
-			return err;
-		off += len;
-		buf += len;
-	}
-	return 0;
-}
-
 static void drop(struct lx_inode *inode, uint64_t off, uint64_t n)
 {
 	lx_pages_drop(inode, ALIGN_DOWN(off, (uint64_t)K_PAGE_SIZE),
@@ -174,7 +158,7 @@ static void drop(struct lx_inode *inode, uint64_t off, uint64_t n)
 }
 
 /* -EAGAIN: not that way. */
-static int write_in_place(struct lx_inode *inode, uint64_t off, const char *buf, size_t n)
+static int write_in_place(struct lx_inode *inode, uint64_t off, char *buf, size_t n)
 {
 	struct e4_inode *e = e4_inode(inode);
 	int err;
@@ -186,7 +170,7 @@ static int write_in_place(struct lx_inode *inode, uint64_t off, const char *buf,
 		err = -EAGAIN;
 	if (!err) {
 		rt_mutex_lock(&inode->pages_lock);
-		err = write_blocks(inode, off, buf, n);
+		err = transfer(inode, off, buf, n, true);
 		drop(inode, off, n);
 		rt_mutex_unlock(&inode->pages_lock);
 		lx_inode_touch(inode, LX_ATTR_MTIME | LX_ATTR_CTIME);
