@@ -24,29 +24,12 @@ def everywhere(c):
     return c.placement == "kernel" and not c.kernel
 
 
-def rounds(lab, name, machine):
-    """Boot it; every round has to be right, and nearly every one to have had a death."""
-    ended = lab.expect_boot(machine, "heal: done", status=0)
-    said = re.search(rf"heal: {name}: (\d+) rounds, (\d+) deaths: same data", ended.console)
-    if not said:
-        raise Failed(f"{name} did not get through its rounds\n{lab.last_words()}")
-    made, deaths = map(int, said.groups())
-    # Where the last operation is depends on how requests meet: the last rounds are without a death.
-    if made < 40 or deaths < made * 0.8:
-        raise Failed(f"{deaths} deaths in {made} rounds\n{lab.last_words()}")
-    for wrong in ("no heartbeat", "stalled queue", "in a row"):
-        if wrong in ended.console:
-            raise Failed(f"the log says {wrong!r}\n{lab.last_words()}")
-    how = set(re.findall(r"serves after \d+ us, ([^:]*):", ended.console))
-    return deaths, how
-
-
 def sweep_disk(lab, machine, adopt, sweep):
     disk = lab.file("disk", bytes(1 << 20))
     machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"virtio-blk.die={sweep}",
                            f"virtio-blk.adopt={adopt}"],
                           memory=MEMORY, machine=machine, drives=[qemu.Drive(disk, False)])
-    _, how = rounds(lab, "virtio-blk.0", machine)
+    how = lab.expect_rounds("virtio-blk.0", machine)
     wanted = {"with the live device"} if adopt == "live" else {"after a reset"}
     if how != wanted:
         raise Failed(f"devices were taken over as {how}, not {wanted}")
@@ -81,7 +64,7 @@ def sweep_console(lab, machine, adopt, sweep):
                            f"virtio-console.adopt={adopt}"],
                           memory=MEMORY, machine=machine, ports=[path])
     Echo(path)
-    rounds(lab, "virtio-console.0", machine)
+    lab.expect_rounds("virtio-console.0", machine)
 
 
 def sweep_serial(lab, machine, adopt, sweep):
@@ -90,7 +73,7 @@ def sweep_serial(lab, machine, adopt, sweep):
     machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"uart.die={sweep}"],
                           memory=MEMORY, machine=machine, serials=[path])
     Echo(path)
-    rounds(lab, "uart.1", machine)
+    lab.expect_rounds("uart.1", machine)
 
 
 # -- every kill point ------------------------------------------------------------------------------

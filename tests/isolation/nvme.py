@@ -32,18 +32,7 @@ def sweep(lab, how):
     disk = lab.file("disk", bytes(1 << 20))
     machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"nvme.die={how}"], memory=64,
                           drives=[nvme(disk)])
-    ended = lab.expect_boot(machine, "heal: done", status=0)
-    said = re.search(r"heal: nvme.0: (\d+) rounds, (\d+) deaths: same data", ended.console)
-    if not said:
-        raise Failed(f"it did not get through its rounds\n{lab.last_words()}")
-    made, deaths = map(int, said.groups())
-    # The last rounds are without a death: the operations are used up.
-    if made < 40 or deaths < made * 0.8:
-        raise Failed(f"{deaths} deaths in {made} rounds\n{lab.last_words()}")
-    for wrong in ("no heartbeat", "stalled queue", "in a row"):
-        if wrong in ended.console:
-            raise Failed(f"the log says {wrong!r}\n{lab.last_words()}")
-    how = set(re.findall(r"serves after \d+ us, ([^:]*):", ended.console))
+    how = lab.expect_rounds("nvme.0", machine)
     if how != {"after a reset"}:
         raise Failed(f"devices were taken over as {how}\n{lab.last_words()}")
 

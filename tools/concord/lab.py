@@ -128,6 +128,23 @@ class Lab:
             raise Failed(f"QEMU ended with {ended.status}, not {status}\n{self.last_words()}")
         return ended
 
+    def expect_rounds(self, name, machine):
+        """Boot the client of concord.system=test-heal, under which the driver `name` dies at its ring
+        operations: every round has to be right, and nearly every one to have had a death.  Returns
+        how the device was taken over, a set of the log's words."""
+        ended = self.expect_boot(machine, "heal: done", status=0)
+        said = re.search(rf"heal: {name}: (\d+) rounds, (\d+) deaths: same data", ended.console)
+        if not said:
+            raise Failed(f"{name} did not get through its rounds\n{self.last_words()}")
+        made, deaths = map(int, said.groups())
+        # Where the last operation is depends on how requests meet: the last rounds are without a death.
+        if made < 40 or deaths < made * 0.8:
+            raise Failed(f"{deaths} deaths in {made} rounds\n{self.last_words()}")
+        for wrong in ("no heartbeat", "stalled queue", "in a row"):
+            if wrong in ended.console:
+                raise Failed(f"the log says {wrong!r}\n{self.last_words()}")
+        return set(re.findall(r"serves after \d+ us, ([^:]*):", ended.console))
+
     def concord(self, *words, stdin=b"", seconds=None):
         """Run ./concord itself with the kernel under test; a CompletedProcess."""
         argv = [str(places.ROOT / "concord"), *words]
