@@ -4,6 +4,7 @@
 Usage: serve_test.py CONCORD-INIT"""
 
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -171,6 +172,12 @@ class BrokenHost(unittest.TestCase):
         guest.port.close()
         self.assertEqual(guest.process.wait(10), 0)
         os.unlink(guest.console)
+
+
+def setUpModule():
+    # As the kernel starts an init: a shell in the background has its programs ignore these.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 if __name__ == "__main__":
