@@ -6,9 +6,10 @@
  * Stacks lie in slots of twice their size; the lower half of a slot is never
  * mapped.  A freed stack stays mapped on a list for the next thread, linked
  * through its lowest word, because unmapping it would interrupt every CPU.  What
- * is too much is unmapped by the next kstack_alloc(), which may wait for the
- * shoot-down; kstack_free() is called where nobody may.  An unmapped slot
- * remembers the next free slot in its first page-table entry.
+ * is too much is unmapped by the next calls of kstack_alloc(), which may wait for a
+ * shoot-down; kstack_free() is called where nobody may.  Each call waits for one
+ * shoot-down at most, whatever a thousand threads left that have ended.  An unmapped
+ * slot remembers the next free slot in its first page-table entry.
  *
  * Ranges are regions of a tree that is no space's.
  */
@@ -23,6 +24,7 @@
 #define SLOT_SIZE	(2ull * KSTACK_SIZE)
 #define SLOTS_MAX	(ARCH_STACKS_SIZE / SLOT_SIZE)
 #define IDLE_STACKS_MAX	32u
+#define RETIRE_STACKS	((uint32_t)(TLB_BATCH_PAGES / STACK_PAGES))	/* at once */
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_VMALLOC);
 static void *idle_stacks;		/* lock: mapped, unused */
@@ -44,12 +46,9 @@ static arch_pte_t *make_entry(uint64_t va)
 	return kernel_table_make(va, kernel_table_page, NULL);
 }
 
-/* Take out the entries of [start, start + pages); frees their pages if @pages_too. */
-static void unmap_range(uint64_t start, uint64_t pages, bool pages_too)
+/* Take out the entries of [start, start + pages), with their pages if @pages_too. */
+static void clear_range(struct tlb_batch *batch, uint64_t start, uint64_t pages, bool pages_too)
 {
-	struct tlb_batch batch;
-
-	tlb_begin(&batch, NULL);
 	for (uint64_t i = 0; i < pages; i++) {
 		uint64_t va = start + i * K_PAGE_SIZE;
 		arch_pte_t *pte = kernel_table_find(va), old;
@@ -58,10 +57,19 @@ static void unmap_range(uint64_t start, uint64_t pages, bool pages_too)
 			continue;
 		old = *pte;
 		*pte = 0;
-		tlb_add(&batch, va);
+		tlb_add(batch, va);
 		if (pages_too)
-			tlb_put_page(&batch, phys_to_page(arch_pte_paddr(old)));
+			tlb_put_page(batch, phys_to_page(arch_pte_paddr(old)));
 	}
+}
+
+/* The same, for good; frees the pages. */
+static void unmap_range(uint64_t start, uint64_t pages, bool pages_too)
+{
+	struct tlb_batch batch;
+
+	tlb_begin(&batch, NULL);
+	clear_range(&batch, start, pages, pages_too);
 	tlb_finish(&batch);
 }
 
@@ -121,33 +129,46 @@ static bool slot_get(uint64_t *slot)
 	return ok;
 }
 
-static void *idle_pop(uint32_t keep)
+/* Up to @max idle stacks, if there are more than @limit; returns how many. */
+static uint32_t idle_pop(void **stacks, uint32_t max, uint32_t limit)
 {
-	void *stack = NULL;
+	uint32_t n = 0;
 
 	spin_lock(&lock);
-	if (idle_count > keep) {
-		stack = idle_stacks;
-		idle_stacks = *(void **)stack;
-		idle_count--;
+	if (idle_count > limit)
+		n = MIN(max, idle_count);
+	for (uint32_t i = 0; i < n; i++) {
+		stacks[i] = idle_stacks;
+		idle_stacks = *(void **)stacks[i];
 	}
+	idle_count -= n;
 	spin_unlock(&lock);
-	return stack;
+	return n;
 }
 
-static void stack_unmap(void *stack)
+/* Unmap some, if there are more than @limit, by one shoot-down; false: there were not. */
+static bool retire(uint32_t limit)
 {
-	unmap_range((uint64_t)(uintptr_t)stack, STACK_PAGES, true);
-	slot_put(((uint64_t)(uintptr_t)stack - ARCH_STACKS) / SLOT_SIZE);
+	void *stacks[RETIRE_STACKS];
+	uint32_t n = idle_pop(stacks, RETIRE_STACKS, limit);
+	struct tlb_batch batch;
+
+	tlb_begin(&batch, NULL);
+	for (uint32_t i = 0; i < n; i++)
+		clear_range(&batch, (uint64_t)(uintptr_t)stacks[i], STACK_PAGES, true);
+	tlb_finish(&batch);
+	for (uint32_t i = 0; i < n; i++)
+		slot_put(((uint64_t)(uintptr_t)stacks[i] - ARCH_STACKS) / SLOT_SIZE);
+	return n;
 }
 
 void *kstack_alloc(void)
 {
-	void *stack = idle_pop(0), *surplus;
+	void *stack = NULL;
 	uint64_t slot;
 
-	while ((surplus = idle_pop(IDLE_STACKS_MAX)))
-		stack_unmap(surplus);
+	(void)idle_pop(&stack, 1, 0);
+	(void)retire(IDLE_STACKS_MAX);
 	if (stack)
 		return stack;
 	if (!slot_get(&slot))
@@ -173,10 +194,8 @@ void kstack_free(void *stack)
 /* For kmem_drain(). */
 void kstack_drain(void)
 {
-	void *stack;
-
-	while ((stack = idle_pop(0)))
-		stack_unmap(stack);
+	while (retire(0))
+		;
 }
 
 bool kstack_is_guard(uint64_t addr)

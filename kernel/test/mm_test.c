@@ -82,6 +82,44 @@ SELFTEST(stacks_come_back_and_have_guards)
 	kstack_free(kstack_alloc());
 }
 
+static uint64_t stack_pages(void)
+{
+	struct kmem_stats stats;
+
+	kmem_stats(&stats);
+	return stats.stack_pages;
+}
+
+/* Nobody pays for all the threads that have ended before, and nothing is kept for good. */
+SELFTEST(surplus_stacks_go_a_few_at_a_time)
+{
+	enum { N = 300 };
+	void **stacks = kcalloc(N, sizeof(*stacks));
+	uint64_t full, before, after;
+	unsigned n = 0;
+
+	if (!check(stacks))
+		return;
+	while (n < N && (stacks[n] = kstack_alloc()))
+		n++;
+	check(n == N);
+	full = stack_pages();
+	while (n)
+		kstack_free(stacks[--n]);
+	check(stack_pages() >= full - 64);	/* (others come and go) */
+	for (n = 0; n < N; n++) {
+		before = stack_pages();
+		stacks[0] = kstack_alloc();
+		after = stack_pages();
+		if (!check(stacks[0]))
+			break;
+		kstack_free(stacks[0]);
+		check(after + 64 >= before);
+	}
+	check(stack_pages() <= full - (N - 64) * KSTACK_SIZE / K_PAGE_SIZE);
+	kfree(stacks);
+}
+
 SELFTEST(programs_get_zeroed_pages_and_copies_on_write)
 {
 	struct space *space = space_with(64), *child = NULL;
