@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page cache's parts: pages and their media (pagecache.c), reads and writes of files
+ * (page_io.c), the other operations of regular files (regular.c).
+ */
+#pragma once
+
+#include "abi/calls.h"
+#include "vfs/vfs_priv.h"
+
+#define PAGE		((uint64_t)K_PAGE_SIZE)
+#define RA_MIN		(32u * 1024)		/* read ahead */
+#define RA_MAX		(128u * 1024)
+
+static inline uint64_t rounded(uint64_t size)
+{
+	return ALIGN_UP(size, PAGE);
+}
+
+/* Missing pages are read from a medium; else they are zeros. */
+static inline bool is_paged(const struct lx_inode *inode)
+{
+	return inode->ops && (inode->ops->readpage || inode->ops->readpages);
+}
+
+/* The first page from @off on that is K_NEXT_DATA or K_NEXT_HOLE; UINT64_MAX: none. */
+uint64_t lx_pages_next(struct lx_inode *inode, uint64_t off, uint32_t what);
+/*
+ * Have the page at @off, and up to @want bytes from there on if they are missing too.
+ * 0, -EIO (behind the end too), -ENOMEM, or what the file system says.
+ */
+int lx_pages_fill(struct lx_inode *inode, uint64_t off, uint64_t want);
+/* Writing takes set-id bits away from whoever may not give them.  Inode locked. */
+void lx_pages_remove_privs(struct lx_task *self, struct lx_inode *inode);
