@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Changing directories: mkdir, mknod, link, symlink, unlink, rmdir, rename; and
- * reading them.
+ * Changing directories: mkdir, mknod, link, symlink, unlink, rmdir (rename: sys_rename.c).
  *
  * Each change resolves the directory, locks it, looks the last name up, checks,
- * and asks the file system.  rename locks two directories: the rename lock of the
- * file system first if they differ (the tree must stand still to see that nothing
- * becomes its own ancestor), then both directories: an ancestor before what lies
- * below it (as rmdir locks parent, then child), else in the order of addresses.
- * Then what is replaced, if it is a directory: it is a child of the second one.
+ * and asks the file system.
  *
  * Files whose count of links changes are locked after all directories, two of them in
  * the order of addresses: names of one file come and go in several directories at the
@@ -20,17 +15,9 @@
 
 #include "lx/mm.h"
 #include "lx/syscall.h"
-#include "vfs/vfs_priv.h"
+#include "vfs/target.h"
 
-/* The parent of what @name names, locked, and the entry there (maybe negative). */
-struct target {
-	struct lx_name name;
-	struct lx_parent parent;
-	struct lx_inode *dir;
-	struct lx_dentry *d;
-};
-
-static int find_parent(struct lx_task *self, int dfd, uaddr_t user, struct target *t)
+int lx_target_find(struct lx_task *self, int dfd, uaddr_t user, struct lx_target *t)
 {
 	int err = lx_name_copy(&t->name, user, false);
 
@@ -42,13 +29,13 @@ static int find_parent(struct lx_task *self, int dfd, uaddr_t user, struct targe
 	return err;
 }
 
-static void put_parent(struct target *t)
+void lx_target_put(struct lx_target *t)
 {
 	lx_parent_put(&t->parent);
 	lx_name_done(&t->name);
 }
 
-static int lock_entry(struct lx_task *self, struct target *t, bool making)
+static int lock_entry(struct lx_task *self, struct lx_target *t, bool making)
 {
 	int err;
 
@@ -73,7 +60,7 @@ static int lock_entry(struct lx_task *self, struct target *t, bool making)
 	return err;
 }
 
-static void unlock_entry(struct target *t)
+static void unlock_entry(struct lx_target *t)
 {
 	rt_mutex_unlock(&t->dir->lock);
 	lx_dentry_put(t->d);
@@ -82,9 +69,9 @@ static void unlock_entry(struct target *t)
 /* -- making */
 
 /* Ready to create: the entry is negative, the directory locked and writable. */
-static int begin_create(struct lx_task *self, int dfd, uaddr_t user, bool is_dir, struct target *t)
+static int begin_create(struct lx_task *self, int dfd, uaddr_t user, bool is_dir, struct lx_target *t)
 {
-	int err = find_parent(self, dfd, user, t);
+	int err = lx_target_find(self, dfd, user, t);
 
 	if (err)
 		return err;
@@ -107,16 +94,16 @@ static int begin_create(struct lx_task *self, int dfd, uaddr_t user, bool is_dir
 		return 0;
 	unlock_entry(t);
 put:
-	put_parent(t);
+	lx_target_put(t);
 	return err;
 }
 
-static void end_create(struct target *t, int err, uint32_t event)
+static void end_create(struct lx_target *t, int err, uint32_t event)
 {
 	if (!err)
 		lx_notify(t->dir, t->d, event);
 	unlock_entry(t);
-	put_parent(t);
+	lx_target_put(t);
 }
 
 int lx_vfs_mkdir(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode)
@@ -126,7 +113,7 @@ int lx_vfs_mkdir(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d
 
 long lx_sys_mkdirat(struct lx_task *self, int dfd, uaddr_t name, lx_mode_t mode)
 {
-	struct target t;
+	struct lx_target t;
 	int err = begin_create(self, dfd, name, true, &t);
 
 	if (err)
@@ -161,7 +148,7 @@ static lx_dev_t decode_dev(unsigned int dev)
 
 long lx_sys_mknodat(struct lx_task *self, int dfd, uaddr_t name, lx_mode_t mode, unsigned int dev)
 {
-	struct target t;
+	struct lx_target t;
 	int err;
 
 	if (!(mode & S_IFMT))
@@ -195,7 +182,7 @@ long lx_sys_mknod(struct lx_task *self, uaddr_t name, lx_mode_t mode, unsigned i
 }
 
 /* For ourselves: the entry that @path names, with its directory locked, to be made. */
-static int begin_own(struct lx_task *self, const char *path, struct target *t)
+static int begin_own(struct lx_task *self, const char *path, struct lx_target *t)
 {
 	int err = lx_path_parent(self, AT_FDCWD, path, 0, &t->parent);
 
@@ -207,7 +194,7 @@ static int begin_own(struct lx_task *self, const char *path, struct target *t)
 	return err;
 }
 
-static void end_own(struct target *t)
+static void end_own(struct lx_target *t)
 {
 	unlock_entry(t);
 	lx_parent_put(&t->parent);
@@ -216,7 +203,7 @@ static void end_own(struct target *t)
 /* A node made by bind(2): the socket layer knows the name as a string of ours. */
 int lx_mknod_path(struct lx_task *self, const char *path, lx_mode_t mode, struct lx_path *out)
 {
-	struct target t = { 0 };
+	struct lx_target t = { 0 };
 	int err = begin_own(self, path, &t);
 
 	if (err)
@@ -242,7 +229,7 @@ int lx_mknod_path(struct lx_task *self, const char *path, lx_mode_t mode, struct
 long lx_sys_symlinkat(struct lx_task *self, uaddr_t target, int dfd, uaddr_t name)
 {
 	struct lx_name text;
-	struct target t;
+	struct lx_target t;
 	int err = lx_name_copy(&text, target, false);
 
 	if (err)
@@ -283,7 +270,7 @@ long lx_sys_linkat(struct lx_task *self, int odfd, uaddr_t oname, int ndfd, uadd
 {
 	struct lx_path old;
 	struct lx_inode *inode;
-	struct target t;
+	struct lx_target t;
 	int err;
 
 	if (flags & ~(unsigned int)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
@@ -378,8 +365,8 @@ int lx_vfs_rmdir(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d
 
 static long do_rmdir(struct lx_task *self, int dfd, uaddr_t name)
 {
-	struct target t;
-	int err = find_parent(self, dfd, name, &t);
+	struct lx_target t;
+	int err = lx_target_find(self, dfd, name, &t);
 
 	if (err)
 		return err;
@@ -405,20 +392,20 @@ static long do_rmdir(struct lx_task *self, int dfd, uaddr_t name)
 		unlock_entry(&t);
 		break;
 	}
-	put_parent(&t);
+	lx_target_put(&t);
 	return err;
 }
 
 static long do_unlink(struct lx_task *self, int dfd, uaddr_t name)
 {
 	struct lx_inode *inode = NULL;
-	struct target t;
-	int err = find_parent(self, dfd, name, &t);
+	struct lx_target t;
+	int err = lx_target_find(self, dfd, name, &t);
 
 	if (err)
 		return err;
 	if (t.parent.type != LX_LAST_NORM) {
-		put_parent(&t);
+		lx_target_put(&t);
 		return -EISDIR;
 	}
 	err = lock_entry(self, &t, false);
@@ -439,7 +426,7 @@ static long do_unlink(struct lx_task *self, int dfd, uaddr_t name)
 		}
 		unlock_entry(&t);
 	}
-	put_parent(&t);
+	lx_target_put(&t);
 	/* the last reference may free a large file: not under the directory's lock */
 	if (inode)
 		lx_inode_put(inode);
@@ -463,349 +450,11 @@ long lx_sys_unlinkat(struct lx_task *self, int dfd, uaddr_t name, unsigned int f
 	return flags & AT_REMOVEDIR ? do_rmdir(self, dfd, name) : do_unlink(self, dfd, name);
 }
 
-/* -- rename */
-
-struct rename {
-	struct target from, to;
-	struct lx_inode *odir, *ndir;
-	unsigned int flags;
-};
-
-/* Everything that can be wrong with a rename; both directories locked. */
-static int may_rename(struct lx_task *self, struct rename *r)
-{
-	struct lx_inode *src = lx_d_inode(r->from.d), *dst = lx_d_inode(r->to.d);
-	bool exchange = r->flags & RENAME_EXCHANGE, isdir = lx_is_dir(src);
-	int err;
-
-	err = lx_may_delete(self, r->odir, r->from.d, isdir);
-	if (err)
-		return err;
-	if (!dst)
-		err = lx_may_create(self, r->ndir);
-	else if (!exchange)
-		err = lx_may_delete(self, r->ndir, r->to.d, isdir);
-	else
-		err = lx_may_delete(self, r->ndir, r->to.d, lx_is_dir(dst));
-	if (err)
-		return err;
-	if (!r->odir->ops->rename)
-		return -EPERM;
-	/* a directory that moves gets a new "..": one must be allowed to write it */
-	if (isdir && r->odir != r->ndir) {
-		err = lx_inode_permission(self, src, LX_MAY_WRITE);
-		if (err)
-			return err;
-	}
-	if (exchange && lx_is_dir(dst) && r->odir != r->ndir) {
-		err = lx_inode_permission(self, dst, LX_MAY_WRITE);
-		if (err)
-			return err;
-	}
-	if (lx_d_flags(r->from.d) & LX_DENTRY_MOUNTED)
-		return -EBUSY;
-	if (dst && (lx_d_flags(r->to.d) & LX_DENTRY_MOUNTED))
-		return -EBUSY;
-	return 0;
-}
-
-/* What is renamed and what is there, unless they are directories. */
-static void lock_files(struct lx_inode *src, struct lx_inode *dst)
-{
-	lx_lock_two(lx_is_dir(src) ? NULL : src, !dst || lx_is_dir(dst) ? NULL : dst);
-}
-
-static void unlock_files(struct lx_inode *src, struct lx_inode *dst)
-{
-	lx_unlock_two(lx_is_dir(src) ? NULL : src, !dst || lx_is_dir(dst) ? NULL : dst);
-}
-
-int lx_rename_locked(struct lx_inode *odir, struct lx_dentry *od, struct lx_inode *ndir, struct lx_dentry *nd,
-		     unsigned int flags)
-{
-	struct lx_inode *src = lx_d_inode(od), *dst = lx_d_inode(nd);
-	bool exchange = flags & RENAME_EXCHANGE, replaced = dst && !exchange && lx_is_dir(dst);
-	int err;
-
-	/* a directory that is replaced: nothing may be made in it meanwhile */
-	if (replaced)
-		rt_mutex_lock_nested(&dst->lock);
-	lock_files(src, dst);
-	err = odir->ops->rename(odir, od, ndir, nd, flags);
-	unlock_files(src, dst);
-	if (replaced) {
-		if (!err)
-			dst->iflags |= LX_INODE_DELETED;
-		rt_mutex_unlock(&dst->lock);
-	}
-	if (err)
-		return err;
-	if (exchange) {
-		lx_dentry_exchange(od, nd);
-		return 0;
-	}
-	if (dst)
-		atomic_fetch_or(&nd->dflags, LX_DENTRY_UNLINKED);
-	if (replaced)
-		lx_dcache_drop_children(nd);
-	lx_dentry_move(od, nd);
-	return 0;
-}
-
-static int rename_locked(struct lx_task *self, struct rename *r)
-{
-	struct lx_dentry *od = r->from.d, *nd = r->to.d;
-	struct lx_inode *src = lx_d_inode(od), *dst = lx_d_inode(nd);
-	bool exchange = r->flags & RENAME_EXCHANGE;
-	int err;
-
-	if (!src)
-		return -ENOENT;
-	if ((r->flags & RENAME_NOREPLACE) && dst)
-		return -EEXIST;
-	if (exchange && !dst)
-		return -ENOENT;
-	if (exchange && r->to.parent.trailing_slash && !lx_is_dir(dst))
-		return -ENOTDIR;
-	if (!lx_is_dir(src)) {
-		if (r->from.parent.trailing_slash)
-			return -ENOTDIR;
-		if (!exchange && r->to.parent.trailing_slash)
-			return -ENOTDIR;
-	}
-	if (r->odir != r->ndir) {
-		/* a directory must not become its own descendant */
-		if (lx_dentry_is_ancestor(od, r->to.parent.dir.dentry))
-			return -EINVAL;
-		if (lx_dentry_is_ancestor(nd, r->from.parent.dir.dentry))
-			return exchange ? -EINVAL : -ENOTEMPTY;
-	}
-	err = lx_want_write(&r->from.parent.dir);
-	if (err)
-		return err;
-	if (src == dst)
-		return 0;		/* two names of one file: nothing happens */
-	err = may_rename(self, r);
-	if (err)
-		return err;
-	return lx_rename_locked(r->odir, od, r->ndir, nd, r->flags);
-}
-
-static void lock_dirs(struct rename *r)
-{
-	struct lx_dentry *a = r->from.parent.dir.dentry, *b = r->to.parent.dir.dentry;
-
-	if (r->odir == r->ndir) {
-		rt_mutex_lock(&r->odir->lock);
-	} else if (lx_dentry_is_ancestor(a, b)) {
-		rt_mutex_lock(&r->odir->lock);
-		rt_mutex_lock_nested(&r->ndir->lock);
-	} else if (lx_dentry_is_ancestor(b, a)) {
-		rt_mutex_lock(&r->ndir->lock);
-		rt_mutex_lock_nested(&r->odir->lock);
-	} else {
-		lx_lock_two(r->odir, r->ndir);
-	}
-}
-
-static long do_rename(struct lx_task *self, int odfd, uaddr_t oname, int ndfd, uaddr_t nname,
-		      unsigned int flags)
-{
-	char oldname[LX_NAME_MAX + 1] = "";
-	struct lx_inode *victim = NULL;
-	struct lx_super *sb;
-	struct rename r = { .flags = flags };
-	int err;
-
-	if (flags & ~(unsigned int)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
-		return -EINVAL;
-	if ((flags & RENAME_EXCHANGE) && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)))
-		return -EINVAL;
-	if ((flags & RENAME_WHITEOUT) && !lx_capable(self, CAP_MKNOD))
-		return -EPERM;
-	err = find_parent(self, odfd, oname, &r.from);
-	if (err)
-		return err;
-	err = find_parent(self, ndfd, nname, &r.to);
-	if (err)
-		goto put_from;
-	err = -EXDEV;
-	if (r.from.parent.dir.mnt != r.to.parent.dir.mnt)
-		goto put_to;
-	err = -EBUSY;
-	if (r.from.parent.type != LX_LAST_NORM)
-		goto put_to;
-	if (r.to.parent.type != LX_LAST_NORM) {
-		err = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-		goto put_to;
-	}
-
-	if (lx_d_inode(r.from.parent.dir.dentry)->ops->lockless) {
-		err = -EPERM;
-		goto put_to;
-	}
-	sb = r.from.parent.dir.dentry->sb;
-	r.odir = lx_d_inode(r.from.parent.dir.dentry);
-	r.ndir = lx_d_inode(r.to.parent.dir.dentry);
-	if (r.odir != r.ndir)
-		rt_mutex_lock(&sb->rename_lock);
-	lock_dirs(&r);
-	err = lx_lookup_locked(r.from.parent.dir.dentry, &r.from.parent.last, &r.from.d);
-	if (err)
-		goto unlock;
-	err = lx_lookup_locked(r.to.parent.dir.dentry, &r.to.parent.last, &r.to.d);
-	if (err)
-		goto put_d;
-	if (!lx_d_negative(r.to.d))
-		victim = lx_inode_get(lx_d_inode(r.to.d));
-	lx_dentry_name(r.from.d, oldname);
-	err = rename_locked(self, &r);
-	if (!err)
-		lx_notify_move(r.odir, r.ndir, oldname, r.from.d,
-			       flags & RENAME_EXCHANGE ? NULL : victim);
-	lx_dentry_put(r.to.d);
-put_d:
-	lx_dentry_put(r.from.d);
-unlock:
-	lx_unlock_two(r.odir, r.ndir);
-	if (r.odir != r.ndir)
-		rt_mutex_unlock(&sb->rename_lock);
-put_to:
-	put_parent(&r.to);
-put_from:
-	put_parent(&r.from);
-	if (victim)
-		lx_inode_put(victim);
-	return err;
-}
-
-long lx_sys_rename(struct lx_task *self, uaddr_t oname, uaddr_t nname)
-{
-	return do_rename(self, AT_FDCWD, oname, AT_FDCWD, nname, 0);
-}
-
-long lx_sys_renameat(struct lx_task *self, int odfd, uaddr_t oname, int ndfd, uaddr_t nname)
-{
-	return do_rename(self, odfd, oname, ndfd, nname, 0);
-}
-
-long lx_sys_renameat2(struct lx_task *self, int odfd, uaddr_t oname, int ndfd, uaddr_t nname,
-		      unsigned int flags)
-{
-	return do_rename(self, odfd, oname, ndfd, nname, flags);
-}
-
-/* -- listing */
-
-/*
- * Entries are gathered in a buffer of ours while the directory is locked, and
- * copied out after: the program's memory may need a file to be read.
- */
-struct gather {
-	struct lx_dir_emit emit;
-	char *buf;
-	size_t size, used, last;	/* last: offset of the last entry */
-	bool old;			/* struct linux_dirent of getdents(2) */
-	bool too_small;
-};
-
-#define HEADER (8 + 8 + 2)		/* d_ino, d_off, d_reclen */
-#define GATHER_MAX 32768u
-
-static bool gather_one(struct lx_dir_emit *e, const char *name, size_t len, uint64_t ino,
-		       unsigned int type)
-{
-	struct gather *g = container_of(e, struct gather, emit);
-	/* getdents64 has d_type before the name, getdents after it */
-	size_t n = ALIGN_UP(HEADER + len + 2, 8);
-	char *p = g->buf + g->used;
-	uint16_t reclen = (uint16_t)n;
-
-	if (n > g->size - g->used) {
-		g->too_small = !g->used;
-		return false;
-	}
-	memset(p, 0, n);
-	memcpy(p, &ino, 8);
-	memcpy(p + 16, &reclen, 2);
-	if (g->old) {
-		memcpy(p + HEADER, name, len);
-		p[n - 1] = (char)type;
-	} else {
-		p[HEADER] = (char)type;
-		memcpy(p + HEADER + 1, name, len);
-	}
-	/* d_off of an entry is where the next one is: known when that comes */
-	if (g->used)
-		memcpy(g->buf + g->last + 8, &e->pos, 8);
-	g->last = g->used;
-	g->used += n;
-	return true;
-}
-
-static long do_getdents(struct lx_task *self, int fd, uaddr_t user, unsigned int count, bool old)
-{
-	struct lx_file *f = lx_fd_get(self, fd);
-	struct gather g = { .emit.emit = gather_one, .old = old };
-	struct lx_inode *dir;
-	long n;
-
-	if (!f)
-		return -EBADF;
-	dir = f->inode;
-	if (!f->ops->iterate) {
-		lx_file_put(f);
-		return -ENOTDIR;
-	}
-	g.size = MIN(count, GATHER_MAX);
-	g.buf = rt_alloc(MAX(g.size, (size_t)1));
-	if (!g.buf) {
-		lx_file_put(f);
-		return -ENOMEM;
-	}
-	rt_mutex_lock(&f->pos_lock);
-	g.emit.pos = atomic_load(&f->pos);
-	if (dir->ops->lockless) {
-		n = f->ops->iterate(f, &g.emit);
-	} else {
-		rt_mutex_lock(&dir->lock);
-		n = dir->iflags & LX_INODE_DELETED ? -ENOENT : f->ops->iterate(f, &g.emit);
-		rt_mutex_unlock(&dir->lock);
-	}
-	if (!n && g.too_small)
-		n = -EINVAL;
-	if (g.used) {
-		memcpy(g.buf + g.last + 8, &g.emit.pos, 8);
-		if (lx_copy_to_user(user, g.buf, g.used)) {
-			n = -EFAULT;
-		} else {
-			atomic_store(&f->pos, g.emit.pos);
-			n = (long)g.used;
-		}
-	}
-	rt_mutex_unlock(&f->pos_lock);
-	if (n >= 0)
-		lx_inode_accessed(f->path.mnt, dir);
-	rt_free(g.buf);
-	lx_file_put(f);
-	return n;
-}
-
-long lx_sys_getdents(struct lx_task *self, int fd, uaddr_t buf, unsigned int count)
-{
-	return do_getdents(self, fd, buf, count, true);
-}
-
-long lx_sys_getdents64(struct lx_task *self, int fd, uaddr_t buf, unsigned int count)
-{
-	return do_getdents(self, fd, buf, count, false);
-}
-
 /* -- for ourselves */
 
 int lx_do_mkdir(struct lx_task *self, const char *path, lx_mode_t mode)
 {
-	struct target t = { 0 };
+	struct lx_target t = { 0 };
 	int err = begin_own(self, path, &t);
 
 	if (err)
