@@ -22,7 +22,9 @@ from . import build, cpio, image, initrd, kernels, places, qemu, runner, say, te
 
 PROGRAMS = places.BUILD / "tests/perf"
 BASELINE = places.ROOT / "tests/perf/baseline.json"
+DISK_SCRIPT = places.ROOT / "tests/perf/disk.sh"
 ROW_SECONDS = 60
+DISK_ROW_SECONDS = 120
 WORSE = 1.02            # what the comparison with the baseline lets pass
 
 INIT_LINE = b"perf: init runs"
@@ -54,10 +56,8 @@ def program_rows():
     return [line.split("\t")[0] for line in say.output([PROGRAMS / "perf", "--list"], "perf").splitlines()]
 
 
-def measure_rows(contender, rows, icount, disk, hz, problems):
-    """One boot: {row: ns}.  A row that brings the guest down is left out, with a problem."""
-    machine = test.machine_for(contender.configuration, image.make(),
-                               ["concord.mount=/dev/vdb:erofs:/perf"], [disk]).with_(icount=icount)
+def run_rows(contender, machine, argv, rows, seconds, problems):
+    """{row: ns}, as a program in the guest prints them.  A row that fails is left out, with a problem."""
     found, left = {}, list(rows)
     with test.GuestKeeper(machine, contender.configuration) as keeper:
         while left:
@@ -65,9 +65,8 @@ def measure_rows(contender, rows, icount, disk, hz, problems):
             trouble = None
             try:
                 session = keeper.session()
-                options = ["--hz", str(hz), *(["--fixed"] if icount else [])]
-                result = session.guest.command(["/perf/perf", *options, *left], on_stdout=output.extend,
-                                               deadline=time.monotonic() + ROW_SECONDS * len(left))
+                result = session.guest.command([*argv, *left], on_stdout=output.extend,
+                                               deadline=time.monotonic() + seconds * len(left))
                 if result.status != 0:
                     trouble = result.stderr.decode(errors="replace").strip()
             except runner.GuestTimeout:
@@ -84,6 +83,33 @@ def measure_rows(contender, rows, icount, disk, hz, problems):
                 problems.append(f"{contender.name}: {left[0]}: {trouble}")
             left = left[1:]
     return found
+
+
+def measure_rows(contender, rows, icount, disk, hz, problems):
+    machine = test.machine_for(contender.configuration, image.make(),
+                               ["concord.mount=/dev/vdb:erofs:/perf"], [disk]).with_(icount=icount)
+    argv = ["/perf/perf", "--hz", str(hz), *(["--fixed"] if icount else [])]
+    return run_rows(contender, machine, argv, rows, ROW_SECONDS, problems)
+
+
+# Rows about disks: programs that people run, on a fresh ext4 file system and on a raw disk.
+
+def disk_rows():
+    return say.output([DISK_SCRIPT, "--list"], "the rows about disks").split()
+
+
+def measure_disk_rows(contender, rows, folder, problems):
+    disks = [Path(folder) / "raw", Path(folder) / "ext4"]
+    # Blocks that were never written would be read without reading.
+    disks[0].write_bytes(os.urandom(1 << 20) * 256)
+    disks[1].write_bytes(b"")
+    os.truncate(disks[1], 1 << 30)
+    programs = test.programs_image([PROGRAMS / "perf-files", DISK_SCRIPT])
+    machine = test.machine_for(contender.configuration, image.make("bench"),
+                               ["concord.mount=/dev/vdb:erofs:/perf"], [programs])
+    machine.drives += [qemu.Drive(disk) for disk in disks]
+    return run_rows(contender, machine, ["/perf/disk.sh", "/dev/vdc", "/dev/vdd"], rows, DISK_ROW_SECONDS,
+                    problems)
 
 
 # Rows about booting.
@@ -189,6 +215,7 @@ def measure_all(names, icount, rounds, problems):
     hz = 1e9 if icount else float(say.output([PROGRAMS / "perf", "--measure-hz"], "perf"))
     wanted = [row for row in rows if not names or row in names]
     others = [] if icount else [row for row in OTHER_ROWS if not names or row in names]
+    disks = [] if icount else [row for row in disk_rows() if not names or row in names or "disk" in names]
     progress = say.Progress()
 
     def keep(contender, row, value):
@@ -204,6 +231,10 @@ def measure_all(names, icount, rounds, problems):
                 if wanted:
                     found = measure_rows(contender, wanted, icount, disk, hz, problems)
                     for row, value in found.items():
+                        keep(contender, row, value)
+                if disks:
+                    progress.show(f"round {turn + 1} of {rounds}: {contender.name}: disks")
+                    for row, value in measure_disk_rows(contender, disks, folder, problems).items():
                         keep(contender, row, value)
                 for row in others:
                     progress.show(f"round {turn + 1} of {rounds}: {contender.name}: {row}")
@@ -278,7 +309,7 @@ def compare(medians):
 
 def main(names, icount, rounds, output, record):
     build.build()
-    known = program_rows() + list(OTHER_ROWS)
+    known = [*program_rows(), *OTHER_ROWS, *([] if icount else ["disk", *disk_rows()])]
     for name in names:
         if name not in known:
             raise say.Failure(f"no row is called '{name}'; there are {', '.join(known)}", 2)
