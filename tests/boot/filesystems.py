@@ -1,81 +1,20 @@
 # SPDX-License-Identifier: MIT
 """File systems: the same programs on each, and ext4's disks as other kernels and e2fsck see them."""
 
-import dataclasses
 import random
 import shutil
-import subprocess
 
-from concord import runner, test
-from concord.scenario import Failed, Skip, boot
-
-
-def tool(name):
-    """A program of e2fsprogs, which may be outside of an ordinary user's PATH."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
-    if not path:
-        raise Skip(f"{name} is not installed")
-    return path
+from concord import disks
+from concord.scenario import Failed, boot
 
 
 def make_ext4(lab, name, size, *options):
-    path = lab.folder / name
-    path.unlink(missing_ok=True)
-    subprocess.run([tool("mke2fs"), "-q", "-F", "-t", "ext4", *options, path, size], check=True,
-                   capture_output=True)
-    return path
+    return disks.make_ext4(lab.folder / name, size, *options)
 
 
-def check_ext4(path):
-    """e2fsck finds nothing, not even a journal to replay."""
-    done = subprocess.run([tool("e2fsck"), "-fn", path], capture_output=True, text=True)
-    if done.returncode or "recover" in done.stdout + done.stderr:
-        raise Failed(f"e2fsck -fn {path.name}: status {done.returncode}\n{done.stdout}{done.stderr}")
-
-
-class Machine:
-    """A guest with the test programs at /tests and writable disks from /dev/vdc on."""
-
-    def __init__(self, lab, *disks, kernel=None, memory=None):
-        configuration = dataclasses.replace(lab.configuration, kernel=kernel or lab.configuration.kernel,
-                                            memory=memory or lab.configuration.memory)
-        machine = test.machine_for(configuration, lab.image, ["concord.mount=/dev/vdb:erofs:/tests"],
-                                   [test.programs_image(test.linux_programs())])
-        machine.drives += [test.qemu.Drive(path) for path in disks]
-        self.lab = lab
-        self.guest = runner.Guest(machine)
-
-    def __enter__(self):
-        self.guest.boot(self.lab.deadline)
-        return self
-
-    def __exit__(self, *_):
-        self.guest.__exit__()
-
-    def run(self, *argv, environment=None, status=0):
-        """Its output."""
-        done = self.guest.command(argv, deadline=self.lab.deadline,
-                                  environment={**runner.ENVIRONMENT, **(environment or {})})
-        if done.status != status:
-            raise Failed(f"{' '.join(argv)[:200]}: status {done.status}\n{done.stdout.decode(errors='replace')}\n"
-                         f"{done.stderr.decode(errors='replace')}\n{self.guest.console_text()[-2000:]}")
-        return done.stdout.decode(errors="replace")
-
-    def shell(self, script):
-        return self.run("bash", "-euc", script)
-
-    def power_off(self):
-        if not self.guest.power_off(self.lab.left(30)):
-            raise Failed(f"it does not power off\n{self.guest.console_text()[-2000:]}")
-
-    def cases(self, program, where, *names):
-        """Run a test program in a folder; what failed."""
-        done = self.guest.command([f"/tests/{program}_test", *names], deadline=self.lab.deadline,
-                                  environment={**runner.ENVIRONMENT, "TEST_DIR": where})
-        lines = done.stdout.decode(errors="replace").splitlines()
-        if not lines or done.status not in (0, 1):
-            return [f"{program} in {where}: status {done.status}"]
-        return [f"{program} in {where}: {line}" for line in lines if line.startswith("not ok")]
+def machine_with(lab, *files, **options):
+    """With the test programs; the files' disks are /dev/vdc and so on."""
+    return disks.Machine(lab, *files, programs=True, **options)
 
 
 EVERYWHERE = ("fs", "file", "dir", "attr")
@@ -88,7 +27,7 @@ def programs_see_the_same_on_every_file_system(lab):
     small = make_ext4(lab, "small", "48M", "-b1024")
     left = make_ext4(lab, "left", "48M")
     wrong = []
-    with Machine(lab, large, small, left) as machine:
+    with machine_with(lab, large, small, left) as machine:
         machine.shell("""mkdir -p /mnt/tmpfs /mnt/large /mnt/small /mnt/left
             mount -t tmpfs -o size=48m none /mnt/tmpfs; mount /dev/vdc /mnt/large; mount /dev/vdd /mnt/small
             mount /dev/vde /mnt/left; chmod 755 /mnt/*""")
@@ -108,7 +47,7 @@ def programs_see_the_same_on_every_file_system(lab):
     if wrong:
         raise Failed("\n".join(["cases fail", *wrong]))
     for disk in (large, small, left):
-        check_ext4(disk)
+        disks.check_ext4(disk)
 
 
 MORE_THAN_MEMORY = """
@@ -147,12 +86,12 @@ assert 1000 < most < 30 << 10, most
 def more_is_written_than_memory_holds(lab):
     """By write and through a mapping, in one file and in many: dirty memory has a limit."""
     disk = make_ext4(lab, "disk", "600M")
-    with Machine(lab, disk, memory=64) as machine:
+    with machine_with(lab, disk, memory=64) as machine:
         machine.shell("mount /dev/vdc /mnt")
         machine.run("python3", "-c", MORE_THAN_MEMORY)
         machine.shell("umount /mnt")
         machine.power_off()
-    check_ext4(disk)
+    disks.check_ext4(disk)
 
 
 # Cut off in the middle: one kernel writes, the other replays its journal, and goes on.
@@ -242,14 +181,10 @@ def write_and_cut_off(machine, seed, lines):
 
 
 def can_be_repaired(lab, disk):
-    """e2fsck's own replay leaves nothing to repair: of a copy, for the disk is for the other kernel."""
+    """Of a copy, for the disk is for the other kernel."""
     copy = lab.folder / "copy"
     shutil.copy(disk, copy)
-    subprocess.run([tool("e2fsck"), "-fy", "-E", "journal_only", copy], capture_output=True)
-    done = subprocess.run([tool("e2fsck"), "-fp", copy], capture_output=True, text=True)
-    # 1: orphans were freed, counts in the super block brought up to date
-    if done.returncode > 1:
-        raise Failed(f"e2fsck -fp after the cut: status {done.returncode}\n{done.stdout}{done.stderr}")
+    disks.replay_ext4(copy)
 
 
 def check_files(machine, synced):
@@ -262,19 +197,19 @@ def check_files(machine, synced):
 def cut_off_and_replay(lab, seed, options):
     rnd = random.Random(seed)
     disk = make_ext4(lab, "disk", "64M", *options)
-    with Machine(lab, disk) as ours:
+    with machine_with(lab, disk) as ours:
         ours.shell("mount /dev/vdc /mnt")
         synced = write_and_cut_off(ours, 2 * seed, rnd.randrange(15, 40))
     can_be_repaired(lab, disk)
-    with Machine(lab, disk, kernel="debian-cloud") as linux:
+    with machine_with(lab, disk, kernel="debian-cloud") as linux:
         check_files(linux, synced)
         synced += write_and_cut_off(linux, 2 * seed + 1, rnd.randrange(15, 40))
     can_be_repaired(lab, disk)
-    with Machine(lab, disk) as ours:
+    with machine_with(lab, disk) as ours:
         check_files(ours, synced)
         ours.shell("umount /mnt")
         ours.power_off()
-    check_ext4(disk)
+    disks.check_ext4(disk)
 
 
 @boot(seconds=300, when=lambda configuration: configuration.cpus == 2 and configuration.placement == "kernel")
