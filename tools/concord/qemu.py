@@ -7,9 +7,11 @@ runner when a command is to be run.  Devices sit on PCI (q35) or on virtio-mmio
 windows (microvm)."""
 
 import dataclasses
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,8 @@ class Drive:
     read_only: bool = False
     device: str = "virtio-blk"              # or nvme, on q35
     options: str = ""                       # more properties of the device, "a=1,b=2"
+    log: Path | None = None                 # an empty file: every write goes there too (writelog.py)
+    faults: str = ""                        # properties of a blkdebug: what goes wrong at the disk
 
 
 @dataclass
@@ -39,6 +43,7 @@ class Machine:
     drives: list = field(default_factory=list)
     ports: list = field(default_factory=list)   # sockets to listen at: virtio-serial ports, port0...
     serials: list = field(default_factory=list) # the same: serial ports, from the second one on
+    monitor: Path | None = None                 # a socket to listen at: QEMU's monitor (class Monitor)
     words: list = field(default_factory=list)   # of the kernel's command line
     memory: int = 1024
     cpus: int = 1
@@ -109,6 +114,25 @@ def _words(machine):
     return [f"tsc_early_khz={khz}", *machine.words] if khz else machine.words
 
 
+def _drive(number, drive):
+    """The value of -drive."""
+    # A comma in a file name is doubled for QEMU.
+    words = [f"if=none,id=drive{number}"] + (["read-only=on"] if drive.read_only else [])
+    prefix = ""
+    if drive.log:
+        log = str(drive.log).replace(",", ",,")
+        # the log's super block tells of every entry at once: whoever reads it misses none
+        words += ["driver=blklogwrites", "log.driver=file", f"log.filename={log}", "log.cache.no-flush=on",
+                  "log-sector-size=512", "log-super-update-interval=1"]
+        prefix = "file."
+    if drive.faults:
+        words += [f"{prefix}driver=blkdebug", *(f"{prefix}{word}" for word in drive.faults.split(","))]
+        prefix += "image."
+    words += [f"{prefix}driver=raw" if prefix else "format=raw"]
+    path = str(drive.path).replace(",", ",,")
+    return ",".join([*words, f"{prefix}file.filename={path}" if prefix else f"file={path}"])
+
+
 def arguments(machine, serial, runner_fd=None):
     """QEMU's command line.  `serial` is the value of -serial."""
     pci = machine.machine.startswith("q35")
@@ -133,10 +157,7 @@ def arguments(machine, serial, runner_fd=None):
     if not pci:
         argv += ["-global", "virtio-mmio.force-legacy=false"]
     for number, drive in enumerate(machine.drives):
-        read_only = ",read-only=on" if drive.read_only else ""
-        # A comma in a file name is doubled for QEMU.
-        path = str(drive.path).replace(",", ",,")
-        argv += ["-drive", f"if=none,id=drive{number},format=raw,file={path}{read_only}"]
+        argv += ["-drive", _drive(number, drive)]
         options = [f"drive=drive{number}", *([drive.options] if drive.options else [])]
         if drive.device == "nvme":
             argv += ["-device", ",".join(["nvme", f"serial=concord{number}", *options])]
@@ -155,6 +176,8 @@ def arguments(machine, serial, runner_fd=None):
     for number, path in enumerate(machine.serials):
         argv += ["-chardev", f"socket,id=line{number},path={path},server=on,wait=off",
                  "-serial", f"chardev:line{number}"]
+    if machine.monitor:
+        argv += ["-qmp", f"unix:{machine.monitor},server=on,wait=off"]
     argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     if machine.gdb:
         argv += ["-s", "-S"]
@@ -196,3 +219,34 @@ class Process:
     def complaint(self):
         """What QEMU itself said, once it has ended."""
         return self.child.stderr.read().decode(errors="replace").strip()
+
+
+class Monitor:
+    """The other end of Machine.monitor: what an operator can do to a machine that runs."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(path))
+        self.stream = self.socket.makefile("rw")
+        self.stream.readline()                  # the greeting
+        self._ask("qmp_capabilities")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stream.close()
+        self.socket.close()
+
+    def _ask(self, name, **arguments):
+        self.stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.stream.flush()
+        while True:
+            answer = json.loads(self.stream.readline())
+            if "return" in answer or "error" in answer:
+                return answer
+
+    def command(self, line):
+        """A line for the human monitor; what it says, which is nothing when all is well."""
+        answer = self._ask("human-monitor-command", **{"command-line": line})
+        return answer["return"].strip() if "return" in answer else str(answer["error"])
