@@ -99,6 +99,8 @@ int lx_file_open_path(struct lx_task *self, struct lx_path *path, int flags, uin
 		return -ENOMEM;
 	f->path = *path;
 	f->inode = inode;
+	atomic_store_explicit(&f->wb_seen, lx_errseq_sample(&inode->wb_error), memory_order_relaxed);
+	atomic_store_explicit(&f->sb_wb_seen, lx_errseq_sample(&inode->sb->wb_error), memory_order_relaxed);
 	if ((fmode & LX_FMODE_WRITE) && type == S_IFREG) {
 		err = lx_get_write(inode);
 		if (err) {

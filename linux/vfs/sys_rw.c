@@ -354,12 +354,17 @@ long lx_sys_sync(struct lx_task *self)
 long lx_sys_syncfs(struct lx_task *self, int fd)
 {
 	struct lx_file *f = lx_fd_get(self, fd);
-	long err = 0;
+	struct lx_super *sb;
+	int err = 0, late;
 
 	if (!f)
 		return -EBADF;
-	if (f->inode->sb->ops && f->inode->sb->ops->sync)
-		err = f->inode->sb->ops->sync(f->inode->sb);
+	sb = f->inode->sb;
+	if (sb->ops && sb->ops->sync)
+		err = sb->ops->sync(sb);
+	/* data that was lost before, too */
+	late = lx_errseq_tell(&sb->wb_error, &f->sb_wb_seen);
+	err = err ? err : late;
 	lx_file_put(f);
 	return err;
 }

@@ -268,7 +268,7 @@ int e4_writeback_locked(struct lx_inode *inode)
 			continue;
 		rt_log(RT_LOG_ERR, "EXT4-fs (%s): inode %u: data at %llu is lost: error %d", s->name,
 		       e->ino, (unsigned long long)clean.offset, e1);
-		atomic_store(&e->wb_error, e1);
+		lx_inode_write_failed(inode, e1);
 		err = e1;
 	}
 	lx_inode_end_writeback(inode);
@@ -332,7 +332,7 @@ int e4_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync)
 		err = store_dirty(inode);
 	if (!err)
 		err = commit_for(s, atomic_load(datasync ? &e->datasync_tid : &e->sync_tid));
-	late = atomic_exchange(&e->wb_error, 0);
+	late = lx_errseq_tell(&inode->wb_error, &f->wb_seen);
 	return err ? err : late;
 }
 

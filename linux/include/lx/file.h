@@ -27,6 +27,8 @@ struct lx_file {
 	_Atomic(lx_off_t) pos;
 
 	struct rt_mutex lock;		/* rank LX_LOCK_FILE */
+	_Atomic(uint32_t) wb_seen;	/* of inode->wb_error: lx/errseq.h */
+	_Atomic(uint32_t) sb_wb_seen;	/* of sb->wb_error */
 	uint64_t ra_next, ra_size;	/* readahead: where a sequential read would go on; lock */
 
 	struct lx_async *async;		/* F_SETOWN, O_ASYNC (ipc/async.c), or NULL: set once, lock */

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/hlist.h"
+#include "lx/errseq.h"
 #include "lx/types.h"
 
 #define LX_NAME_MAX	255
@@ -62,6 +63,7 @@ struct lx_inode {
 	 * under pages_lock and reclaim's lock; a writer that made the file longer looks at it (write_locked()).
 	 */
 	_Atomic(uint32_t) writeback_seq;
+	struct lx_errseq wb_error;	/* data that could not be written: lx_inode_write_failed() */
 	_Atomic(uint64_t) dirty_bytes;	/* counted by file systems that write back: vfs/dirty.c */
 	struct list reclaim_link;	/* reclaim's lock, if the pages can be read again */
 	uint64_t reclaim_hand;		/* reclaim's lock */
@@ -193,12 +195,20 @@ struct lx_super {
 	struct rt_mutex rename_lock;	/* rank LX_LOCK_RENAME */
 	struct list inodes;		/* LX_LOCK_DENTRY */
 	struct list link;		/* all super blocks: vfs/super.c */
+	struct lx_errseq wb_error;	/* data of any file that could not be written */
 	_Atomic(uint32_t) refs;
 	_Atomic(uint64_t) next_ino;
 	char subtype[32];		/* LX_FS_SUBTYPE: ".sshfs", shown behind the type's name; constant */
 	char id[64];			/* source shown in /proc/mounts when there is no better */
 	void *private;
 };
+
+/* Data of the file could not be written, and is lost: its open files are told once each (@err: negative errno). */
+static inline void lx_inode_write_failed(struct lx_inode *inode, int err)
+{
+	lx_errseq_set(&inode->wb_error, err);
+	lx_errseq_set(&inode->sb->wb_error, err);
+}
 
 struct lx_fs_type {
 	const char *name;
