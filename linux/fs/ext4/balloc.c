@@ -79,7 +79,7 @@ int e4_bitmap_load(struct e4_super *s, struct e4_group *g, bool inodes, struct e
 		*out = b;
 		return 0;
 	}
-	err = e4_buf_read(&s->cache, block, &b);
+	err = e4_read_vital(s, block, &b);
 	if (err)
 		return err;
 	if (atomic_load(&b->kind) != E4_BITMAP) {

@@ -151,6 +151,11 @@ static inline bool e4_has_ro(const struct e4_super *s, uint32_t f)
 		-EUCLEAN;                                                                          \
 	})
 bool e4_note_error(struct e4_super *s);	/* whether to log it: not more than a few */
+/*
+ * e4_buf_read() of what the file system cannot do without: inode tables, bitmaps, directories.  As on
+ * Linux, not being able to read them (-EIO) is an error of the file system, with what errors= asks for.
+ */
+int e4_read_vital(struct e4_super *s, uint64_t block, struct e4_buf **out);
 
 /* -- group.c */
 int e4_groups_load(struct e4_super *s);		/* -EUCLEAN, -EIO, -ENOMEM */

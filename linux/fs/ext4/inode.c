@@ -8,8 +8,7 @@ int e4_inode_slot(struct e4_super *s, uint32_t ino, struct e4_buf **out, struct 
 {
 	uint32_t group = (ino - 1) / s->inodes_per_group, index = (ino - 1) % s->inodes_per_group;
 	uint64_t off = (uint64_t)index * s->inode_size;
-	int err = e4_buf_read(&s->cache,
-			      e4_group_inode_table(s, &s->groups[group]) + off / s->block_size, out);
+	int err = e4_read_vital(s, e4_group_inode_table(s, &s->groups[group]) + off / s->block_size, out);
 
 	if (!err)
 		*di = (struct e4_disk_inode *)((*out)->data + off % s->block_size);

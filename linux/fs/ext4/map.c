@@ -65,5 +65,5 @@ int e4_read_block(struct lx_inode *inode, uint32_t lblock, struct e4_buf **out)
 		return err;
 	if (!map.block || map.unwritten)
 		return e4_corrupt(s, "inode %u has a hole at block %u", e4_inode(inode)->ino, lblock);
-	return e4_buf_read(&s->cache, map.block, out);
+	return e4_read_vital(s, map.block, out);
 }

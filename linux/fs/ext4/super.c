@@ -32,6 +32,16 @@ bool e4_note_error(struct e4_super *s)
 	return log;
 }
 
+int e4_read_vital(struct e4_super *s, uint64_t block, struct e4_buf **out)
+{
+	int err = e4_buf_read(&s->cache, block, out);
+
+	if (err == -EIO && e4_note_error(s))
+		rt_log(RT_LOG_ERR, "EXT4-fs error (device %s): block %llu cannot be read", s->name,
+		       (unsigned long long)block);
+	return err;
+}
+
 /* -- writable or not */
 
 /* Say on disk that the journal has to be looked at, or that it need not be. */
