@@ -359,7 +359,7 @@ def small(configuration):
     return configuration.cpus == 2 and configuration.placement == "kernel"
 
 
-@boot(seconds=180, when=small)
+@boot(seconds=300, when=small)
 def what_was_acknowledged_survives_a_power_cut(lab):
     cut_power(lab, 1, {"journal": 40, "wal": 6, "rollback": 3}, flushes=10, between=10)
 

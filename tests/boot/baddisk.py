@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: MIT
+"""Bad disks: those that fail where they are read or written, lose their end, vanish, or hold garbage.
+
+What programs see is what they see on Linux 6.1, where these tests hold, too; and the machine goes on."""
+
+import random
+import re
+import subprocess
+
+from concord import disks, qemu
+from concord.scenario import Failed, boot
+
+SECTORS_PER_BLOCK = 8
+FILE = 16           # blocks of each file
+
+PRELUDE = """
+import ctypes, errno, functools, mmap, os, subprocess, sys
+libc = ctypes.CDLL(None, use_errno=True)
+print = functools.partial(print, flush=True)
+
+def run(function, *arguments):      # its result, or the name of its error
+    try:
+        return function(*arguments)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+def length(*arguments):
+    return len(os.pread(*arguments))
+
+def syncfs(fd):
+    if libc.syncfs(fd):
+        raise OSError(ctypes.get_errno(), 'syncfs')
+
+def command(*words):
+    return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+
+def mount(options='noatime'):       # and nothing is committed but by those who wait for it
+    return command('mount', '-t', 'ext4', '-o', 'commit=1000,' + options, '/dev/vdb', '/mnt')
+
+def writable():
+    return [line.split()[3].split(',')[0] for line in open('/proc/mounts') if line.split()[1] == '/mnt']
+
+def opened(path, flags=os.O_RDWR):
+    return os.open(path, flags)
+
+def made(path):
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+"""
+
+
+def once(configuration):
+    return configuration.cpus == 2 and configuration.placement == "kernel"
+
+
+def twice(configuration):
+    return configuration.cpus == 2
+
+
+def disk_with_files(lab):
+    """An ext4 with files a to d and the folder `dir`."""
+    tree = lab.folder / "tree"
+    (tree / "dir").mkdir(parents=True)
+    for name in "abcd":
+        (tree / name).write_bytes(name.encode() * FILE * 4096)
+    (tree / "dir/file").write_bytes(b"x")
+    return disks.make_ext4(lab.folder / "disk", "32M", "-b4096", "-d", tree)
+
+
+def debugfs(disk, request):
+    return subprocess.run([disks.tool("debugfs"), "-R", request, disk], capture_output=True, text=True).stdout
+
+
+def sector_of(disk, path, block):
+    return int(debugfs(disk, f"blocks {path}").split()[block]) * SECTORS_PER_BLOCK
+
+
+def sector_of_bitmap(disk):
+    return int(re.search(r"block bitmap at (\d+)", debugfs(disk, "stats")).group(1)) * SECTORS_PER_BLOCK
+
+
+def fails(kind, sector):
+    """A blkdebug that reports an error for each request of the kind ("read", "write") that touches the sector."""
+    return (f"inject-error.0.event=none,inject-error.0.iotype={kind},inject-error.0.sector={sector},"
+            "inject-error.0.errno=5,inject-error.0.once=off")
+
+
+def expect(lab, drive, script, wanted, **changes):
+    """Run the script in a guest whose /dev/vdb is the drive; its output, and the console's."""
+    with disks.Machine(lab, drive, **changes) as machine:
+        found = machine.run("python3", "-c", PRELUDE + script)
+        if found != wanted:
+            raise Failed(f"programs see\n{found}and not\n{wanted}{machine.guest.console_text()[-2000:]}")
+        return machine.guest.console_text()
+
+
+# -- data ------------------------------------------------------------------------------------------
+
+READ_DATA = """
+print(mount())
+fd = os.open('/mnt/a', os.O_RDONLY)
+print(*[run(length, fd, 4096, i * 4096) for i in range(7, 10)])
+print(run(length, fd, 65536, 0), run(length, fd, 65536, 32768), run(length, fd, 65536, 36864))
+area = mmap.mmap(-1, 65536)
+direct = os.open('/mnt/a', os.O_RDONLY | os.O_DIRECT)
+print(run(os.preadv, direct, [area], 0), run(os.preadv, direct, [memoryview(area)[:32768]], 0))
+print(command('python3', '-c', "import mmap; f = open('/mnt/a'); m = mmap.mmap(f.fileno(), 0, prot=1); m[0]; m[32768]"))
+print(command('cat', '/mnt/a'), command('cat', '/mnt/b'), writable(), run(made, '/mnt/new'), run(os.sync))
+"""
+
+
+@boot(when=once)
+def a_block_that_cannot_be_read_is_an_error_for_its_readers_only(lab):
+    disk = disk_with_files(lab)
+    expect(lab, qemu.Drive(disk, faults=fails("read", sector_of(disk, "/a", 8))), READ_DATA, """\
+0
+4096 EIO 4096
+32768 EIO 28672
+EIO 32768
+-7
+1 0 ['rw'] None None
+""")
+
+
+WRITE_DATA = """
+print(mount())
+one, other, file_b = opened('/mnt/a'), opened('/mnt/a'), opened('/mnt/b')
+print(run(os.pwrite, one, b'z' * 65536, 0))
+print('fsync', run(os.fsync, one), run(os.fsync, one), run(os.fsync, other), run(os.fsync, other))
+print('late', run(os.fsync, opened('/mnt/a')), run(os.fsync, file_b))
+print('again', run(os.pwrite, one, b'y' * 65536, 0), run(os.fdatasync, one), run(os.fdatasync, one))
+print('sync', run(os.pwrite, one, b'x' * 65536, 0), run(os.sync), run(os.fsync, one), run(os.fsync, other))
+print('untold', run(os.pwrite, one, b'w' * 65536, 0), run(os.sync), run(os.fsync, opened('/mnt/a')))
+print('syncfs', run(syncfs, file_b), run(syncfs, file_b), run(os.pwrite, one, b'v' * 65536, 0),
+      run(syncfs, file_b), run(syncfs, file_b))
+print('others', run(os.pwrite, file_b, b'b' * 65536, 0), run(os.fsync, file_b), writable())
+synced = opened('/mnt/a', os.O_RDWR | os.O_SYNC)
+print('O_SYNC', run(os.pwrite, synced, b'u' * 4096, 32768), run(os.pwrite, synced, b'u' * 4096, 0))
+direct, area = opened('/mnt/a', os.O_RDWR | os.O_DIRECT), mmap.mmap(-1, 4096)
+print('O_DIRECT', run(os.pwritev, direct, [area], 32768), run(os.pwritev, direct, [area], 0))
+area = mmap.mmap(one, 65536)
+area[32768] = 7
+print('msync', run(area.flush), run(area.flush))
+print(run(made, '/mnt/new'), run(os.fsync, opened('/mnt', os.O_RDONLY)), writable())
+"""
+
+
+@boot(when=twice)
+def data_that_cannot_be_written_is_told_once_to_each_open_file(lab):
+    disk = disk_with_files(lab)
+    expect(lab, qemu.Drive(disk, faults=fails("write", sector_of(disk, "/a", 8))), WRITE_DATA, """\
+0
+65536
+fsync EIO None EIO None
+late None None
+again 65536 EIO None
+sync 65536 None EIO EIO
+untold 65536 None EIO
+syncfs EIO None 65536 EIO None
+others 65536 None ['rw']
+O_SYNC EIO 4096
+O_DIRECT EIO 4096
+msync EIO None
+None None ['rw']
+""")
+
+
+# -- what the file system needs --------------------------------------------------------------------
+
+BROKEN_JOURNAL = """
+print(mount())
+fd = opened('/mnt/a')
+print(run(os.pwrite, fd, b'z' * 100000, 0), run(os.fsync, fd))
+print(run(made, '/mnt/new'), run(os.unlink, '/mnt/b'), run(os.mkdir, '/mnt/n'), run(os.truncate, '/mnt/b', 0))
+print(len(open('/mnt/c').read()), os.listdir('/mnt/dir'), run(os.sync))
+os.close(fd)
+print(command('umount', '/mnt'), mount(), len(open('/mnt/b').read()), command('umount', '/mnt'))
+"""
+
+
+@boot(when=once)
+def without_its_journal_a_file_system_is_read_only(lab):
+    disk = disk_with_files(lab)
+    console = expect(lab, qemu.Drive(disk, faults=fails("write", sector_of(disk, "<8>", 2))), BROKEN_JOURNAL, """\
+0
+100000 EIO
+EROFS EROFS EROFS EROFS
+65536 ['file'] None
+0 0 65536 0
+""")
+    if "Remounting filesystem read-only" not in console:
+        raise Failed("nobody is told that it is read-only")
+    disks.replay_ext4(disk)
+
+
+BROKEN_FOLDER = """
+print(mount(OPTIONS))
+print(run(os.listdir, '/mnt/dir'), run(os.stat, '/mnt/dir/file'), run(made, '/mnt/dir/new'))
+print(run(made, '/mnt/new'), run(os.unlink, '/mnt/' + min(os.listdir('/mnt'))), len(open('/mnt/c').read()))
+print(command('umount', '/mnt'))
+"""
+
+
+@boot(when=once)
+def errors_remount_ro_holds_for_folders_that_cannot_be_read(lab):
+    disk = disk_with_files(lab)
+    drive = qemu.Drive(disk, faults=fails("read", sector_of(disk, "/dir", 0)))
+    expect(lab, drive, BROKEN_FOLDER.replace("OPTIONS", "'errors=continue'"), """\
+0
+EIO EIO EIO
+None None 65536
+0
+""")
+    expect(lab, drive, BROKEN_FOLDER.replace("OPTIONS", "'errors=remount-ro'"), """\
+0
+EIO EIO EIO
+EROFS EROFS 65536
+0
+""")
+
+
+# -- disks that go, or are not what they say ---------------------------------------------------------
+
+def operated(lab, action, before, after, wanted):
+    """What `after` prints, in a guest to whose /dev/vdb something was done in the middle."""
+    disk = disk_with_files(lab)
+    monitor = lab.folder / "monitor"
+    with disks.Machine(lab, disk, monitor=monitor) as machine:
+        machine.run("python3", "-c", PRELUDE + before)
+        with qemu.Monitor(monitor) as operator:
+            said = operator.command(action)
+            if said:
+                raise Failed(f"{action}: {said}")
+        found = machine.run("python3", "-c", PRELUDE + after)
+        if found != wanted:
+            raise Failed(f"programs see\n{found}and not\n{wanted}{machine.guest.console_text()[-2000:]}")
+        machine.power_off()
+    disks.replay_ext4(disk)
+
+
+USE = """
+mount()
+open('/mnt/a').read()
+with open('/mnt/b', 'w') as file:
+    file.write('synced')
+    os.fsync(file.fileno())
+"""
+
+WITHOUT_DISK = """
+fd, top = opened('/mnt/a'), opened('/mnt', os.O_RDONLY)
+print(length(fd, 4096, 0), run(os.pwrite, fd, b'z' * 4096, 0), run(os.fsync, fd), run(os.fsync, fd))
+print(command('cat', '/mnt/d'), command('dd', 'if=/dev/vdb', 'iflag=direct'))
+print(run(os.unlink, '/mnt/c') or run(os.fsync, top), command('touch', '/mnt/new'), run(os.sync))
+os.close(fd)
+os.close(top)
+print(command('umount', '/mnt'), mount() > 0, command('ls', '/'))
+"""
+
+
+@boot(when=once)
+def a_disk_vanishes(lab):
+    operated(lab, "drive_del drive1", USE, WITHOUT_DISK, """\
+4096 4096 EIO EIO
+1 1
+EROFS 1 None
+0 True 0
+""")
+
+
+SHRUNKEN = """
+print(mount() > 0, command('dd', 'if=/dev/vdb', 'of=/dev/null', 'bs=1M'), command('ls', '/'))
+"""
+
+
+@boot(when=once)
+def a_file_system_that_is_longer_than_its_disk_is_refused(lab):
+    disk = disk_with_files(lab)
+    with open(disk, "r+b") as file:
+        file.truncate(20 << 20)
+    console = expect(lab, qemu.Drive(disk), SHRUNKEN, "True 0 0\n")
+    if "bad geometry: block count 8192 exceeds size of device (5120 blocks)" not in console:
+        raise Failed("nobody is told why")
+
+
+GARBAGE = """
+print([command('mount', '-t', 'ext4', f'/dev/vd{letter}', '/mnt') for letter in 'bcde'], command('mount', '/dev/vdb', '/mnt'))
+print([command('dd', f'if=/dev/vd{letter}', 'of=/dev/null', 'bs=1M') for letter in 'bcde'], command('ls', '/'))
+"""
+
+
+@boot(when=once)
+def disks_of_garbage_are_refused(lab):
+    """All of it, all but the super block, all but a super block and groups, and no disk worth the name."""
+    rnd = random.Random(1)
+    whole = disk_with_files(lab).read_bytes()
+    drives = [lab.file("garbage", rnd.randbytes(len(whole))),
+              lab.file("super", whole[:2048] + rnd.randbytes(len(whole) - 2048)),
+              lab.file("groups", whole[:8192] + rnd.randbytes(len(whole) - 8192)),
+              lab.file("short", rnd.randbytes(512))]
+    with disks.Machine(lab, *drives) as machine:
+        found = machine.run("python3", "-c", PRELUDE + GARBAGE)
+    if found != "[32, 32, 32, 32] 32\n[0, 0, 0, 0] 0\n":
+        raise Failed(f"programs see\n{found}")
