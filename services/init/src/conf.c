@@ -120,7 +120,7 @@ static bool take_size(struct parser *p, const char *word, uint64_t *v)
 static bool take_class(struct parser *p, const char *word, uint32_t *class_id)
 {
 	static const uint32_t ids[] = { LINK_CLASS_NET, LINK_CLASS_BLOCK, LINK_CLASS_CONSOLE,
-					LINK_CLASS_ENTROPY };
+					LINK_CLASS_ENTROPY, LINK_CLASS_9P };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
 		if (is(word, conf_class_name(ids[i]))) {
@@ -142,6 +142,8 @@ const char *conf_class_name(uint32_t class_id)
 		return "console";
 	case LINK_CLASS_ENTROPY:
 		return "entropy";
+	case LINK_CLASS_9P:
+		return "9p";
 	default:
 		return "?";
 	}
@@ -476,6 +478,7 @@ static void class_defaults(struct conf_component *c)
 		{ LINK_CLASS_CONSOLE, 2, 16, 32u << 10 },
 		{ LINK_CLASS_ENTROPY, 1, 4, 4096 },
 		{ LINK_CLASS_NET, 2, 128, 1u << 20 },
+		{ LINK_CLASS_9P, 1, 64, 2u << 20 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {

@@ -52,6 +52,7 @@
 #define LINK_CLASS_BLOCK	2u
 #define LINK_CLASS_CONSOLE	3u
 #define LINK_CLASS_ENTROPY	4u
+#define LINK_CLASS_9P		9u
 
 enum link_server_state {
 	LINK_SERVER_STARTING,		/* as init leaves it: requests may be queued already */
