@@ -59,7 +59,7 @@ static unsigned int prepare(struct forward *f, uint32_t q, const struct vq_chain
 	return forward_translate(f, c->segments, c->count, out, max);
 }
 
-/* It was fatal to three drivers: the client gets an error, the device nothing. */
+/* The client gets an error, the device nothing: it was fatal to three drivers, or its session ended. */
 static void refuse(struct forward *f, uint32_t q, const struct vq_chain *c)
 {
 	uint32_t written = f->ops->fail ? f->ops->fail(f, q, c) : 0;
@@ -107,6 +107,8 @@ static bool next_chain(struct forward *f, uint32_t q)
 	while (fq->issuing) {
 		if (!vq_device_adopted(link, &fq->issued, &fq->chain)) {
 			fq->issuing = false;
+		} else if (fq->failing) {
+			refuse(f, q, &fq->chain);
 		} else if (!fq->with_device[fq->chain.head]) {
 			f->hw.d->record->issued++;
 			return true;
@@ -273,6 +275,7 @@ static void issue_again(struct forward *f, bool after_reset)
 	for (uint32_t q = 0; q < f->queues; q++) {
 		f->queue[q].issuing = true;
 		f->queue[q].in_order = after_reset && f->ops->replay_in_order;
+		f->queue[q].failing = after_reset && f->ops->has_session;
 	}
 }
 

@@ -25,6 +25,11 @@ struct forward_ops {
 	 */
 	bool replay_in_order;
 	/*
+	 * Requests belong to a session that a reset ends: those in flight then are failed
+	 * instead of issued again.
+	 */
+	bool has_session;
+	/*
 	 * Turn a chain of the client into what the device gets: at most @max pieces.
 	 * 0: it is against the protocol, *@why says how.
 	 */
@@ -35,7 +40,7 @@ struct forward_ops {
 	 * of a driver that died here does it again.
 	 */
 	uint32_t (*finish)(struct forward *f, uint32_t queue, uint16_t head, uint32_t written);
-	/* It was fatal to drivers.  Returns what the client is told was written. */
+	/* It is not done: fatal to drivers, or of an old session.  Returns what the client is told was written. */
 	uint32_t (*fail)(struct forward *f, uint32_t queue, const struct vq_chain *chain);
 	/* What is in flight in @queue is to be done before a reset, if the device still does it. */
 	bool (*drains)(uint32_t queue);
@@ -54,6 +59,7 @@ struct forward {
 		bool issuing;
 		uint64_t issued;	/* counter of the last one */
 		bool in_order;		/* ... each when the one before is done */
+		bool failing;		/* ... or not at all: their session ended */
 		bool with_device[LINK_QUEUE_SIZE_MAX];	/* by head of the link's chain */
 	} queue[LINK_QUEUES_MAX];
 };
