@@ -117,8 +117,7 @@ int64_t lx_pages_read_kernel(struct lx_inode *inode, void *buf, size_t n, uint64
 
 /* -- writing */
 
-/* RLIMIT_FSIZE and the file system's largest file: how many of @n bytes may be written at @off. */
-static int64_t write_limit(struct lx_task *self, struct lx_inode *inode, uint64_t off, uint64_t n)
+int64_t lx_write_limit(struct lx_task *self, struct lx_inode *inode, uint64_t off, uint64_t n)
 {
 	unsigned long limit = self ? lx_rlimit(self, RLIMIT_FSIZE) : RLIM_INFINITY;
 	uint64_t max = (uint64_t)inode->sb->max_bytes;
@@ -281,7 +280,7 @@ int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter
 
 		rt_mutex_lock(&inode->lock);
 		off = append ? inode->size : (uint64_t)*pos;
-		n = write_limit(self, inode, off, from->count);
+		n = lx_write_limit(self, inode, off, from->count);
 		if (n < 0) {
 			err = (int)n;
 		} else {

@@ -270,6 +270,11 @@ struct lx_flusher {
 void lx_flusher_add(struct lx_flusher *f);
 void lx_flusher_remove(struct lx_flusher *f);	/* wake() is not running afterwards, and does not any more */
 void lx_flushers_wake(void);		/* any lock but leaves may be held */
+/*
+ * RLIMIT_FSIZE and the file system's largest file: how many of @n bytes may be written at @off.  -EFBIG,
+ * with the signal for it.
+ */
+int64_t lx_write_limit(struct lx_task *self, struct lx_inode *inode, uint64_t off, uint64_t n);
 int lx_pages_fallocate(struct lx_inode *inode, int mode, lx_off_t off, lx_off_t len);
 /* Whose page cache a file of @inode reads and maps: its own, a layer's, or the block device's. */
 struct lx_inode *lx_pages_inode(struct lx_inode *inode);
