@@ -13,7 +13,9 @@
 #include "init/init_impl.h"
 #include "link/blk.h"
 #include "link/link.h"
+#include "link/p9.h"
 #include "block/block.h"
+#include "fs/9p/init.h"
 #include "fs/fuse/init.h"
 #include "fs/proc/proc.h"
 #include "fs/pseudo/pseudo.h"
@@ -117,15 +119,16 @@ static void start_subsystems(void)
 	must(lx_char_init(), "character devices");
 	must(lx_block_init(), "block devices");
 	must(lx_fuse_init(), "FUSE");
+	lx_9p_init();
 	must(lx_tty_init(), "terminals");
 	lx_console_setup(lx_system.command_line);
 }
 
 /*
- * Opening a disk waits for its driver, so that each gets a task of its own.  The
+ * Opening a device waits for its driver, so that each gets a task of its own.  The
  * devices of the start are settled when init has said so and all of these are done.
  */
-static _Atomic(uint32_t) unsettled = 1;	/* disks being opened, and init's word */
+static _Atomic(uint32_t) unsettled = 1;	/* devices being opened, and init's word */
 
 static void settle_one(void)
 {
@@ -145,7 +148,19 @@ static void open_disk(void *link)
 	settle_one();
 }
 
-static void disk_arrived(const struct linux_link *l, k_handle_t *handles)
+static void open_9p(void *link)
+{
+	struct p9link *p;
+	k_status_t st = p9link_open(link, K_DEADLINE_NEVER, &p);
+
+	if (st == K_OK)
+		lx_9p_channel_add(p);
+	else
+		rt_log(RT_LOG_ERR, "linux: a 9P server cannot be opened: %d", st);
+	settle_one();
+}
+
+static void device_arrived(const struct linux_link *l, k_handle_t *handles, void (*open)(void *link))
 {
 	struct link *link;
 	k_status_t st = link_open(&l->geometry, handles, LX_LOCK_LINK, &link);
@@ -155,7 +170,7 @@ static void disk_arrived(const struct linux_link *l, k_handle_t *handles)
 		return;
 	}
 	atomic_fetch_add(&unsettled, 1);
-	if (!lx_kthread_create("disk", open_disk, link)) {
+	if (!lx_kthread_create("device", open, link)) {
 		link_close(link);
 		settle_one();
 	}
@@ -168,7 +183,10 @@ static void link_arrived(const struct linux_link *l, k_handle_t *handles)
 		lx_console_link(l, handles);
 		break;
 	case LINK_CLASS_BLOCK:
-		disk_arrived(l, handles);
+		device_arrived(l, handles, open_disk);
+		break;
+	case LINK_CLASS_9P:
+		device_arrived(l, handles, open_9p);
 		break;
 	default:
 		close_all(handles);

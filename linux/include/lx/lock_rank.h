@@ -43,6 +43,8 @@ enum lx_lock_rank {
 	LX_LOCK_EXT4_SPARE,	/* the buffer for that when memory has run out */
 	LX_LOCK_PAGES,		/* page cache fill and write-back state of an inode */
 	LX_LOCK_FUSE,		/* FUSE: requests of a connection, attributes */
+	LX_LOCK_9P_SESSION,	/* 9P: a session begins */
+	LX_LOCK_9P,		/* 9P: fids and attributes of a connection */
 	LX_LOCK_EXT4_COMMIT,	/* ext4: commits and checkpoints */
 	LX_LOCK_EXT4_MAP,	/* ext4, in the order of fs/ext4/ext4.h: the extent tree of an inode */
 	LX_LOCK_EXT4_XATTR,	/* attribute blocks */

@@ -64,6 +64,15 @@ void rig_disk_rw(unsigned int index, void *data, size_t n);
  */
 typedef bool (*rig_disk_hook)(unsigned int index, uint64_t off, const void *data, size_t n);
 void rig_disk_watch(rig_disk_hook fn);
+/*
+ * A 9P server: @serve gets each message, and writes the answer into @room bytes; returns its length.
+ * It stays.
+ */
+struct p9link;
+typedef size_t (*rig_9p_server)(struct p9link *link, const uint8_t *message, size_t n, uint8_t *answer, size_t room);
+struct p9link *rig_9p(const char *tag, rig_9p_server serve);
+void rig_9p_reset(struct p9link *link);		/* its session ends, as by a reset of a device */
+unsigned int rig_9p_requests(const struct p9link *link);	/* not given back */
 /* The @n-th allocation from now on fails; 0: none. */
 void rig_fail_alloc(unsigned int n);
 void rig_fail_allocs(unsigned int n, unsigned int count);	/* and those after it, @count in all */
