@@ -32,7 +32,8 @@ def command_lines_that_cannot_be_meant(lab):
                   ["run", "--initrd", "/nonexistent"], ["run", "--drive", "/nonexistent"],
                   ["run", "--timeout", "0", "--", "true"], ["run", "--timeout", "nan", "--", "true"],
                   ["run", "--timeout", "5"], ["run", "--net", "user"], ["run", "--net", "x"],
-                  ["run", "--forward", "1:2"], ["run", "--share", "."], ["run", "--append", "a\nb"],
+                  ["run", "--forward", "1:2"], ["run", "--share", "/nonexistent"],
+                  ["run", "--share", "/etc/passwd"], ["run", "--append", "a\nb"],
                   ["run", "--accel", "x"], ["run", "--mem", "64"], ["test", "nonsense"],
                   ["test", "--quick", "--full"], ["bench", "--record"], ["bench", "nonsense"], []):
         done = lab.concord(*words, seconds=60)

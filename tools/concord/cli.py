@@ -79,8 +79,15 @@ def kernel_words(text):
 
 
 def later(text):
-    raise say.Failure("networking and shared directories belong to later work: "
-                      "--net user, --forward and --share are not there yet", 2)
+    raise say.Failure("networking belongs to later work: --net user and --forward are not there yet", 2)
+
+
+def directory(text):
+    try:
+        os.listdir(text)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    return text
 
 
 def net(text):
@@ -109,7 +116,8 @@ def add_machine_options(parser):
         help="one more disk (raw); read-only when the file is")
     add("--net", metavar="none|user", type=net, default="none", help="none is all there is yet")
     add("--forward", metavar="HOST:GUEST", type=later, help="later")
-    add("--share", metavar="DIR", type=later, help="later")
+    add("--share", metavar="DIR", type=directory, help="a directory that the guest sees at /mnt/share; "
+        "read-only when it cannot be written")
     add("--timeout", metavar="SECONDS", type=seconds, help="of a PROGRAM, boot included; then the "
         "exit status is 124")
     add("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="auto: KVM if it works")

@@ -17,7 +17,7 @@ BUSYBOX = Path("/bin/busybox")
 
 # Some of these are built in, depending on the kernel.
 MODULES = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console", "virtio_rng",
-           "erofs", "ext4", "overlay"]
+           "erofs", "ext4", "overlay", "9pnet_virtio", "9p"]
 
 INIT = """\
 #!/bin/busybox sh

@@ -49,6 +49,17 @@ def _modules_of(path, directories):
     return None
 
 
+def check_share(kernel):
+    """Complain if a Linux kernel is known to have no 9P."""
+    if not kernel.linux or not kernel.modules:
+        return
+    builtin = kernel.modules / "modules.builtin"
+    if not any(kernel.modules.glob("kernel/**/9pnet_virtio.ko*")) and \
+            not (builtin.exists() and "9pnet_virtio" in builtin.read_text()):
+        raise say.Failure(f"--share: {kernel.path.name} has no 9P (Debian's cloud kernel has none; "
+                          "--kernel debian has)", 2)
+
+
 def _is_linux_elf(path):
     """Linux's banner is in its read-only data, uncompressed, in any vmlinux."""
     with open(path, "rb") as file:

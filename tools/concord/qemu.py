@@ -2,8 +2,8 @@
 """A virtual machine: from the options of `run` to a QEMU process.
 
 The machine is the same whatever kernel boots in it: a serial port for the
-console, virtio disks, an entropy source, and one virtio-serial port for the
-runner when a command is to be run.  Devices sit on PCI (q35) or on virtio-mmio
+console, virtio disks, an entropy source, a shared directory if there is one, and one
+virtio-serial port for the runner when a command is to be run.  Devices sit on PCI (q35) or on virtio-mmio
 windows (microvm)."""
 
 import dataclasses
@@ -34,6 +34,16 @@ class Drive:
     faults: str = ""                        # properties of a blkdebug: what goes wrong at the disk
 
 
+SHARE_TAG = "share"     # what a guest mounts
+
+
+@dataclass
+class Share:
+    """A directory of this machine that the guest sees, by 9P."""
+    path: Path
+    read_only: bool = False
+
+
 @dataclass
 class Machine:
     """What `run`, `test` and `bench` ask for."""
@@ -41,6 +51,7 @@ class Machine:
     machine: str = "q35"                    # or microvm, possibly with ",acpi=off" and the like
     initrd: Path | None = None
     drives: list = field(default_factory=list)
+    share: Share | None = None
     ports: list = field(default_factory=list)   # sockets to listen at: virtio-serial ports, port0...
     serials: list = field(default_factory=list) # the same: serial ports, from the second one on
     monitor: Path | None = None                 # a socket to listen at: QEMU's monitor (class Monitor)
@@ -84,6 +95,14 @@ def choose_accel(wanted):
     if wanted == "kvm":
         raise say.Failure(f"--accel kvm: {reason}", 2)
     return "tcg"
+
+
+def check_share():
+    """Complain if this QEMU cannot share directories."""
+    argv = [EMULATOR, "-M", "none", "-device", "help"]
+    devices = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    if '"virtio-9p-pci"' not in devices:
+        raise say.Failure(f"--share: this {EMULATOR} was built without virtio-9p", 2)
 
 
 def _machine_option(machine):
@@ -163,6 +182,12 @@ def arguments(machine, serial, runner_fd=None):
             argv += ["-device", ",".join(["nvme", f"serial=concord{number}", *options])]
         else:
             argv += virtio("blk", *options)
+    if machine.share:
+        # Files that the guest makes belong to whoever runs it, whatever it says of owners.
+        path = str(machine.share.path).replace(",", ",,")
+        read_only = ",readonly=on" if machine.share.read_only else ""
+        argv += ["-fsdev", f"local,id=share,path={path},security_model=none,multidevs=remap{read_only}"]
+        argv += virtio("9p", "fsdev=share", f"mount_tag={SHARE_TAG}")
     argv += virtio("rng")
     if runner_fd is not None:
         argv += ["-chardev", f"socket,id=runner,fd={runner_fd}"]

@@ -11,6 +11,7 @@ from . import build, cpio, image, initrd, kernels, places, qemu, runner, say
 
 TIMED_OUT, NOT_RUN = 124, 125
 INIT = "/sbin/concord-init"
+SHARE = "/mnt/share"
 BOOT_SECONDS = 180          # a guest that does not serve us by then has hung
 
 
@@ -24,6 +25,9 @@ def machine_of(options, command):
         raise say.Failure("--placement process is for Concord's kernel, not Linux", 2)
     if options.image:
         image.kind(options.image)
+    if options.share:
+        qemu.check_share()
+        kernels.check_share(kernel)
     # From here on the command line is right, and things may take time.
     if options.kernel is None:
         build.build(places.KERNEL)
@@ -37,6 +41,9 @@ def machine_of(options, command):
     if command:
         words.append("concord.runner")
     machine.drives += [qemu.Drive(Path(path), not os.access(path, os.W_OK)) for path in options.drive]
+    if options.share:
+        machine.share = qemu.Share(Path(options.share).resolve(), not os.access(options.share, os.W_OK))
+        words.append(f"concord.share={qemu.SHARE_TAG}:{'ro' if machine.share.read_only else 'rw'}:{SHARE}")
     if options.append:
         words.append(options.append)
     machine.words = words

@@ -118,9 +118,27 @@ static void mount_word(char *value)
 		complain("cannot mount %s (%s) on %s: %m", device, type, dir);
 }
 
+static void share_word(char *value)
+{
+	char *tag = strsep(&value, ":");
+	char *mode = strsep(&value, ":");
+	char *dir = value;
+
+	if (!mode || !dir) {
+		complain("concord.share=%s: expected TAG:ro:DIRECTORY or TAG:rw:DIRECTORY", tag);
+		return;
+	}
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		complain("cannot make %s: %m", dir);
+	if (mount(tag, dir, "9p", strcmp(mode, "ro") == 0 ? MS_RDONLY : 0,
+		  "trans=virtio,version=9p2000.L,msize=131072,cache=none") < 0)
+		complain("cannot mount the shared directory on %s: %m", dir);
+}
+
 void system_mounts(void)
 {
 	cmdline_each("concord.mount", mount_word);
+	cmdline_each("concord.share", share_word);
 }
 
 /* The file systems on disks, the last mounted first: folders that may be mounted on each other. */
