@@ -260,12 +260,11 @@ int p9_inode_fid(struct lx_inode *inode, struct p9_fid **out)
 	return err;
 }
 
-/* Open it again, in this session. */
-static int reopen(struct p9_handle *h, struct p9_fid **out)
+int p9_open_fid(struct lx_inode *inode, uint32_t flags, struct p9_fid **out)
 {
 	struct p9_fid *at, *f;
 	struct p9_qid qid;
-	int err = p9_inode_fid(h->inode, &at);
+	int err = p9_inode_fid(inode, &at);
 
 	if (err)
 		return err;
@@ -273,7 +272,7 @@ static int reopen(struct p9_handle *h, struct p9_fid **out)
 	p9_fid_put(at);
 	if (err)
 		return err;
-	err = p9_lopen(f, h->flags);
+	err = p9_lopen(f, flags);
 	if (err)
 		p9_fid_put(f);
 	else
@@ -297,7 +296,7 @@ int p9_handle_fid(struct p9_handle *h, struct p9_fid **out)
 		return 0;
 	}
 	p9_fid_put(f);
-	err = reopen(h, &f);
+	err = p9_open_fid(h->inode, h->flags, &f);
 	if (err)
 		return err;
 	rt_mutex_lock(&c->lock);

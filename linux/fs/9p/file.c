@@ -37,26 +37,6 @@ static struct p9_fid *take_fresh(struct lx_inode *inode)
 	return f;
 }
 
-static int open_fid(struct lx_inode *inode, uint32_t flags, struct p9_fid **out)
-{
-	struct p9_fid *at, *f;
-	struct p9_qid qid;
-	int err = p9_inode_fid(inode, &at);
-
-	if (err)
-		return err;
-	err = p9_walk(at, NULL, &f, &qid);
-	p9_fid_put(at);
-	if (!err) {
-		err = p9_lopen(f, flags);
-		if (err)
-			p9_fid_put(f);
-		else
-			*out = f;
-	}
-	return err;
-}
-
 int p9_open_file(struct lx_inode *inode, struct lx_file *file)
 {
 	struct p9_conn *c = p9_conn_of(inode->sb);
@@ -77,7 +57,7 @@ int p9_open_file(struct lx_inode *inode, struct lx_file *file)
 	if (fresh && !(h->flags & (O_APPEND | O_SYNC | O_DSYNC))) {
 		h->fid = fresh;
 	} else {
-		err = open_fid(inode, h->flags, &h->fid);
+		err = p9_open_fid(inode, h->flags, &h->fid);
 		if (err == -EACCES && fresh) {
 			h->fid = fresh;
 			err = 0;

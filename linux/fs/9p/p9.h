@@ -173,7 +173,9 @@ int p9_fid_close(struct p9_fid *f, int err);
 void p9_fids_tidy(struct p9_conn *c);
 /* A fid of the inode that is good in the present session, which may begin now; a reference. */
 int p9_inode_fid(struct lx_inode *inode, struct p9_fid **out);
-/* The same of an open file. */
+/* A new fid of the same file, opened: a reference. */
+int p9_open_fid(struct lx_inode *inode, uint32_t flags, struct p9_fid **out);
+/* A fid of an open file that is good in the present session. */
 int p9_handle_fid(struct p9_handle *h, struct p9_fid **out);
 
 /* -- proto.c: the messages.  Errors are those of p9_call_send(). */
