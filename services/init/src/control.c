@@ -153,6 +153,23 @@ static k_status_t call_counts(const struct personality *p, const char *name, uin
 	return K_OK;
 }
 
+/* Fault injection: @n bytes into what the incarnation q->token runs. */
+static k_status_t poke(const struct control_request *q, const void *bytes, size_t n)
+{
+	struct instance *in = instance_find(q->name);
+	uint64_t done = 0;
+
+	if (!CONFIG_CHECKS)
+		return K_ERR_NOT_SUPPORTED;
+	if (!in)
+		return K_ERR_NOT_FOUND;
+	if (!n || n > CONTROL_POKE_MAX)
+		return K_ERR_BAD_ARGUMENT;
+	if (in->state != INSTANCE_RUNNING || in->incarnation != q->token || !in->space)
+		return K_ERR_BAD_STATE;
+	return k_space_write(in->space, q->index, bytes, n, &done);
+}
+
 /* @n bytes follow the request. */
 static k_status_t act(const struct personality *p, struct control_request *q, size_t n,
 		      struct control_reply *r)
@@ -160,7 +177,7 @@ static k_status_t act(const struct personality *p, struct control_request *q, si
 	q->name[sizeof(q->name) - 1] = '\0';
 	if (q->version != CONTROL_VERSION)
 		return K_ERR_NOT_SUPPORTED;
-	if (n && q->op != CONTROL_UPDATE_DATA)
+	if (n && q->op != CONTROL_UPDATE_DATA && q->op != CONTROL_POKE)
 		return K_ERR_BAD_ARGUMENT;
 	switch (q->op) {
 	case CONTROL_LIST:
@@ -183,6 +200,8 @@ static k_status_t act(const struct personality *p, struct control_request *q, si
 	case CONTROL_UPDATE_STATE:
 		return p->conf->grants & CONF_GRANT_UPDATE ? update_control(q, q + 1, n, r)
 							   : K_ERR_ACCESS;
+	case CONTROL_POKE:
+		return p->conf->grants & CONF_GRANT_UPDATE ? poke(q, q + 1, n) : K_ERR_ACCESS;
 	default:
 		return K_ERR_NOT_SUPPORTED;
 	}

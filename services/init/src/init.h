@@ -50,6 +50,7 @@ struct image {
 /* A process that is loaded, and only has to be started. */
 struct prepared {
 	k_handle_t process;
+	k_handle_t space;		/* its; 0 in builds without checks */
 	struct image image;
 };
 
@@ -61,6 +62,7 @@ struct instance {
 	char name[32];			/* "virtio-blk.0" */
 	struct program program;		/* what its incarnations run */
 	k_handle_t process, channel;	/* of the incarnation */
+	k_handle_t space;		/* the same, for CONTROL_POKE; 0 in builds without checks */
 	bool ready;			/* it serves */
 	uint64_t started_ns;
 	const char *ending;		/* why we end it, or NULL: it ended by itself */
@@ -141,6 +143,8 @@ k_status_t instance_incarnate(struct instance *in) MUST_CHECK;
 k_status_t instance_prepare(const struct instance *in, const struct program *program,
 			    struct prepared *p) MUST_CHECK;
 k_status_t instance_launch(struct instance *in, const struct prepared *p) MUST_CHECK;
+/* Forget the incarnation, whose process has ended or never ran. */
+void instance_forget(struct instance *in);
 /* Its client fails what is in flight, and what it is asked from now on. */
 void instance_close_link(struct instance *in);
 /* The running or waiting one of that name, or NULL. */

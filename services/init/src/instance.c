@@ -255,10 +255,20 @@ k_status_t instance_prepare(const struct instance *in, const struct program *pro
 	if (st != K_OK)
 		return st;
 	st = image_load(program, space, 0, &p->image);
-	rt_close(space);
+	p->space = CONFIG_CHECKS && st == K_OK ? space : 0;
+	if (!p->space)
+		rt_close(space);
 	if (st != K_OK)
 		rt_close(p->process);
 	return st;
+}
+
+void instance_forget(struct instance *in)
+{
+	rt_close(in->process);
+	rt_close(in->space);
+	rt_close(in->channel);
+	in->process = in->space = in->channel = 0;
 }
 
 k_status_t instance_launch(struct instance *in, const struct prepared *p)
@@ -266,6 +276,7 @@ k_status_t instance_launch(struct instance *in, const struct prepared *p)
 	k_status_t st;
 
 	in->process = p->process;
+	in->space = p->space;
 	in->incarnation++;
 	in->ready = false;
 	in->ending = NULL;
@@ -275,11 +286,8 @@ k_status_t instance_launch(struct instance *in, const struct prepared *p)
 	(void)!k_clock_read(K_CLOCK_MONOTONIC, &in->started_ns);
 	in->answered_since_ns = in->started_ns;		/* what is in flight stalls anew */
 	st = start_incarnation(in, &p->image);
-	if (st != K_OK) {
-		rt_close(in->process);
-		rt_close(in->channel);
-		in->process = in->channel = 0;
-	}
+	if (st != K_OK)
+		instance_forget(in);
 	return st;
 }
 

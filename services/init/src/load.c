@@ -47,6 +47,14 @@ static uint32_t segment_prot(const struct elf_segment *s)
 	       (s->flags & ELF_FLAG_X ? K_PROT_EXEC : 0);
 }
 
+/* What it may become: text that CONTROL_POKE can write, in builds with checks. */
+static uint32_t segment_max_prot(const struct elf_segment *s)
+{
+	uint32_t prot = segment_prot(s);
+
+	return CONFIG_CHECKS && (prot & K_PROT_EXEC) ? prot | K_PROT_WRITE : prot;
+}
+
 static k_status_t map_anonymous(k_handle_t space, uint64_t addr, uint64_t length, uint32_t prot)
 {
 	struct k_map map = { .addr = addr, .length = length, .prot = prot, .max_prot = prot,
@@ -76,7 +84,7 @@ static k_status_t load_segment(k_handle_t space, const struct program *p,
 		.addr = start,
 		.length = anon - start,
 		.prot = segment_prot(s),
-		.max_prot = segment_prot(s),
+		.max_prot = segment_max_prot(s),
 		.flags = K_MAP_FIXED | K_MAP_NO_REPLACE,
 		.memory = p->memory,
 		.offset = p->offset + ALIGN_DOWN(s->offset, page),

@@ -155,9 +155,7 @@ void instance_ended(struct instance *in)
 	post_mortem_requests(in);
 	account(in);
 	update_ended(in);
-	rt_close(in->process);
-	rt_close(in->channel);
-	in->process = in->channel = 0;
+	instance_forget(in);
 	if (update_takes_over(in)) {
 		in->suspect = 0;
 		supervise();

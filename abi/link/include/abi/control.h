@@ -15,6 +15,7 @@
 #define CONTROL_CALLS		64u
 #define CONTROL_PROGRAM_MAX	(4u << 20)	/* bytes of a program */
 #define CONTROL_DATA_MAX	960u		/* bytes of it in one request */
+#define CONTROL_POKE_MAX	16u
 
 enum control_op {
 	CONTROL_LIST = 1,		/* index: instance number .index, or NOT_FOUND behind the last */
@@ -36,6 +37,15 @@ enum control_op {
 					 * request; in order and without gaps */
 	CONTROL_UPDATE_COMMIT,		/* token: all is there; take it into use */
 	CONTROL_UPDATE_STATE,		/* token: what has become of it */
+
+	/*
+	 * Fault injection (docs/decisions/0011-injected-faults.md): change what an incarnation runs, while it
+	 * runs.  It needs "grants update" (ACCESS), and a build with checks (NOT_SUPPORTED).
+	 */
+	CONTROL_POKE,			/* name, token: the incarnation, index: address; what follows
+					 * the request, at most CONTROL_POKE_MAX bytes, is written there.
+					 * BAD_STATE: another incarnation runs.  Its successors are as
+					 * ever */
 };
 
 struct control_request {
