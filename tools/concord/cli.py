@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import bench, build, demo, image, places, qemu, run, say, test
+from . import bench, build, demo, faults, image, places, qemu, run, say, test
 
 USAGE = """\
 usage: ./concord [-v] COMMAND ...
@@ -16,6 +16,7 @@ usage: ./concord [-v] COMMAND ...
   test [--quick|--full] [NAME]    run the tests; the last line counts them
   bench [NAME]                    the same programs on Linux and on Concord, side by side
   demo heal                       kill a disk driver once a second, under a load with checksums
+  faults                          put faults into a running disk driver, and count what comes of them
   build                           build concord.elf and everything else
   image                           make the default image
   setup                           install packages, set the build up, make the image
@@ -157,6 +158,22 @@ def do_demo(words):
     return demo.main(options.name, options)
 
 
+def do_faults(words):
+    parser = Parser("./concord faults", usage="./concord faults [OPTIONS]",
+                    description="Put faults into the text of a running driver, one after the other, under a load "
+                    "that knows what every block should hold; a table of what came of them. Details go to "
+                    "build/faults.json. The exit status is 1 if the kernel or another component died.",
+                    allow_abbrev=False)
+    add = parser.add_argument
+    add("--driver", choices=sorted(faults.DRIVERS), default="virtio-blk", help="default virtio-blk")
+    add("--count", metavar="N", type=number(1, 10 ** 9, "faults"), default=500, help="default 500")
+    add("--seed", metavar="N", type=number(0, 1 << 62, "seed"), default=1, help="of the choice, default 1")
+    add("--cpus", metavar="N", type=number(1, 255, "processors"), default=2, help="default 2")
+    add("--placement", choices=("kernel", "process"), default="kernel", help="of the personality")
+    add_common(parser)
+    return faults.main(parse(parser, words))
+
+
 def do_build(words):
     parser = Parser("./concord build", description="Build everything, with meson and ninja.",
                     allow_abbrev=False)
@@ -242,7 +259,7 @@ def parse(parser, words):
     return options
 
 
-COMMANDS = {"bench": do_bench, "demo": do_demo, "run": do_run, "test": do_test, "build": do_build, "image": do_image, "setup": do_setup}
+COMMANDS = {"bench": do_bench, "demo": do_demo, "faults": do_faults, "run": do_run, "test": do_test, "build": do_build, "image": do_image, "setup": do_setup}
 
 
 def open_standard_streams():
