@@ -64,6 +64,8 @@ static void note_line(const char *line)
 		strcpy(how, "stalled-queue");
 	else if (strncmp(text, " was killed: ", 13) == 0)
 		strcpy(how, "accused");
+	else if (strstr(text, "its client broke the protocol"))
+		strcpy(how, "blames-client");
 	else if (strncmp(text, " ended,", 7) == 0)
 		strcpy(how, "exit");
 	else

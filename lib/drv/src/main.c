@@ -278,12 +278,8 @@ void drv_publish(struct drv *d, uint32_t queue)
 
 void drv_break(struct drv *d, const char *why)
 {
-	if (d->broken)
-		return;
-	d->broken = true;
 	drv_log(d, RT_LOG_ERR, "the client broke the protocol: %s", why);
-	atomic_store_explicit(&header(d)->server_state, LINK_SERVER_BROKEN, memory_order_release);
-	(void)!k_bell_ring(d->client_bell, LINK_BELL_STATE);
+	k_process_exit(COMPONENT_EXIT_PROTOCOL);
 }
 
 /* -- the loop ------------------------------------------------------------------------------------------ */
@@ -309,7 +305,7 @@ static void client_state(struct drv *d)
 
 static void serve_queue(struct drv *d, uint32_t q)
 {
-	if (d->open && !d->broken)
+	if (d->open)
 		driver.queue(d, q);
 	if (d->queue[q].broken)
 		drv_break(d, d->queue[q].broken);

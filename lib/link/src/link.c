@@ -104,7 +104,7 @@ bool link_is_dead(const struct link *l)
 	if (atomic_load_explicit(&l->dead, memory_order_relaxed))
 		return true;
 	state = atomic_load_explicit(&l->header->server_state, memory_order_acquire);
-	return state == LINK_SERVER_CLOSED || state == LINK_SERVER_BROKEN;
+	return state == LINK_SERVER_CLOSED;
 }
 
 uint32_t link_incarnation(const struct link *l)

@@ -79,9 +79,11 @@ void post_mortem(const char *name, const char *binary, const char *why, k_handle
 		report(RT_LOG_WARNING, "%s was killed: %s; after %lu ms of CPU", name, why,
 		       i.cpu_ns / 1000000);
 	else if (!(i.exit_status & K_EXIT_FAULT) || (i.exit_status & K_EXIT_KILLED))
-		report(RT_LOG_WARNING, "%s %s, status %u, after %lu ms of CPU", name,
+		report(RT_LOG_WARNING, "%s %s, status %u%s, after %lu ms of CPU", name,
 		       i.exit_status & K_EXIT_KILLED ? "was killed" : "ended",
-		       i.exit_status & 0xffff, i.cpu_ns / 1000000);
+		       i.exit_status & 0xffff,
+		       i.exit_status == COMPONENT_EXIT_PROTOCOL ? " (its client broke the protocol)" : "",
+		       i.cpu_ns / 1000000);
 	if (why || !(i.exit_status & K_EXIT_FAULT) || (i.exit_status & K_EXIT_KILLED))
 		return;
 	report(RT_LOG_ERR, "%s died: exception %lu, error %lx, at %lx, address %lx", name,

@@ -14,12 +14,13 @@
  * The heartbeat costs the driver two stores per wake-up and no message: it counts in its
  * record (struct record.beat), and only a number that does not change is news.
  *
- * The next incarnation starts at once.  One that ends without having answered anything
- * is a failure; from the fourth failure in a row on there is a pause before the next, twice
+ * The next incarnation starts at once.  One that ends soon, without having answered anything or
+ * because it says that its client broke the protocol, is a failure; from the fourth failure in a row on there is a pause before the next, twice
  * as long each time; after FAILURES the instance is given up: its link is closed.
  *
  * A request that an incarnation died of (record.current says which one it worked on) is
- * counted; the third time in a row the driver is told to refuse it (record_request.fatal).
+ * counted; the third time in a row the driver is told to refuse it (record_request.fatal).  So is
+ * one that a driver calls against the protocol: who of the two is wrong only their successors show.
  */
 #include <stdatomic.h>
 
@@ -91,12 +92,25 @@ static void blame_request(struct instance *in)
 		       "it fails, the device goes on", in->name, r->counter, queue, FATAL);
 }
 
+/* It ended because it found its client to break the protocol. */
+static bool accused_its_client(const struct instance *in)
+{
+	struct k_process_info i;
+
+	return !in->ending && k_process_info(in->process, &i) == K_OK &&
+	       !(i.exit_status & (K_EXIT_FAULT | K_EXIT_KILLED)) &&
+	       i.exit_status == COMPONENT_EXIT_PROTOCOL;
+}
+
 static bool was_failure(const struct instance *in)
 {
 	uint64_t answered = in->record ? atomic_load_explicit(&in->record->answered,
 							      memory_order_relaxed) : 0;
 
-	return !in->wished && answered == in->answered && in->died_ns - in->started_ns < ALIVE_NS;
+	if (in->wished || in->died_ns - in->started_ns >= ALIVE_NS)
+		return false;
+	/* A client that is served and breaks the protocol in turn is not served for ever. */
+	return answered == in->answered || accused_its_client(in);
 }
 
 static void give_up(struct instance *in, const char *why)

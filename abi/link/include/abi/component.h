@@ -61,6 +61,12 @@ struct component_device {
 #define COMPONENT_ADOPT_LIVE	(1u << 0)	/* without a reset of the device, or not at all */
 #define COMPONENT_ADOPT_RESET	(1u << 1)	/* after a reset */
 
+/*
+ * Exit status of an incarnation that ended because its client broke the protocol, as it sees it.  Others
+ * do not depend on its judgement: its successor looks at the same requests.
+ */
+#define COMPONENT_EXIT_PROTOCOL	64u
+
 struct component_start {
 	uint32_t kind;			/* COMPONENT_START */
 	uint32_t version;		/* 1 */

@@ -59,7 +59,6 @@ enum link_server_state {
 	LINK_SERVER_READY,		/* features and configuration are valid */
 	LINK_SERVER_CLOSED,		/* written by init: the server ended, no other follows;
 					 * requests in flight fail */
-	LINK_SERVER_BROKEN,		/* the client broke the protocol: nothing is served any more */
 };
 
 enum link_client_state {

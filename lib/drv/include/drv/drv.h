@@ -12,8 +12,9 @@
  *	own	bits of DRV_OWN_BITS rang: timers of the driver and the like
  *
  * The link's server bell carries all of it, so one thread waits in one place.
- * A client that breaks the protocol gets drv_break(): its link is BROKEN from then
- * on and the device is left alone.
+ * A client that breaks the protocol gets drv_break(), which ends the process: who is wrong, this
+ * driver cannot judge.  If its successors say the same of a request, that fails; if they can do nothing
+ * at all, init closes the link (supervise.c).
  *
  * A driver can die anywhere, and its successor goes on over the same link and record:
  * d->start.incarnation > 1 says so.  vq_device_adopted() names the requests that were taken
@@ -50,7 +51,7 @@ struct drv {
 	bool open;			/* the client has chosen */
 	uint64_t features;		/* what the client chose */
 	uint64_t offered;
-	bool broken;
+	bool broken;			/* tests on the host: drv_break() */
 	uint32_t irqs_bound;		/* mask */
 
 	void *driver;			/* the driver's own */
@@ -111,7 +112,7 @@ void drv_work_done(struct drv *d);
 
 /* Show the client what was answered in @queue, and ring its bell if it wants that. */
 void drv_publish(struct drv *d, uint32_t queue);
-/* The client broke the protocol. */
+/* The client broke the protocol.  Does not return, but in tests on the host, which set d->broken. */
 void drv_break(struct drv *d, const char *why);
 
 /* The value of the command line's "COMPONENT.NAME=VALUE"; false: not given. */
