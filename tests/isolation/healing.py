@@ -212,6 +212,36 @@ def a_disk_that_answers_nothing_is_reset(lab):
         raise Failed(f"it was not reset\n{lab.last_words()}")
 
 
+def misbehave(lab, deed, *texts):
+    disk = lab.file("disk", bytes(1 << 20))
+    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"virtio-blk.die={deed}"],
+                          memory=MEMORY, drives=[qemu.Drive(disk, False)])
+    return lab.expect_boot(machine, *texts, "rounds, 1 deaths: same data", "heal: done", status=0)
+
+
+@isolation(when=on(2))
+def a_driver_that_blames_its_client_is_replaced(lab):
+    misbehave(lab, "blame:20", "the client broke the protocol: it was told to say so",
+              "virtio-blk.0 ended, status 64 (its client broke the protocol)", "with the live device")
+
+
+@isolation(when=on(2))
+def a_driver_that_answers_what_nobody_asked_is_replaced_and_its_link_made_anew(lab):
+    misbehave(lab, "nonsense:20", "the driver broke the protocol",
+              "virtio-blk.0 was killed: its client says that it broke the protocol", "after a reset")
+
+
+@isolation(when=on(2))
+def a_driver_that_answers_without_a_status_is_replaced_and_its_link_made_anew(lab):
+    misbehave(lab, "mute:20", "the driver broke the protocol: an answer without a status",
+              "virtio-blk.0 was killed: its client says that it broke the protocol", "after a reset")
+
+
+@isolation(when=on(2))
+def a_driver_that_does_not_tell_of_its_answers_is_replaced(lab):
+    misbehave(lab, "quiet:20", "the driver broke the protocol: it does not tell of its answers", "after a reset")
+
+
 @isolation(when=on(2))
 def a_driver_that_does_nothing_but_die_is_given_up(lab):
     machine = lab.machine(["concord.system=test-restart", "loglevel=6", "client.seconds=30", "faulty.mode=start"],

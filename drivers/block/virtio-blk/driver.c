@@ -95,7 +95,7 @@ static uint32_t finish(struct forward *f, uint32_t queue, uint16_t head, uint32_
 	/* The device could have written there: the address is checked again. */
 	uint8_t *client = drv_pointer(f->hw.d, get_le64(slot + CLIENT), 1);
 
-	if (client)
+	if (client && !drv_is_mute())
 		*client = *(const volatile uint8_t *)(slot + STATUS);
 	return written;
 }

@@ -12,25 +12,35 @@ enum { NEVER, ONCE, SWEEP, SWEEP_TWICE };
 static struct drv *dying;
 static int mode;
 static uint64_t fatal_sector = UINT64_MAX;
-static uint64_t notifications = UINT64_MAX;	/* that are left */
+/* How many are left before it misbehaves; UINT64_MAX: it does not. */
+static uint64_t notifications = UINT64_MAX, blame = UINT64_MAX, nonsense = UINT64_MAX,
+		mute = UINT64_MAX, quiet = UINT64_MAX;
 
 void drv_die_start(struct drv *d)
 {
-	static const char sector[] = "sector:", silent[] = "silent:";
+	static const struct {
+		const char *word;
+		uint64_t *left;
+	} misdeeds[] = { { "silent:", &notifications }, { "blame:", &blame },
+			 { "nonsense:", &nonsense }, { "mute:", &mute },
+			 { "quiet:", &quiet } };
+	static const char sector[] = "sector:";
 	char word[32];
 	uint64_t n;
 
 	if (!CONFIG_CHECKS || !d->record || !drv_option(d, "die", word, sizeof(word)))
 		return;
 	dying = d;
+	for (size_t i = 0; i < ARRAY_SIZE(misdeeds); i++)
+		if (str_has_prefix(word, misdeeds[i].word) && d->start.incarnation == 1 &&
+		    parse_u64_all(word + strlen(misdeeds[i].word), &n))
+			*misdeeds[i].left = n;
 	if (strcmp(word, "sweep") == 0)
 		mode = SWEEP;
 	else if (strcmp(word, "sweep2") == 0)
 		mode = SWEEP_TWICE;
 	else if (str_has_prefix(word, sector) && parse_u64_all(word + strlen(sector), &n))
 		fatal_sector = n;
-	else if (str_has_prefix(word, silent) && parse_u64_all(word + strlen(silent), &n))
-		notifications = d->start.incarnation == 1 ? n : UINT64_MAX;
 	else if (parse_u64_all(word, &n) && n && n < UINT32_MAX) {
 		mode = ONCE;
 		d->record->die_target = (uint32_t)n;
@@ -42,14 +52,50 @@ uint64_t drv_die_sector(void)
 	return fatal_sector;
 }
 
+/* From the one on that is meant. */
+static bool is_time(uint64_t *left)
+{
+	if (!CONFIG_CHECKS || *left == UINT64_MAX)
+		return false;
+	if (!*left)
+		return true;
+	--*left;
+	return false;
+}
+
+/* Once. */
+static bool is_the_time(uint64_t *left)
+{
+	bool now = is_time(left);
+
+	if (now)
+		*left = UINT64_MAX;
+	return now;
+}
+
 bool drv_is_silent(void)
 {
-	if (!CONFIG_CHECKS || notifications == UINT64_MAX)
-		return false;
-	if (!notifications)
-		return true;
-	notifications--;
-	return false;
+	return is_time(&notifications);
+}
+
+bool drv_blames(void)
+{
+	return is_the_time(&blame);
+}
+
+bool drv_talks_nonsense(void)
+{
+	return is_the_time(&nonsense);
+}
+
+bool drv_is_mute(void)
+{
+	return is_time(&mute);
+}
+
+bool drv_is_quiet(void)
+{
+	return is_time(&quiet);
 }
 
 /* A new round of the client's: one operation further than in the last.  False: none runs. */

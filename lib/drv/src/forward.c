@@ -84,6 +84,10 @@ static bool hand_over(struct forward *f, uint32_t q)
 		return true;
 	}
 	n = prepare(f, q, c, out, &why);
+	if (drv_blames()) {
+		why = "it was told to say so";
+		n = 0;
+	}
 	if (!n) {
 		drv_break(f->hw.d, why);
 		return false;
@@ -162,6 +166,8 @@ static void answer(struct forward *f, uint32_t q, uint16_t head, uint32_t writte
 	else if (f->ops->finish)
 		written = f->ops->finish(f, q, head, written);
 	drv_step();
+	if (drv_talks_nonsense())
+		vq_device_answer(&d->queue[q], (uint16_t)(d->queue[q].ring.size - 1), written);
 	vq_device_answer(&d->queue[q], head, written);
 	f->queue[q].with_device[head] = false;
 	drv_work_done(d);

@@ -6,6 +6,12 @@
  * descriptor, payload in pages of data memory.  There are as many requests as the
  * ring has room for, so that submitting always succeeds.
  *
+ * A driver that breaks the protocol is accused, and the queue waits; when init has ended it, the
+ * ring is made anew and all requests in flight are put into it again (renew()), in their order.  An
+ * answer that makes no sense is against the protocol, too: the request stays in flight; the third such
+ * answer to it is its failure.  Who waits looks from time to time without being told; answers that are
+ * found so, again and again, mean that the driver does not tell.
+ *
  * States of a request: FREE (on the free list), GOT (the user's), FLYING, DONE (the
  * user's again).  lock guards lists, ring and the page map; state and status are
  * written under it, and read by whoever waits without it.
@@ -18,12 +24,15 @@
 #include "link_priv.h"
 #include "rt/log.h"
 #include "rt/memory.h"
+#include "rt/time.h"
 
 enum { FREE, GOT, FLYING, DONE };
 enum { DESCRIPTORS = 3, STATUS_OFFSET = 16 };
 
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11 };
-enum { S_OK = 0, S_UNSUPPORTED = 2 };
+enum { S_OK = 0, S_IOERR = 1, S_UNSUPPORTED = 2 };
+enum { REFUSED_MAX = 2, UNTOLD_MAX = 3 };
+#define LOOK_NS 1000000000ull		/* who waits looks that often, told or not */
 
 #define F_RO		BIT(5)
 #define F_BLK_SIZE	BIT(6)
@@ -54,6 +63,9 @@ struct blk {
 	struct vq_driver_slot *slots;
 	struct blk_request *requests, *free;	/* lock */
 	uint64_t *page_map;		/* lock: set: in use */
+	uint64_t submitted;		/* lock: requests, ever */
+	bool accused;			/* lock: since the ring was made */
+	uint32_t untold;		/* lock: looks that found answers, since then */
 	_Atomic(uint64_t) sectors;	/* capacity; the device may change it */
 };
 
@@ -271,6 +283,7 @@ k_status_t blk_request_get(struct blk *b, enum blk_op op, uint64_t sector, uint3
 	r->sector = sector;
 	r->length = length;
 	r->user = NULL;
+	r->refused = 0;
 	r->status = K_OK;
 	atomic_store_explicit(&r->state, GOT, memory_order_relaxed);
 	*out = r;
@@ -318,6 +331,45 @@ static bool enqueue(struct blk *b, struct blk_request *r)
 	return true;
 }
 
+static void accuse(struct blk *b, const char *why)
+{
+	if (!b->accused)
+		link_accuse(b->link, why);
+	b->accused = true;
+	b->queue.broken = why;		/* nothing of this ring is looked at any more */
+}
+
+/* The request in flight that follows @order, or NULL.  The lock is held. */
+static struct blk_request *next_in_flight(struct blk *b, uint64_t order)
+{
+	struct blk_request *found = NULL;
+
+	for (uint32_t i = 0; i < b->request_count; i++) {
+		struct blk_request *r = &b->requests[i];
+
+		if (atomic_load_explicit(&r->state, memory_order_relaxed) == FLYING &&
+		    r->order > order && (!found || r->order < found->order))
+			found = r;
+	}
+	return found;
+}
+
+/* Init asks for a new ring, and no driver runs: all that is in flight goes into it.  The lock is held. */
+static void renew(struct blk *b)
+{
+	struct blk_request *r = NULL;
+	uint32_t epoch;
+
+	if (!link_is_renewed(b->link, &epoch))
+		return;
+	link_queue_init(b->link, 0, &b->queue, b->slots);
+	b->accused = false;
+	b->untold = 0;
+	while ((r = next_in_flight(b, r ? r->order : 0)))
+		(void)!enqueue(b, r);		/* there is room for all of them */
+	link_renewed(b->link, epoch);
+}
+
 static void finish(struct blk_request *r, k_status_t status)
 {
 	r->status = status;
@@ -329,25 +381,52 @@ void blk_submit(struct blk *b, struct blk_request *r)
 {
 	bool ok;
 
-	atomic_store_explicit(&r->state, FLYING, memory_order_relaxed);
 	rt_mutex_lock(&b->lock);
-	ok = !link_is_dead(b->link) && enqueue(b, r);
+	renew(b);
+	ok = !link_is_dead(b->link);
+	if (ok) {
+		atomic_store_explicit(&r->state, FLYING, memory_order_relaxed);
+		r->order = ++b->submitted;
+		if (!b->queue.broken)	/* else the next one takes it */
+			(void)!enqueue(b, r);
+	}
 	rt_mutex_unlock(&b->lock);
 	if (!ok)
 		finish(r, K_ERR_IO);
 }
 
-static k_status_t status_of(const struct blk *b, const struct blk_request *r, uint32_t written)
+/* What came of it; or *@nonsense, which is why this cannot be an answer. */
+static k_status_t status_of(const struct blk *b, const struct blk_request *r, uint32_t written,
+			    const char **nonsense)
 {
 	const volatile uint8_t *slot = link_slot_pointer(b->link, 0, r->head);
 	uint8_t status = slot[STATUS_OFFSET];
 
+	*nonsense = NULL;
 	if (status == S_UNSUPPORTED)
 		return K_ERR_NOT_SUPPORTED;
-	/* A device that wrote less than was asked for leaves old contents in the buffer. */
-	if (status != S_OK || (r->op == BLK_READ && written < r->length + 1))
+	if (status == S_IOERR)
 		return K_ERR_IO;
-	return K_OK;
+	/* A device that wrote less than was asked for leaves old contents in the buffer. */
+	if (status != S_OK)
+		*nonsense = "an answer without a status";
+	else if (r->op == BLK_READ && written < r->length + 1)
+		*nonsense = "less was read than was asked for";
+	return *nonsense ? K_ERR_IO : K_OK;
+}
+
+/* The device used the request.  False: it stays in flight, as that was no answer. */
+static bool answered(struct blk *b, struct blk_request *r, uint32_t written)
+{
+	const char *nonsense;
+	k_status_t st = status_of(b, r, written, &nonsense);
+
+	if (nonsense && r->refused++ < REFUSED_MAX) {
+		accuse(b, nonsense);
+		return false;
+	}
+	finish(r, st);
+	return true;
 }
 
 /* Complete what the device has used; all of it, if the device is gone.  The lock is held. */
@@ -358,18 +437,15 @@ static bool reap(struct blk *b)
 	uint16_t head;
 	void *cookie;
 
-	while (vq_driver_take(&b->queue, &cookie, &head, &written)) {
-		finish(cookie, status_of(b, cookie, written));
-		any = true;
-	}
+	renew(b);
+	while (vq_driver_take(&b->queue, &cookie, &head, &written))
+		any |= answered(b, cookie, written);
 	if (b->queue.broken)
-		link_kill(b->link, b->queue.broken);
-	if (link_is_dead(b->link)) {
-		while ((cookie = vq_driver_abandon(&b->queue, &head))) {
-			finish(cookie, K_ERR_IO);
-			any = true;
-		}
-	}
+		accuse(b, b->queue.broken);
+	if (!link_is_dead(b->link))
+		return any;
+	for (struct blk_request *r = NULL; (r = next_in_flight(b, 0)); any = true)
+		finish(r, K_ERR_IO);
 	return any;
 }
 
@@ -392,19 +468,38 @@ bool blk_poll(struct blk *b, struct blk_request *r)
 	return is_done(r);
 }
 
+/* Nobody said anything for a while. */
+static void look_unasked(struct blk *b)
+{
+	bool any = false;
+
+	rt_mutex_lock(&b->lock);
+	if (vq_driver_ready(&b->queue)) {
+		any = reap(b);
+		/* Once in a while it was just about to. */
+		if (++b->untold == UNTOLD_MAX)
+			accuse(b, "it does not tell of its answers");
+	}
+	rt_mutex_unlock(&b->lock);
+	if (any)
+		link_changed(b->link);
+}
+
 k_status_t blk_wait(struct blk *b, struct blk_request *r)
 {
 	while (!blk_poll(b, r)) {
-		uint32_t seq = link_seq(b->link);
+		uint32_t seq = link_seq(b->link), epoch;
 		bool more;
 
 		/* From here on the device tells us, and what came just before is seen now. */
 		rt_mutex_lock(&b->lock);
 		vq_driver_interrupts(&b->queue, true);
-		more = vq_driver_ready(&b->queue) || link_is_dead(b->link);
+		more = vq_driver_ready(&b->queue) || link_is_dead(b->link) ||
+		       link_is_renewed(b->link, &epoch);
 		rt_mutex_unlock(&b->lock);
-		if (!more && !is_done(r))
-			(void)!link_wait_change(b->link, seq, K_DEADLINE_NEVER, false);
+		if (!more && !is_done(r) &&
+		    link_wait_change(b->link, seq, rt_now_ns() + LOOK_NS, false) == K_ERR_TIMED_OUT)
+			look_unasked(b);
 	}
 	return r->status;
 }

@@ -125,6 +125,28 @@ void link_kill(struct link *l, const char *why)
 	link_changed(l);
 }
 
+void link_accuse(struct link *l, const char *why)
+{
+	rt_log(RT_LOG_ERR, "%s: the driver broke the protocol: %s", l->geometry.name, why);
+	/* init looks at it, and tells us by the bell */
+	atomic_fetch_add_explicit(&l->header->accusations, 1, memory_order_relaxed);
+}
+
+bool link_is_renewed(const struct link *l, uint32_t *epoch)
+{
+	/* acquire: pairs with init's message to us; the old server has ended */
+	*epoch = atomic_load_explicit(&l->header->epoch, memory_order_acquire);
+	return *epoch != l->epoch;
+}
+
+void link_renewed(struct link *l, uint32_t epoch)
+{
+	l->epoch = epoch;
+	/* release: pairs with init's look; the rings come first */
+	atomic_store_explicit(&l->header->client_epoch, epoch, memory_order_release);
+	(void)!k_bell_ring(l->server_bell, LINK_BELL_STATE);
+}
+
 /* -- negotiation ------------------------------------------------------------------------------ */
 
 static bool server_is_ready(const struct link *l)

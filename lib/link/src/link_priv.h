@@ -21,6 +21,7 @@ struct link {
 	_Atomic(bool) negotiated;
 
 	_Atomic(bool) dead;		/* never cleared */
+	uint32_t epoch;			/* of our rings; under the lock of the class */
 
 	/*
 	 * Waiters (link_wait_change): one of them is the poller and waits on the bell,
@@ -37,6 +38,12 @@ void link_queue_init(struct link *l, uint32_t i, struct vq_driver *q, struct vq_
 void link_publish(struct link *l, uint32_t i, struct vq_driver *q);
 /* The queue is broken: so is the link. */
 void link_kill(struct link *l, const char *why);
+/* The same, for those who can make their rings anew: init replaces the driver, and asks for it. */
+void link_accuse(struct link *l, const char *why);
+/* Init asks that the rings be made anew, in that epoch. */
+bool link_is_renewed(const struct link *l, uint32_t *epoch);
+/* They are of that epoch now. */
+void link_renewed(struct link *l, uint32_t epoch);
 /* A slot's address as the server knows it, and ours. */
 uint64_t link_slot(const struct link *l, uint32_t queue, uint32_t descriptor);
 void *link_slot_pointer(const struct link *l, uint32_t queue, uint32_t descriptor);

@@ -80,6 +80,86 @@ static void *server(void *arg)
 	return NULL;
 }
 
+enum { HELD = 8 };
+
+static int take_some(struct vq_chain *held)
+{
+	static struct vq_segment segments[HELD][LINK_QUEUE_SIZE_MAX];
+	int n;
+
+	for (n = 0; n < HELD; n++) {
+		held[n].segments = segments[n];
+		if (!vq_device_take(&fake.queue[0], &held[n]))
+			break;
+	}
+	return n;
+}
+
+/* An answer to one of what it holds, or to nothing, that is against the protocol. */
+static void answer_wrongly(struct vq_chain *held, int how)
+{
+	struct vq_device *q = &fake.queue[0];
+	uint8_t *header = fake_pointer(held[0].segments[0].addr, 16);
+	uint8_t *status = fake_pointer(held[0].segments[held[0].count - 1].addr, 1);
+
+	switch (how % 4) {
+	case 0:			/* of what is not in flight */
+		vq_device_answer(q, (uint16_t)(q->ring.size - 1), 1);
+		break;
+	case 1:			/* more than there can be */
+		q->used_idx = (uint16_t)(q->used_idx + 1000);
+		break;
+	case 2:			/* without a status */
+		vq_device_answer(q, held[0].head, held[0].writable);
+		break;
+	default:		/* short; of a read */
+		*status = get_le32(header) == 0 ? 0 : 7;
+		vq_device_answer(q, held[0].head, held[0].writable - 1);
+	}
+	fake_publish(0);
+}
+
+/* Breaks the protocol again and again; each time another takes its place. */
+static void *liar(void *arg)
+{
+	struct vq_chain held[HELD];
+	int served = 0, how = 0;
+
+	config();
+	while (!stop) {
+		int n;
+
+		fake_server_wait();
+		while ((n = take_some(held))) {
+			if (served++ % 50 == 49) {
+				answer_wrongly(held, how++);
+				fake_renew();
+				continue;
+			}
+			for (int i = 0; i < n; i++)
+				serve_one(&held[i]);
+			fake_publish(0);
+		}
+	}
+	return NULL;
+}
+
+/* Never anything that could be an answer. */
+static void *mute(void *arg)
+{
+	struct vq_chain held[HELD];
+
+	config();
+	for (int i = 0; i < 3; i++) {
+		while (!take_some(held))
+			fake_server_wait();
+		answer_wrongly(held, 2);
+		if (i < 2)
+			fake_renew();
+	}
+	return NULL;
+}
+
 /* Each worker has a part of the disk of its own, and knows what it wrote there. */
 static void *worker(void *arg)
 {
@@ -114,20 +194,23 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-static struct blk *open_with(int requests)
+static struct blk *open_server(void *(*fn)(void *))
 {
-	struct link *l;
 	struct blk *b = NULL;
+	struct link *l;
 
 	ok = failed = wrong = 0;
 	stop = false;
-	serve_until = requests;
 	fake_start(LINK_CLASS_BLOCK, 1, 32, 512 * 1024);
 	l = fake_open();
-	fake_thread(server, NULL);
-	if (!l || blk_open(l, UINT64_MAX, &b) != K_OK)
-		return NULL;
-	return b;
+	fake_thread(fn, NULL);
+	return l && blk_open(l, UINT64_MAX, &b) == K_OK ? b : NULL;
+}
+
+static struct blk *open_with(int requests)
+{
+	serve_until = requests;
+	return open_server(server);
 }
 
 static void run_workers(struct blk *b)
@@ -175,6 +258,34 @@ TEST(blk_death_ends_every_wait)
 		fake_join();
 		blk_close(b);
 	}
+}
+
+TEST(blk_goes_on_when_its_server_lies_and_is_replaced)
+{
+	struct blk *b = open_server(liar);
+
+	REQUIRE(b);
+	run_workers(b);
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(failed, 0);
+	CHECK_EQ(ok, WORKERS * ROUNDS);
+	CHECK(atomic_load(&fake_header()->epoch) > 8);
+	stop = true;
+	(void)!k_bell_ring(FAKE_SERVER_BELL, 1);
+	fake_join();
+	blk_close(b);
+}
+
+TEST(blk_request_that_is_never_answered_right_fails)
+{
+	struct blk *b = open_server(mute);
+	uint8_t buf[512];
+
+	REQUIRE(b);
+	CHECK_EQ(blk_read(b, 0, buf, 512), K_ERR_IO);
+	CHECK_EQ(atomic_load(&fake_header()->epoch), 2);
+	fake_join();
+	blk_close(b);
 }
 
 TEST(blk_checks_arguments)

@@ -16,6 +16,7 @@
 #include "rt/log.h"
 #include "rt/memory.h"
 #include "rt/thread.h"
+#include "rt/time.h"
 
 struct fake_link fake;
 
@@ -88,6 +89,14 @@ struct rt_held *rt_held(void)
 void *rt_thread_token(void)
 {
 	return &token;
+}
+
+uint64_t rt_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 k_status_t rt_wait(_Atomic(uint32_t) *word, uint32_t expected, uint64_t deadline_ns,
@@ -234,6 +243,23 @@ void fake_die(void)
 {
 	atomic_store(&fake_header()->server_state, LINK_SERVER_CLOSED);
 	(void)!k_bell_ring(FAKE_CLIENT_BELL, LINK_BELL_STATE);
+}
+
+void fake_renew(void)
+{
+	uint32_t epoch = atomic_load(&fake_header()->epoch) + 1;
+
+	while (atomic_load(&fake_header()->accusations) != epoch)
+		usleep(100);
+	atomic_store(&fake_header()->epoch, epoch);
+	(void)!k_bell_ring(FAKE_CLIENT_BELL, LINK_BELL_STATE);
+	while (atomic_load(&fake_header()->client_epoch) != epoch)
+		usleep(100);
+	for (uint32_t q = 0; q < fake.geometry.queue_count; q++) {
+		struct vring ring = link_layout_ring(&fake.layout, fake.control, q);
+
+		vq_device_init(&fake.queue[q], &ring, NULL, fake.taken[q], false);
+	}
 }
 
 uint64_t fake_server_wait(void)

@@ -30,6 +30,8 @@ struct link_header *fake_header(void);
 void fake_ready(uint64_t features, const void *config, size_t n);
 /* As init does when the server ends. */
 void fake_die(void);
+/* As init does when the client accuses the server: wait for that, and have the rings made anew. */
+void fake_renew(void);
 /* Sleep for bits of the server's bell. */
 uint64_t fake_server_wait(void);
 void fake_publish(uint32_t queue);

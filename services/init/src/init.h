@@ -77,6 +77,10 @@ struct instance {
 	uint64_t cpu_ns;		/* of all that ended */
 	uint64_t stall_ns;		/* of the last restart */
 
+	/* Its link is made anew (renew.c). */
+	bool is_accused, is_renewing;
+	uint32_t epoch, seen_accusations;
+
 	/* What the last look saw. */
 	uint64_t seen_beat, seen_answered, seen_cpu_ns;
 	uint64_t beat_since_ns, answered_since_ns;
@@ -165,6 +169,19 @@ bool instance_has_requests(const struct instance *in);
 void instance_message(struct instance *in);
 /* Look after all: heartbeats, queues that do not move, those whose turn it is. */
 void supervise(void);
+
+/* -- renew.c: links that are made anew ---------------------------------------------------------- */
+
+/* Of the link's control memory, which its client and its server can write. */
+bool instance_control_read(const struct instance *in, uint64_t offset, void *to, size_t n);
+/* Its client has accused it since the last look; it is to be ended. */
+bool renew_is_accused(struct instance *in);
+/* The incarnation has ended: the link is to be made anew before the next.  @blames_client: why it ended. */
+bool renew_is_due(const struct instance *in, bool blames_client);
+/* Ask the client for it; no incarnation runs. */
+void renew_begin(struct instance *in);
+/* The next one can start; else in->retry_ns is when to look again. */
+bool renew_is_done(struct instance *in, uint64_t now);
 
 /* -- personality.c ---------------------------------------------------------------------------- */
 

@@ -10,6 +10,7 @@
  *	with a stalled queue	waiting, with requests of a disk unanswered, and none answered for
  *				STALL_MS (concord.stall=): the device has gone silent, or an answer was
  *				missed; its successor resets the device
+ *	accused			its client says that it broke the protocol (renew.c)
  *
  * The heartbeat costs the driver two stores per wake-up and no message: it counts in its
  * record (struct record.beat), and only a number that does not change is news.
@@ -110,7 +111,7 @@ static bool was_failure(const struct instance *in)
 	if (in->wished || in->died_ns - in->started_ns >= ALIVE_NS)
 		return false;
 	/* A client that is served and breaks the protocol in turn is not served for ever. */
-	return answered == in->answered || accused_its_client(in);
+	return answered == in->answered || in->is_accused || accused_its_client(in);
 }
 
 static void give_up(struct instance *in, const char *why)
@@ -129,6 +130,10 @@ static void start_next(struct instance *in)
 
 	if (in->failures > FAILURES) {
 		give_up(in, "it ends without having done anything, again and again");
+		return;
+	}
+	if (!renew_is_done(in, now_ns())) {
+		in->state = INSTANCE_WAITING;
 		return;
 	}
 	if (extra && in->state != INSTANCE_WAITING) {
@@ -161,9 +166,13 @@ static void account(struct instance *in)
 
 void instance_ended(struct instance *in)
 {
+	bool blames;
+
 	if (in->state != INSTANCE_RUNNING)
 		return;
 	in->died_ns = now_ns();
+	blames = accused_its_client(in);
+	(void)!renew_is_accused(in);	/* it may have ended before that was seen */
 	in->failures = was_failure(in) ? in->failures + 1 : 0;
 	post_mortem(in->name, in->program.name, in->ending, in->process);
 	post_mortem_requests(in);
@@ -180,6 +189,8 @@ void instance_ended(struct instance *in)
 		return;
 	}
 	blame_request(in);
+	if (renew_is_due(in, blames))
+		renew_begin(in);
 	start_next(in);
 	supervise();
 }
@@ -249,21 +260,13 @@ static bool hangs(struct instance *in, uint64_t beat, uint64_t now)
 	return info.cpu_ns - in->seen_cpu_ns >= BUSY_CPU_NS || now - in->beat_since_ns >= BUSY_WALL_NS;
 }
 
-/* Of the link's control memory, which its client can write. */
-static bool control_read(const struct instance *in, uint64_t offset, void *to, size_t n)
-{
-	uint64_t done = 0;
-
-	return k_memory_read(in->control, offset, to, n, &done) == K_OK && done == n;
-}
-
 /* Client and server have agreed, and neither has ended it. */
 static bool is_served(const struct instance *in)
 {
 	uint32_t server, client;
 
-	return control_read(in, offsetof(struct link_header, server_state), &server, 4) &&
-	       control_read(in, offsetof(struct link_header, client_state), &client, 4) &&
+	return instance_control_read(in, offsetof(struct link_header, server_state), &server, 4) &&
+	       instance_control_read(in, offsetof(struct link_header, client_state), &client, 4) &&
 	       server == LINK_SERVER_READY && client == LINK_CLIENT_OPEN;
 }
 
@@ -276,7 +279,7 @@ bool instance_has_requests(const struct instance *in)
 	    !link_layout_make(&in->link, &layout))
 		return false;
 	for (uint32_t q = 0; q < in->link.queue_count; q++)
-		if (control_read(in, link_layout_available(&layout, q), &available, 2) &&
+		if (instance_control_read(in, link_layout_available(&layout, q), &available, 2) &&
 		    available != record_inflight(&in->link, in->record, q)->used_idx)
 			return true;
 	return false;
@@ -303,7 +306,9 @@ static void look_after(struct instance *in, uint64_t now)
 {
 	uint64_t beat = atomic_load_explicit(&in->record->beat, memory_order_relaxed);
 
-	if (hangs(in, beat, now)) {
+	if (renew_is_accused(in)) {
+		instance_end(in, "its client says that it broke the protocol", false);
+	} else if (hangs(in, beat, now)) {
 		instance_end(in, "no heartbeat", false);
 	} else if (stalls(in, now)) {
 		in->wants_reset = true;
@@ -318,7 +323,7 @@ void supervise(void)
 	for (size_t i = 0; i < INSTANCES; i++) {
 		struct instance *in = &init.instances[i];
 
-		if (in->state == INSTANCE_WAITING && in->retry_ns <= now)
+		if (in->state == INSTANCE_WAITING && (in->is_renewing || in->retry_ns <= now))
 			start_next(in);
 		if (in->state == INSTANCE_RUNNING && in->record) {
 			look_after(in, now);

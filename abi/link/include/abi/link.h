@@ -72,6 +72,8 @@ struct link_header {
 	uint32_t magic, version;
 	uint32_t class_id, queue_count, queue_size;	/* for people and tools; see above */
 	uint32_t incarnation;		/* init: which server this is, from 1; others follow a restart */
+	_Atomic(uint32_t) epoch;	/* init, while there is no server: rings of an older epoch are void;
+					 * then LINK_BELL_STATE */
 
 	/* Written by the server (CLOSED: by init). */
 	_Alignas(64) _Atomic(uint32_t) server_state;
@@ -85,6 +87,8 @@ struct link_header {
 	_Alignas(64) _Atomic(uint32_t) client_state;
 	_Atomic(uint32_t) round;	/* tests of restarts: a change restarts their count (drv/die.h) */
 	uint64_t client_features;	/* subset of server_features; constant once OPEN */
+	_Atomic(uint32_t) accusations;	/* how often the server broke the protocol */
+	_Atomic(uint32_t) client_epoch;	/* of its rings: all that is in flight is in them again */
 };
 
 /* What init says about a link to both of its sides. */

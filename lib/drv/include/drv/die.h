@@ -14,6 +14,14 @@
  *	COMPONENT.die=sector:N	each time it works on a request for that sector (virtio-blk)
  *	COMPONENT.die=silent:N	not, but from its N-th notification on the first incarnation does
  *				not tell the device of anything any more
+ *	COMPONENT.die=blame:N	not; the first incarnation calls the N-th request it is given against the
+ *				protocol (drivers of virtio devices)
+ *	COMPONENT.die=nonsense:N	not; the first incarnation answers its N-th with a number that the
+ *				client did not give it, and goes on
+ *	COMPONENT.die=quiet:N	not; the first incarnation does not ring for its answers from the N-th
+ *				time on
+ *	COMPONENT.die=mute:N	not; the first incarnation answers from its N-th on without a status
+ *				(virtio-blk)
  */
 #pragma once
 
@@ -25,5 +33,10 @@ void drv_die_start(struct drv *d);
 void drv_step(void);
 /* The sector of "sector:N", or UINT64_MAX. */
 uint64_t drv_die_sector(void);
+/* What "blame:", "nonsense:" and "mute:", "quiet:" are about took place; the N-th is meant. */
+bool drv_blames(void);
+bool drv_talks_nonsense(void);
+bool drv_is_mute(void);
+bool drv_is_quiet(void);
 /* The device is about to be notified, and is not to be. */
 bool drv_is_silent(void);

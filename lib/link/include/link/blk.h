@@ -48,7 +48,8 @@ struct blk_request {
 	_Atomic(uint32_t) state;	/* enum in blk.c */
 	k_status_t status;		/* valid once done */
 	uint16_t head;
-	uint16_t pad;
+	uint16_t refused;		/* answers that were against the protocol */
+	uint64_t order;			/* of those in flight */
 	uint32_t data_offset, data_pages;
 	struct blk_request *next;
 };
