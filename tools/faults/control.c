@@ -11,7 +11,7 @@
 #include "faults.h"
 
 #define SECOND 1000000000ull
-enum { SETTLE_S = 60 };
+enum { SETTLE_S = 60, IDLE_S = 3 };
 
 static int device;
 static struct control_request self = { .version = CONTROL_VERSION };
@@ -123,12 +123,16 @@ void control_begin(void)
 
 struct fate control_settled(void)
 {
-	for (uint64_t end = now_ns() + SETTLE_S * SECOND; now_ns() < end; usleep(1000)) {
+	uint64_t begin = now_ns();
+
+	for (uint64_t end = begin + SETTLE_S * SECOND; now_ns() < end; usleep(1000)) {
 		uint32_t state = look();
 
 		read_log();
 		fate.dead |= state == CONTROL_DEAD;
 		fate.served = state == CONTROL_RUNNING && serving >= incarnation;
+		/* It waits for somebody to want something (services/init/src/renew.c). */
+		fate.served |= state == CONTROL_PAUSING && now_ns() - begin > IDLE_S * SECOND;
 		if (fate.dead || fate.served)
 			break;
 	}

@@ -115,6 +115,7 @@ static bool probe(const struct fault *f)
 	struct result r, disk;
 	struct fate fate;
 
+	control_settled();
 	control_begin();
 	if (!control_poke(f->address, &breakpoint, 1))
 		give_up("init does not poke");
