@@ -8,11 +8,11 @@
     pointer         the address of a memory operand is computed otherwise (not on the stack frame)
     loop            the condition of a branch backwards is inverted
     argument        a call's argument is not set up
+    stop            none: for a breakpoint alone
 
 Instructions are decoded by Capstone (Debian's python3-capstone).  A change of operands is found by changing
 the bits of the instruction that encode them and decoding again: what else has changed disqualifies it."""
 
-import random
 import struct
 import sys
 from dataclasses import dataclass
@@ -170,6 +170,9 @@ class Program:
                 data = bytearray(one.bytes)
                 data[source.randrange(one.size)] ^= 1 << source.randrange(8)
                 return self._fault(kind, one, bytes(data))
+            if kind == "stop":
+                one = source.choice(self.instructions)
+                return self._fault(kind, one, bytes(one.bytes))
             if kind in ("drop", "argument"):
                 one = source.choice(self.instructions if kind == "drop" else self._arguments)
                 return self._fault(kind, one, NOP * one.size)
@@ -191,10 +194,3 @@ class Program:
             after = "nothing"
         return Fault(kind, name, offset, one.address, bytes(one.bytes), new,
                      f"{one.mnemonic} {one.op_str}".strip() + " -> " + (after or new.hex()))
-
-
-def choose(data, count, seed):
-    """The `count` faults of `seed`, kinds in turn."""
-    program = Program(data)
-    source = random.Random(seed)
-    return [program.choose(TYPES[i % len(TYPES)], source) for i in range(count)]
