@@ -40,6 +40,12 @@ uint64_t link_layout_available(const struct link_layout *l, uint32_t queue)
 	       offsetof(struct vring_avail, idx);
 }
 
+uint64_t link_layout_used(const struct link_layout *l, uint32_t queue)
+{
+	return LINK_RINGS + queue * l->ring_stride + vring_layout(l->queue_size, RING_ALIGN).used +
+	       offsetof(struct vring_used, idx);
+}
+
 uint64_t link_layout_slot(const struct link_layout *l, uint32_t queue, uint32_t descriptor)
 {
 	return l->slots + ((uint64_t)queue * l->queue_size + descriptor) * LINK_SLOT_SIZE;

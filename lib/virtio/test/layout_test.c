@@ -19,6 +19,7 @@ TEST(offsets_are_where_the_pointers_point)
 			struct vring r = link_layout_ring(&l, control, q);
 
 			CHECK_EQ(link_layout_available(&l, q), (uint64_t)((char *)&r.avail->idx - control));
+			CHECK_EQ(link_layout_used(&l, q), (uint64_t)((char *)&r.used->idx - control));
 			CHECK((char *)r.desc >= control + LINK_RINGS);
 			CHECK((char *)&r.used->ring[size] <= control + l.slots);
 		}

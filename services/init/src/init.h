@@ -78,7 +78,8 @@ struct instance {
 	uint64_t stall_ns;		/* of the last restart */
 
 	/* Its link is made anew (renew.c). */
-	bool is_accused, is_renewing;
+	bool is_distrusted;		/* nothing that it leaves is to be believed */
+	bool is_renewing;
 	uint32_t epoch, seen_accusations;
 
 	/* What the last look saw. */

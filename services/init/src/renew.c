@@ -3,8 +3,9 @@
  * Links that are made anew, as nothing that a driver left is to be believed
  * (docs/decisions/0011-links-made-anew.md).
  *
- * Why:	its client found it to break the protocol; it found its client to, twice in a row; or
- *	its successors end one after the other without having done anything.
+ * Why:	its client found it to break the protocol; its queue stood still; it found its client to break
+ *	the protocol, twice in a row; or a successor faults over what it adopts, or successors end
+ *	one after the other without having done anything.
  * How:	while no driver runs, the link's epoch is counted up.  The client makes its rings anew, with all
  *	that is in flight, and says so.  Then the record is emptied, so that the next driver adopts
  *	nothing and resets the device, and finds these requests as if they were new.
@@ -41,7 +42,7 @@ bool renew_is_accused(struct instance *in)
 	    accusations == in->seen_accusations)
 		return false;
 	in->seen_accusations = accusations;
-	in->is_accused = true;
+	in->is_distrusted = true;
 	return true;
 }
 
@@ -53,7 +54,7 @@ bool renew_is_due(const struct instance *in, bool blames_client)
 	    !instance_control_read(in, offsetof(struct link_header, client_state), &client, 4) ||
 	    client != LINK_CLIENT_OPEN)
 		return false;
-	return in->is_accused || (blames_client && in->failures == ACCUSERS) ||
+	return in->is_distrusted || (blames_client && in->failures == ACCUSERS) ||
 	       in->failures == FUTILE;
 }
 
@@ -61,7 +62,6 @@ void renew_begin(struct instance *in)
 {
 	uint64_t done;
 
-	in->is_accused = false;
 	in->is_renewing = true;
 	in->epoch++;
 	(void)!k_memory_write(in->control, offsetof(struct link_header, epoch), &in->epoch,

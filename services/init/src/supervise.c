@@ -9,7 +9,7 @@
  *				BUSY_WALL_NS in all: it loops, or sleeps where it must not
  *	with a stalled queue	waiting, with requests of a disk unanswered, and none answered for
  *				STALL_MS (concord.stall=): the device has gone silent, or an answer was
- *				missed; its successor resets the device
+ *				missed; its successor resets the device and believes nothing (renew.c)
  *	accused			its client says that it broke the protocol (renew.c)
  *
  * The heartbeat costs the driver two stores per wake-up and no message: it counts in its
@@ -93,6 +93,14 @@ static void blame_request(struct instance *in)
 		       "it fails, the device goes on", in->name, r->counter, queue, FATAL);
 }
 
+static bool has_faulted(const struct instance *in)
+{
+	struct k_process_info i;
+
+	return !in->ending && k_process_info(in->process, &i) == K_OK &&
+	       (i.exit_status & K_EXIT_FAULT) && !(i.exit_status & K_EXIT_KILLED);
+}
+
 /* It ended because it found its client to break the protocol. */
 static bool accused_its_client(const struct instance *in)
 {
@@ -111,7 +119,7 @@ static bool was_failure(const struct instance *in)
 	if (in->wished || in->died_ns - in->started_ns >= ALIVE_NS)
 		return false;
 	/* A client that is served and breaks the protocol in turn is not served for ever. */
-	return answered == in->answered || in->is_accused || accused_its_client(in);
+	return answered == in->answered || in->is_distrusted || accused_its_client(in);
 }
 
 static void give_up(struct instance *in, const char *why)
@@ -166,12 +174,13 @@ static void account(struct instance *in)
 
 void instance_ended(struct instance *in)
 {
-	bool blames;
+	bool blames, fell_over;
 
 	if (in->state != INSTANCE_RUNNING)
 		return;
 	in->died_ns = now_ns();
 	blames = accused_its_client(in);
+	fell_over = in->incarnation > 1 && !in->ready && has_faulted(in);
 	(void)!renew_is_accused(in);	/* it may have ended before that was seen */
 	in->failures = was_failure(in) ? in->failures + 1 : 0;
 	post_mortem(in->name, in->program.name, in->ending, in->process);
@@ -189,8 +198,11 @@ void instance_ended(struct instance *in)
 		return;
 	}
 	blame_request(in);
+	/* What it adopted, it seems: nobody else has been there since. */
+	in->is_distrusted |= fell_over && !in->suspect;
 	if (renew_is_due(in, blames))
 		renew_begin(in);
+	in->is_distrusted = false;
 	start_next(in);
 	supervise();
 }
@@ -260,27 +272,22 @@ static bool hangs(struct instance *in, uint64_t beat, uint64_t now)
 	return info.cpu_ns - in->seen_cpu_ns >= BUSY_CPU_NS || now - in->beat_since_ns >= BUSY_WALL_NS;
 }
 
-/* Client and server have agreed, and neither has ended it. */
-static bool is_served(const struct instance *in)
-{
-	uint32_t server, client;
-
-	return instance_control_read(in, offsetof(struct link_header, server_state), &server, 4) &&
-	       instance_control_read(in, offsetof(struct link_header, client_state), &client, 4) &&
-	       server == LINK_SERVER_READY && client == LINK_CLIENT_OPEN;
-}
-
+/* As its client sees it: what the driver has noted of its answers is its own opinion. */
 bool instance_has_requests(const struct instance *in)
 {
 	struct link_layout layout;
-	uint16_t available;
+	uint16_t available, used;
+	uint32_t client;
 
-	if (in->conf->serves != LINK_CLASS_BLOCK || !is_served(in) ||
-	    !link_layout_make(&in->link, &layout))
+	if (in->conf->serves != LINK_CLASS_BLOCK || !in->ready ||
+	    !link_layout_make(&in->link, &layout) ||
+	    !instance_control_read(in, offsetof(struct link_header, client_state), &client, 4) ||
+	    client != LINK_CLIENT_OPEN)
 		return false;
 	for (uint32_t q = 0; q < in->link.queue_count; q++)
 		if (instance_control_read(in, link_layout_available(&layout, q), &available, 2) &&
-		    available != record_inflight(&in->link, in->record, q)->used_idx)
+		    instance_control_read(in, link_layout_used(&layout, q), &used, 2) &&
+		    available != used)
 			return true;
 	return false;
 }
@@ -311,7 +318,7 @@ static void look_after(struct instance *in, uint64_t now)
 	} else if (hangs(in, beat, now)) {
 		instance_end(in, "no heartbeat", false);
 	} else if (stalls(in, now)) {
-		in->wants_reset = true;
+		in->wants_reset = in->is_distrusted = true;
 		instance_end(in, "a stalled queue", false);
 	}
 }

@@ -16,7 +16,8 @@ struct link_layout {
 bool link_layout_make(const struct link_geometry *g, struct link_layout *l);
 
 struct vring link_layout_ring(const struct link_layout *l, void *control, uint32_t queue);
-/* Offset of the available index (16 bits) of a queue. */
+/* Offsets of the available and the used index (16 bits) of a queue. */
 uint64_t link_layout_available(const struct link_layout *l, uint32_t queue);
+uint64_t link_layout_used(const struct link_layout *l, uint32_t queue);
 /* Offset of the slot of a descriptor. */
 uint64_t link_layout_slot(const struct link_layout *l, uint32_t queue, uint32_t descriptor);
