@@ -399,9 +399,11 @@ static bool plain_start(struct console *c)
 	bool ok;
 
 	rt_mutex_lock(&c->lock);
-	p->is_console = true;
-	WRITE_ONCE(p->host_open, true);
-	p->guest_open = true;
+	if (!p->present) {		/* else it was written before its driver ran, and is in use */
+		p->is_console = true;
+		WRITE_ONCE(p->host_open, true);
+		p->guest_open = true;
+	}
 	ok = port_start(c, p, true);
 	rt_mutex_unlock(&c->lock);
 	if (ok)
