@@ -212,9 +212,9 @@ def a_disk_that_answers_nothing_is_reset(lab):
         raise Failed(f"it was not reset\n{lab.last_words()}")
 
 
-def misbehave(lab, deed, *texts):
+def misbehave(lab, deed, *texts, words=()):
     disk = lab.file("disk", bytes(1 << 20))
-    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"virtio-blk.die={deed}"],
+    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"virtio-blk.die={deed}", *words],
                           memory=MEMORY, drives=[qemu.Drive(disk, False)])
     return lab.expect_boot(machine, *texts, "rounds, 1 deaths: same data", "heal: done", status=0)
 
@@ -240,6 +240,12 @@ def a_driver_that_answers_without_a_status_is_replaced_and_its_link_made_anew(la
 @isolation(when=on(2))
 def a_driver_that_does_not_tell_of_its_answers_is_replaced(lab):
     misbehave(lab, "quiet:20", "the driver broke the protocol: it does not tell of its answers", "after a reset")
+
+
+@isolation(when=on(2))
+def a_driver_whose_answers_go_astray_is_replaced_and_its_link_made_anew(lab):
+    misbehave(lab, "astray:20", "virtio-blk.0 was killed: a stalled queue", "after a reset",
+              words=["concord.stall=1000"])
 
 
 @isolation(when=on(2))

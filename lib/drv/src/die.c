@@ -14,7 +14,7 @@ static int mode;
 static uint64_t fatal_sector = UINT64_MAX;
 /* How many are left before it misbehaves; UINT64_MAX: it does not. */
 static uint64_t notifications = UINT64_MAX, blame = UINT64_MAX, nonsense = UINT64_MAX,
-		mute = UINT64_MAX, quiet = UINT64_MAX;
+		mute = UINT64_MAX, quiet = UINT64_MAX, astray = UINT64_MAX;
 
 void drv_die_start(struct drv *d)
 {
@@ -23,7 +23,8 @@ void drv_die_start(struct drv *d)
 		uint64_t *left;
 	} misdeeds[] = { { "silent:", &notifications }, { "blame:", &blame },
 			 { "nonsense:", &nonsense }, { "mute:", &mute },
-			 { "quiet:", &quiet } };
+			 { "quiet:", &quiet },
+			 { "astray:", &astray } };
 	static const char sector[] = "sector:";
 	char word[32];
 	uint64_t n;
@@ -91,6 +92,15 @@ bool drv_talks_nonsense(void)
 bool drv_is_mute(void)
 {
 	return is_time(&mute);
+}
+
+void drv_go_astray(struct drv *d, uint32_t queue)
+{
+	static _Alignas(64) uint8_t elsewhere[sizeof(struct vring_used) +
+					      LINK_QUEUE_SIZE_MAX * sizeof(struct vring_used_elem)];
+
+	if (is_the_time(&astray))
+		d->queue[queue].ring.used = (struct vring_used *)elsewhere;
 }
 
 bool drv_is_quiet(void)

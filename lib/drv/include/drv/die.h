@@ -20,6 +20,8 @@
  *				client did not give it, and goes on
  *	COMPONENT.die=quiet:N	not; the first incarnation does not ring for its answers from the N-th
  *				time on
+ *	COMPONENT.die=astray:N	not; the first incarnation writes its used rings elsewhere from the N-th
+ *				time on that it shows answers
  *	COMPONENT.die=mute:N	not; the first incarnation answers from its N-th on without a status
  *				(virtio-blk)
  */
@@ -38,5 +40,7 @@ bool drv_blames(void);
 bool drv_talks_nonsense(void);
 bool drv_is_mute(void);
 bool drv_is_quiet(void);
+/* "astray:": called before answers of @queue are shown. */
+void drv_go_astray(struct drv *d, uint32_t queue);
 /* The device is about to be notified, and is not to be. */
 bool drv_is_silent(void);
