@@ -49,6 +49,7 @@ void rig_become(uint32_t uid, uint32_t gid);	/* the calling task; 0: root with a
 void rig_set_rlimit(unsigned int which, unsigned long value);
 unsigned int rig_signals(int signo);	/* how many were sent to the calling task */
 void rig_interrupt(struct lx_task *t);	/* as by a signal */
+void rig_kill(struct lx_task *t);	/* as by SIGKILL; it goes on until it ends by itself */
 
 /* -- kernel objects alive, for leak checks */
 unsigned int rig_memory_objects(void);
@@ -65,9 +66,10 @@ void rig_disk_rw(unsigned int index, void *data, size_t n);
 typedef bool (*rig_disk_hook)(unsigned int index, uint64_t off, const void *data, size_t n);
 void rig_disk_watch(rig_disk_hook fn);
 /*
- * A 9P server: @serve gets each message, and writes the answer into @room bytes; returns its length.
- * It stays.
+ * A 9P server: @serve gets each message, and writes the answer into @room bytes; returns its length,
+ * or RIG_9P_SILENT: it never answers this one.  The server stays.
  */
+#define RIG_9P_SILENT SIZE_MAX
 struct p9link;
 typedef size_t (*rig_9p_server)(struct p9link *link, const uint8_t *message, size_t n, uint8_t *answer, size_t room);
 struct p9link *rig_9p(const char *tag, rig_9p_server serve);

@@ -4,6 +4,7 @@
  * there at once.  Messages and answers lie in memory of exactly their size, so that a sanitizer
  * sees a byte too many.
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,17 +85,23 @@ void p9link_start(struct p9link *p, struct p9link_request *r, uint32_t t_len)
 	if (t_len > r->t_room)
 		abort();
 	n = p->serve(p, r->t, t_len, r->r, r->r_room);
+	atomic_store(&r->state, n != RIG_9P_SILENT);
+	if (n == RIG_9P_SILENT)
+		return;
 	r->answer_len = (uint32_t)(n < r->r_room ? n : r->r_room);
 }
 
 bool p9link_poll(struct p9link *p, struct p9link_request *r)
 {
-	return true;
+	return atomic_load(&r->state);
 }
 
 k_status_t p9link_wait(struct p9link *p, struct p9link_request *r, bool interruptible)
 {
-	return K_OK;
+	if (atomic_load(&r->state))
+		return K_OK;
+	sched_yield();
+	return K_ERR_KICKED;		/* perhaps for nothing */
 }
 
 void p9link_put(struct p9link *p, struct p9link_request *r)

@@ -31,7 +31,7 @@ struct rig_task {
 	void (*fn)(void *arg);
 	void *arg;
 	_Atomic(unsigned int) signals[65];
-	_Atomic(bool) interrupted;
+	_Atomic(bool) interrupted, killed;
 };
 
 static __thread struct rig_task *current;
@@ -248,7 +248,13 @@ bool lx_out_of_memory(const char *why)
 
 bool lx_fatal_signal_pending(struct lx_task *self)
 {
-	return false;
+	return atomic_load(&container_of(self, struct rig_task, task)->killed);
+}
+
+void rig_kill(struct lx_task *task)
+{
+	atomic_store(&container_of(task, struct rig_task, task)->killed, true);
+	rig_interrupt(task);
 }
 
 /* -- program memory */

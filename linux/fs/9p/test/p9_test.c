@@ -6,6 +6,7 @@
 #include "test/host/rig_test.h"
 
 #include <asm/stat.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "base/byteorder.h"
@@ -249,6 +250,9 @@ static int answer_fid(uint8_t type, struct p9_cursor *t, struct p9_cursor *r)
 	}
 }
 
+static _Atomic(int) silent_for;		/* answer no READ; 2: one came; 3: it was flushed */
+static uint16_t silent_tag;
+
 static int answer_to(uint8_t type, struct p9_cursor *t, struct p9_cursor *r)
 {
 	switch (type) {
@@ -261,6 +265,10 @@ static int answer_to(uint8_t type, struct p9_cursor *t, struct p9_cursor *r)
 	case P9_TATTACH:
 		fids[p9_get32(t)] = ROOT + 1;
 		put_qid(r, ROOT);
+		return 0;
+	case P9_TFLUSH:
+		CHECK_EQ(p9_get16(t), silent_tag);
+		silent_for = 3;
 		return 0;
 	default:
 		return answer_fid(type, t, r);
@@ -322,6 +330,11 @@ static size_t serve(struct p9link *link, const uint8_t *msg, size_t n, uint8_t *
 	CHECK_EQ(p9_get32(&t), n);
 	type = p9_get8(&t);
 	tag = p9_get16(&t);
+	if (silent_for && type == P9_TREAD) {
+		silent_tag = tag;
+		silent_for = 2;
+		return RIG_9P_SILENT;
+	}
 	CHECK_EQ(tag == P9_NOTAG, type == P9_TVERSION);
 	err = answer_to(type, &t, &r);
 	CHECK(!t.bad && !r.bad);
@@ -489,6 +502,34 @@ static void do_everything(void)
 		(void)lx_sys_close(self, (int)fd);
 	if (fd2 >= 0)
 		(void)lx_sys_close(self, (int)fd2);
+}
+
+static void read_in_vain(void *arg)
+{
+	uaddr_t buf = rig_user(16);
+	long fd = lx_sys_open(self, P("/mnt/dir/a"), O_RDONLY, 0);
+
+	CHECK_EQ(lx_sys_read(self, (int)fd, buf, 16), -EINTR);
+	CHECK_EQ(lx_sys_close(self, (int)fd), 0);
+}
+
+TEST(who_is_killed_does_not_wait_for_a_silent_server)
+{
+	struct lx_task *t;
+
+	rig_reset();
+	REQUIRE(mount_it("") == 0);
+	silent_for = 1;
+	t = rig_task(read_in_vain, NULL);
+	while (silent_for == 1)
+		sched_yield();
+	rig_kill(t);
+	rig_join(t);
+	CHECK_EQ(silent_for, 3);
+	silent_for = 0;
+	CHECK_STR(rig_get_file("/mnt/dir/a"), "hello");
+	CHECK_EQ(lx_sys_umount2(self, P("/mnt"), 0), 0);
+	CHECK_EQ(rig_9p_requests(server), 0);
 }
 
 TEST(a_server_that_lies_causes_errors_and_nothing_else)
