@@ -22,6 +22,21 @@ size_t lx_mount_options(struct lx_mount *m, char *buf, size_t size)
 				 f & LX_MNT_RELATIME ? ",relatime" : "");
 }
 
+/* Options of the file system that are flags of mount(2). */
+static const char *super_flags(const struct lx_super *sb)
+{
+	switch (sb->flags & (MS_SYNCHRONOUS | MS_DIRSYNC)) {
+	case MS_SYNCHRONOUS:
+		return ",sync";
+	case MS_DIRSYNC:
+		return ",dirsync";
+	case MS_SYNCHRONOUS | MS_DIRSYNC:
+		return ",sync,dirsync";
+	default:
+		return "";
+	}
+}
+
 struct text {
 	char *buf;
 	size_t len, size;
@@ -83,9 +98,9 @@ static void show_one(struct text *t, struct lx_mount *m, const char *where, cons
 		lx_mount_options(m, opts, sizeof(opts));
 		if ((m->sb->flags & MS_RDONLY) && opts[1] == 'w')
 			opts[1] = 'o';
-		if (opts[1] == 'o')
-			opts[0] = 'r';
-		put_str(t, opts);
+		put_str(t, opts[1] == 'o' ? "ro" : "rw");
+		put_str(t, super_flags(m->sb));
+		put_str(t, opts + 2);
 		n = m->sb->ops && m->sb->ops->show_options
 			    ? m->sb->ops->show_options(m->sb, opts, sizeof(opts)) : 0;
 		opts[n] = '\0';
@@ -112,6 +127,7 @@ static void show_one(struct text *t, struct lx_mount *m, const char *where, cons
 		put_str(t, line);
 		put_escaped(t, m->source);
 		put_str(t, m->sb->flags & MS_RDONLY ? " ro" : " rw");
+		put_str(t, super_flags(m->sb));
 		n = m->sb->ops && m->sb->ops->show_options
 			    ? m->sb->ops->show_options(m->sb, opts, sizeof(opts)) : 0;
 		opts[n] = '\0';
