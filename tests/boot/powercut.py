@@ -364,6 +364,52 @@ def what_was_acknowledged_survives_a_power_cut(lab):
     cut_power(lab, 1, {"journal": 40, "wal": 6, "rollback": 3}, flushes=10, between=10)
 
 
+ON_AN_OVERLAY = """
+mount -o commit=1000 /dev/vdb /mnt
+mkdir -p /mnt/upper /mnt/work /mnt/lower/folder /tmp/merged
+for name in appended touched folder/kept; do echo lower >/mnt/lower/$name; done
+sync
+mount -t overlay -o lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work none /tmp/merged
+cd /tmp/merged
+python3 - <<'END'
+import os
+def sync(path):
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+for name, data in (('new', 'new'), ('appended', 'upper'), ('folder/new', 'new')):
+    with open(name, 'a') as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+sync('folder')
+os.chmod('touched', 0o600)
+sync('.')
+END
+"""
+
+
+@boot(when=small)
+def what_was_synced_through_an_overlay_survives_a_power_cut(lab):
+    disk, log = disks.make_ext4(lab.folder / "disk", "16M"), lab.folder / "log"
+    image = disk.read_bytes()
+    log.write_bytes(b"")
+    with disks.Machine(lab, qemu.Drive(disk, log=log)) as machine:
+        machine.shell(ON_AN_OVERLAY)
+        at = writelog.count_entries(log)
+        machine.guest.process.stop()
+    it = writelog.Disk(writelog.read(log), image)
+    it.advance(at)
+    disk.write_bytes(it.safe)
+    disks.replay_ext4(disk)
+    top = lab.folder / "tree"
+    top.mkdir()
+    disks.extract_ext4(disk, top)
+    found = {name: (top / "upper" / name).read_text() if (top / "upper" / name).exists() else None
+             for name in ("new", "appended", "touched", "folder/new")}
+    if found != {"new": "new", "appended": "lower\nupper", "touched": "lower\n", "folder/new": "new"}:
+        raise Failed(f"the upper layer has {found}")
+
+
 # -- the campaign ----------------------------------------------------------------------------------
 
 EVERYTHING = {"journal1": 60, "journal2": 60, "wal": 25, "rollback": 12, "git": 5, "dpkg": 4}

@@ -125,6 +125,9 @@ static int copy_file(struct ovl_super *s, struct ovl_inode *oi, struct lx_inode 
 		err = copy_data(from, lx_d_inode(d));
 	if (!err)
 		err = copy_attributes(oi, from, lx_d_inode(d));
+	/* after a crash the name, which is old, must not be that of a file without its data */
+	if (!err)
+		err = ovl_sync_upper(s, d, NULL, false);
 	if (err)
 		lx_dentry_put(d);
 	else

@@ -277,6 +277,7 @@ static int ovl_open(struct lx_inode *inode, struct lx_file *f)
 			return err;
 	}
 	real = ovl_real(inode);
+	atomic_store_explicit(&f->wb_seen, lx_errseq_sample(&real->wb_error), memory_order_relaxed);
 	return real->fops && real->fops->open ? real->fops->open(real, f) : 0;
 }
 
@@ -323,11 +324,6 @@ static int ovl_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len
 
 	ovl_sync_attributes(f->inode);
 	return err;
-}
-
-static int ovl_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync)
-{
-	return 0;
 }
 
 const struct lx_file_ops ovl_reg_fops = {

@@ -98,6 +98,15 @@ int ovl_removexattr(struct lx_inode *inode, const char *name);
 /* Have @inode in the upper layer. */
 int ovl_copy_up(struct lx_inode *inode);
 
+/* sync.c */
+/*
+ * fsync of an object of the upper layer, under no name or some; @seen: lx_file.wb_seen of who asks, or NULL.
+ * Errors as the upper file system's.
+ */
+int ovl_sync_upper(struct ovl_super *s, struct lx_dentry *upper, _Atomic(uint32_t) *seen, bool datasync);
+int ovl_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync);
+int ovl_sync_fs(struct lx_super *sb);
+
 /* dir.c */
 extern const struct lx_inode_ops ovl_dir_iops;
 /* readdir.c */

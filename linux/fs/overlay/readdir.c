@@ -228,4 +228,5 @@ const struct lx_file_ops ovl_dir_fops = {
 	.iterate = ovl_iterate,
 	.llseek = lx_dir_llseek,
 	.release = ovl_dir_release,
+	.fsync = ovl_fsync,
 };

@@ -70,6 +70,7 @@ static int ovl_remount(struct lx_super *sb, unsigned long flags, const char *opt
 static const struct lx_super_ops sops = {
 	.evict = ovl_evict_inode,
 	.statfs = ovl_statfs,
+	.sync = ovl_sync_fs,
 	.put = ovl_put,
 	.show_options = ovl_show_options,
 	.remount = ovl_remount,
