@@ -108,7 +108,7 @@ struct e4_inode {
 	struct list dirty_link;		/* dirty_lock */
 	bool dirty_ref;			/* dirty_lock: the list holds a reference */
 	struct list orphan_link;	/* orphan_lock */
-	_Atomic(uint32_t) sync_tid, datasync_tid;	/* to be committed by fsync, fdatasync */
+	_Atomic(uint32_t) sync_tid, datasync_tid;	/* to be committed by fsync, fdatasync; 0: none */
 	uint64_t goal;			/* map_lock: where to allocate next, or 0 */
 	uint32_t goal_lblock;
 };

@@ -221,7 +221,7 @@ const struct lx_inode_ops e4_special_iops = { COMMON };
 
 static int dir_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync)
 {
-	return e4_sync(f->inode->sb);
+	return e4_fsync_dir(f->inode, datasync);
 }
 
 const struct lx_file_ops e4_dir_fops = {

@@ -200,6 +200,9 @@ int e4_new_inode(struct e4_handle *h, struct lx_inode *dir, lx_mode_t mode, stru
 		lx_inode_put(inode);
 		goto fail;
 	}
+	/* without its name, which is in the same transaction, nothing of it is to be found */
+	atomic_store(&e->sync_tid, h->tid);
+	atomic_store(&e->datasync_tid, h->tid);
 	*out = inode;
 	return 0;
 fail:

@@ -3,6 +3,7 @@
  * Inodes from the inode tables.
  */
 #include "fs/ext4/extents.h"
+#include "fs/ext4/journal.h"
 
 int e4_inode_slot(struct e4_super *s, uint32_t ino, struct e4_buf **out, struct e4_disk_inode **di)
 {
@@ -281,6 +282,13 @@ int e4_iget(struct lx_super *sb, uint32_t ino, bool special, struct lx_inode **o
 		return err;
 	}
 	e4_set_ops(inode);
+	/* it may have been in memory before, and have changes that are not committed */
+	if (s->journal) {
+		uint32_t tid = e4_newest_tid(s->journal);
+
+		atomic_store(&e4_inode(inode)->sync_tid, tid);
+		atomic_store(&e4_inode(inode)->datasync_tid, tid);
+	}
 	*out = lx_inode_hash_unique(inode);
 	return 0;
 }

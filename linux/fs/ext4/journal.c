@@ -7,6 +7,7 @@
  * one transaction; and a transaction begins only if the log has room for the largest
  * one.  So a commit never runs out of log.
  */
+#include "block/block.h"
 #include "fs/ext4/journal.h"
 
 static bool after(uint32_t a, uint32_t b)
@@ -260,15 +261,37 @@ void e4_note_freed(struct e4_handle *h, uint64_t block, uint32_t n)
 
 /* -- commits, from outside */
 
-int e4_commit(struct e4_journal *j, uint32_t tid)
+/* *@flushed: a transaction was committed in this call, and the disk's cache flushed for it. */
+static int commit(struct e4_journal *j, uint32_t tid, bool *flushed)
 {
+	uint32_t before;
 	int err = 0;
 
 	rt_mutex_lock(&j->commit_lock);
-	if (after(tid, atomic_load(&j->committed)))
+	before = atomic_load(&j->committed);
+	if (after(tid, before))
 		err = e4_commit_locked(j);
+	*flushed = atomic_load(&j->committed) != before;
 	rt_mutex_unlock(&j->commit_lock);
 	return err;
+}
+
+int e4_commit(struct e4_journal *j, uint32_t tid)
+{
+	bool flushed;
+
+	return commit(j, tid, &flushed);
+}
+
+int e4_commit_and_flush(struct e4_journal *j, uint32_t tid)
+{
+	bool flushed = false;
+	int err = 0;
+
+	if (after(tid, atomic_load(&j->committed)))
+		err = commit(j, tid, &flushed);
+	/* somebody else's commit may have sent its last flush before our data was there */
+	return err || flushed ? err : lx_blkdev_flush(j->s->dev);
 }
 
 uint32_t e4_current_tid(struct e4_journal *j)
@@ -277,6 +300,16 @@ uint32_t e4_current_tid(struct e4_journal *j)
 
 	rt_mutex_lock(&j->lock);
 	tid = j->running ? j->running->tid : j->next_tid;
+	rt_mutex_unlock(&j->lock);
+	return tid;
+}
+
+uint32_t e4_newest_tid(struct e4_journal *j)
+{
+	uint32_t tid;
+
+	rt_mutex_lock(&j->lock);
+	tid = j->next_tid - 1;
 	rt_mutex_unlock(&j->lock);
 	return tid;
 }

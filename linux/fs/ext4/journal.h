@@ -136,8 +136,12 @@ void e4_note_freed(struct e4_handle *h, uint64_t block, uint32_t n);
 void e4_free_committed(struct e4_super *s, uint64_t block, uint32_t n);
 /* Make transaction @tid durable, if it is not yet.  -EIO, -EROFS. */
 int e4_commit(struct e4_journal *j, uint32_t tid);
+/* The same; and whatever was written in place before the call is durable, too. */
+int e4_commit_and_flush(struct e4_journal *j, uint32_t tid);
 /* The number of the transaction that runs, or that begins next. */
 uint32_t e4_current_tid(struct e4_journal *j);
+/* The number of the newest transaction that has begun: all changes so far are in it or in older ones. */
+uint32_t e4_newest_tid(struct e4_journal *j);
 void e4_abort(struct e4_super *s, int err);
 
 /* -- between the files of the journal */

@@ -20,6 +20,8 @@ uint64_t e4_next_reserved(struct lx_inode *inode, uint64_t page);
 int e4_writeback(struct lx_inode *inode);
 int e4_writeback_locked(struct lx_inode *inode);	/* wb_lock */
 int e4_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync);
+/* All names so far, and what the inodes had when they were stored; not the data of files. */
+int e4_fsync_dir(struct lx_inode *dir, bool datasync);
 /* Everything that is dirty now, and a commit. */
 int e4_sync(struct lx_super *sb);
 /* The data of some inodes, because there is too much.  Locks of inodes may be held. */

@@ -309,13 +309,16 @@ static int store_dirty(struct lx_inode *inode)
 	return err;
 }
 
-static int commit_for(struct e4_super *s, uint32_t tid)
+int e4_fsync_dir(struct lx_inode *dir, bool datasync)
 {
-	struct e4_journal *j = s->journal;
-	bool done = !tid || (int32_t)(tid - atomic_load(&j->committed)) <= 0;
+	struct e4_super *s = e4_super_of(dir);
+	int err = 0;
 
-	/* data written in place needs the flush that a commit has anyway */
-	return done ? lx_blkdev_flush(s->dev) : e4_commit(j, tid);
+	if (!s->journal)
+		return 0;
+	if (!datasync)
+		err = store_dirty(dir);
+	return err ? err : e4_commit_and_flush(s->journal, e4_newest_tid(s->journal));
 }
 
 int e4_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync)
@@ -331,7 +334,7 @@ int e4_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync)
 	if (!err && !datasync)
 		err = store_dirty(inode);
 	if (!err)
-		err = commit_for(s, atomic_load(datasync ? &e->datasync_tid : &e->sync_tid));
+		err = e4_commit_and_flush(s->journal, atomic_load(datasync ? &e->datasync_tid : &e->sync_tid));
 	late = lx_errseq_tell(&inode->wb_error, &f->wb_seen);
 	return err ? err : late;
 }
