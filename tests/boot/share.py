@@ -16,7 +16,7 @@ from concord.scenario import Failed, boot
 # any kernel, and much longer with two processors than with one.  So there is one run of each, mostly with one.
 
 def in_kernel(configuration, cpus=1):
-    return configuration.placement == "kernel" and (configuration.cpus == cpus or bool(configuration.kernel))
+    return configuration.placement == "kernel" and configuration.cpus == cpus
 
 
 def in_each(configuration):
