@@ -3,8 +3,8 @@
  * overlay: one tree out of several, the upper one writable.
  *
  * mount -t overlay -o lowerdir=A[:B...],upperdir=C,workdir=D.  The layers are held
- * by their mounts.  Layers are file systems whose data is in the page cache (tmpfs,
- * erofs).  What the options of newer kernels choose is fixed: redirect_dir=off,
+ * by their mounts.  Layers are file systems whose data is in the page cache: tmpfs,
+ * erofs, ext4.  What the options of newer kernels choose is fixed: redirect_dir=off,
  * index=off, metacopy=off, xino=on.
  *
  * Lock order, all of rank LX_LOCK_INODE: inodes of the overlay, ovl_super.lock, the
