@@ -179,14 +179,6 @@ void loop_idle(struct lx_disk *d)
 
 /* -- status: the disk's lock is held, the device is bound */
 
-/* As programs see numbers of devices in 64 bits. */
-static uint64_t encode_dev(uint64_t dev)
-{
-	uint64_t ma = LX_MAJOR(dev), mi = LX_MINOR(dev);
-
-	return (mi & 0xff) | (ma << 8) | ((mi & ~0xffull) << 12);
-}
-
 static void get_status(struct loop *l, struct loop_info64 *info)
 {
 	struct lx_kstat st = { 0 };
@@ -197,8 +189,8 @@ static void get_status(struct loop *l, struct loop_info64 *info)
 	offset = l->offset;
 	rt_mutex_unlock(&l->queue_lock);
 	*info = (struct loop_info64){
-		.lo_number = l->number, .lo_device = encode_dev(st.dev), .lo_inode = st.ino,
-		.lo_rdevice = is_block(l->file) ? encode_dev(st.rdev) : 0, .lo_offset = offset,
+		.lo_number = l->number, .lo_device = lx_dev_encode(st.dev), .lo_inode = st.ino,
+		.lo_rdevice = is_block(l->file) ? lx_dev_encode(st.rdev) : 0, .lo_offset = offset,
 		.lo_sizelimit = l->limit, .lo_flags = l->flags,
 	};
 	memcpy(info->lo_file_name, l->info.lo_file_name, LO_NAME_SIZE);

@@ -348,13 +348,6 @@ static long hangup(struct lx_tty *tty)
 	return 0;
 }
 
-static unsigned int encode_dev(lx_dev_t dev)
-{
-	unsigned int major = LX_MAJOR(dev), minor = LX_MINOR(dev);
-
-	return (minor & 0xff) | major << 8 | (minor & ~0xffu) << 12;
-}
-
 long tty_common_ioctl(struct lx_file *f, struct tty_file *tf, unsigned int cmd, uint64_t arg)
 {
 	struct lx_tty *tty = tf->tty;
@@ -409,7 +402,7 @@ long tty_common_ioctl(struct lx_file *f, struct tty_file *tf, unsigned int cmd, 
 	case TIOCSSOFTCAR:
 		return set_soft_carrier(tty, uarg);
 	case TIOCGDEV:
-		return put_int(uarg, (int)encode_dev(tty->dev));
+		return put_int(uarg, (int)lx_dev_encode(tty->dev));
 	case TIOCVHANGUP:
 		return hangup(tty);
 	default:

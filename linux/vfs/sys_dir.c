@@ -141,11 +141,6 @@ int lx_vfs_mknod(struct lx_task *self, struct lx_inode *dir, struct lx_dentry *d
 	return dir->ops->mknod ? dir->ops->mknod(dir, d, mode, dev) : -EPERM;
 }
 
-static lx_dev_t decode_dev(unsigned int dev)
-{
-	return LX_MKDEV((dev & 0xfff00) >> 8, (dev & 0xff) | ((dev >> 12) & 0xfff00));
-}
-
 long lx_sys_mknodat(struct lx_task *self, int dfd, uaddr_t name, lx_mode_t mode, unsigned int dev)
 {
 	struct lx_target t;
@@ -171,7 +166,7 @@ long lx_sys_mknodat(struct lx_task *self, int dfd, uaddr_t name, lx_mode_t mode,
 	mode = (mode & S_IFMT) | (mode & 07777 & ~self->fs->umask);
 	err = lx_vfs_mknod(self, t.dir, t.d, mode,
 			   (mode & S_IFMT) == S_IFCHR || (mode & S_IFMT) == S_IFBLK
-				   ? decode_dev(dev) : 0);
+				   ? lx_dev_decode(dev) : 0);
 	end_create(&t, err, IN_CREATE);
 	return err;
 }

@@ -12,20 +12,12 @@
 #include "lx/syscall.h"
 #include "vfs/vfs_priv.h"
 
-/* Numbers of devices as programs see them. */
-static uint64_t encode_dev(lx_dev_t dev)
-{
-	uint64_t ma = LX_MAJOR(dev), mi = LX_MINOR(dev);
-
-	return (mi & 0xff) | (ma << 8) | ((mi & ~0xffull) << 12);
-}
-
 static long put_stat(const struct lx_kstat *k, uaddr_t user)
 {
 	struct stat st = {
-		.st_dev = encode_dev(k->dev), .st_ino = k->ino, .st_nlink = k->nlink,
+		.st_dev = lx_dev_encode(k->dev), .st_ino = k->ino, .st_nlink = k->nlink,
 		.st_mode = k->mode, .st_uid = k->uid, .st_gid = k->gid,
-		.st_rdev = encode_dev(k->rdev), .st_size = (long)k->size,
+		.st_rdev = lx_dev_encode(k->rdev), .st_size = (long)k->size,
 		.st_blksize = k->blksize, .st_blocks = (long)k->blocks,
 		.st_atime = (unsigned long)k->atime.sec, .st_atime_nsec = k->atime.nsec,
 		.st_mtime = (unsigned long)k->mtime.sec, .st_mtime_nsec = k->mtime.nsec,
@@ -177,7 +169,7 @@ static long put_statfs(const struct lx_path *p, uaddr_t user)
 	st.f_flags = 0x20 | (p->mnt ? (long)atomic_load(&p->mnt->flags) : 0);
 	if (sb->flags & 1)
 		st.f_flags |= LX_MNT_READONLY;
-	st.f_fsid.val[0] = (int)encode_dev(sb->dev);
+	st.f_fsid.val[0] = (int)lx_dev_encode(sb->dev);
 	return lx_copy_to_user(user, &st, sizeof(st));
 }
 

@@ -175,8 +175,7 @@ static const struct lx_inode_ops link_iops = {.readlink = readlink, P9_COMMON_OP
 
 static void set_kind(struct lx_inode *inode, const struct p9_attr *a)
 {
-	/* Of the host's dev_t as Linux encodes it for programs. */
-	inode->rdev = LX_MKDEV(a->rdev >> 8 & 0xfff, (a->rdev & 0xff) | (a->rdev >> 12 & 0xfff00));
+	inode->rdev = lx_dev_decode((uint32_t)a->rdev);
 	inode->ops = &special_iops;
 	switch (inode->mode & S_IFMT) {
 	case S_IFDIR:

@@ -125,7 +125,7 @@ static int decode_inode(struct erofs_super *s, uint64_t off, struct lx_inode *in
 		break;
 	case S_IFCHR:
 	case S_IFBLK:
-		inode->rdev = LX_MKDEV((u & 0xfff00) >> 8, (u & 0xff) | ((u >> 12) & 0xfff00));
+		inode->rdev = lx_dev_decode(u);
 		return 0;
 	case S_IFIFO:
 	case S_IFSOCK:

@@ -111,7 +111,7 @@ static lx_dev_t decode_dev(const uint8_t *block)
 
 	if (old)
 		return LX_MKDEV(old >> 8 & 0xff, old & 0xff);
-	return LX_MKDEV(new >> 8 & 0xfff, (new & 0xff) | (new >> 12 & 0xfff00));
+	return lx_dev_decode(new);
 }
 
 void e4_set_ops(struct lx_inode *inode)

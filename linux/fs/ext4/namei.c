@@ -60,7 +60,7 @@ static void encode_dev(struct e4_inode *e, lx_dev_t dev)
 	if (ma < 256 && mi < 256)
 		put_le32(e->block, ma << 8 | mi);
 	else
-		put_le32(e->block + 4, (mi & 0xff) | ma << 8 | (mi & ~0xffu) << 12);
+		put_le32(e->block + 4, lx_dev_encode(dev));
 	e->vfs->rdev = dev;
 }
 

@@ -127,7 +127,7 @@ static int mknod(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode, lx_d
 {
 	struct fuse_mknod_in in = {
 		.mode = mode,
-		.rdev = (LX_MINOR(dev) & 0xff) | LX_MAJOR(dev) << 8 | (LX_MINOR(dev) & ~0xffu) << 12,
+		.rdev = lx_dev_encode(dev),
 	};
 
 	return make(dir, d, FUSE_MKNOD, &in, sizeof(in), d->name, NULL, mode & S_IFMT);

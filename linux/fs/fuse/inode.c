@@ -139,7 +139,7 @@ static const struct lx_inode_ops link_iops = { .readlink = readlink, FUSE_COMMON
 
 static void set_type(struct lx_inode *inode, const struct fuse_attr *a)
 {
-	inode->rdev = LX_MKDEV(a->rdev >> 8 & 0xfff, (a->rdev & 0xff) | (a->rdev >> 12 & 0xfff00));
+	inode->rdev = lx_dev_decode(a->rdev);
 	inode->ops = &special_iops;
 	switch (inode->mode & S_IFMT) {
 	case S_IFDIR:

@@ -105,11 +105,6 @@ static uint64_t resident(const struct memory *m)
 	return m->info.resident_anon_pages + m->info.resident_object_pages;
 }
 
-static uint32_t encode_dev(lx_dev_t dev)
-{
-	return (LX_MINOR(dev) & 0xff) | LX_MAJOR(dev) << 8 | (LX_MINOR(dev) & ~0xffu) << 12;
-}
-
 /* -- stat */
 
 int pid_show_stat(struct pseudo_buf *b, const struct pid_subject *s)
@@ -145,7 +140,7 @@ int pid_show_stat(struct pseudo_buf *b, const struct pid_subject *s)
 	rt_mutex_unlock(&g->lock);
 
 	pseudo_printf(b, "%d (%s) %c %d %d %d %d %d %u", s->thread ? t->tid : g->pid, comm,
-		      state_letter(t), lx_group_ppid(g), g->pgid, g->sid, (int)encode_dev(tty), tpgid,
+		      state_letter(t), lx_group_ppid(g), g->pgid, g->sid, (int)lx_dev_encode(tty), tpgid,
 		      t->is_kernel ? 0x00208040u : 0x00400000u);
 	pseudo_printf(b, " %llu %llu %llu %llu", (unsigned long long)own.min_flt,
 		      (unsigned long long)dead.min_flt, (unsigned long long)own.maj_flt,

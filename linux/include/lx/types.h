@@ -37,6 +37,17 @@ typedef uint64_t lx_dev_t;	/* kernel-internal: major << 20 | minor */
 #define LX_MAJOR(d)		((uint32_t)((d) >> 20))
 #define LX_MINOR(d)		((uint32_t)((d) & 0xfffff))
 
+/* In 32 bits, as programs, disks and protocols have it; majors below 4096. */
+static inline uint32_t lx_dev_encode(lx_dev_t dev)
+{
+	return (LX_MINOR(dev) & 0xff) | LX_MAJOR(dev) << 8 | (LX_MINOR(dev) & ~0xffu) << 12;
+}
+
+static inline lx_dev_t lx_dev_decode(uint32_t dev)
+{
+	return LX_MKDEV(dev >> 8 & 0xfff, (dev & 0xff) | (dev >> 12 & 0xfff00));
+}
+
 struct lx_time { int64_t sec; uint32_t nsec; };
 
 /* For times that have no lock: each half in one access. */
