@@ -364,7 +364,8 @@ def what_was_acknowledged_survives_a_power_cut(lab):
     cut_power(lab, 1, {"journal": 40, "wal": 6, "rollback": 3}, flushes=10, between=10)
 
 
-SYNCED_BY_OTHERS = """
+# The inode has left memory before it is synced.
+SYNCED_LATE = """
 mount -o commit=1000 /dev/vdb /mnt
 cd /mnt
 mkdir folder
@@ -373,38 +374,47 @@ sync
 chmod 600 chmoded
 echo 3 >/proc/sys/vm/drop_caches
 python3 -c "import os; os.fsync(os.open('chmoded', os.O_RDONLY))"
+"""
+SYNCED_EMPTY = """
+cd /mnt
 echo data >folder/unsynced
 : >folder/empty
 python3 -c "import os; os.fdatasync(os.open('folder/empty', os.O_RDONLY))"
-mkdir made
+"""
+SYNCED_FOLDER = """
+cd /mnt
+mkdir folder/made
 python3 -c "import os; os.fsync(os.open('folder', os.O_RDONLY))"
 """
 
 
-def after_script(lab, script):
-    """The tree of a disk whose power was cut when the script, which mounts it, had ended: nothing unflushed is left."""
+def trees_after(lab, *scripts):
+    """The tree of a disk whose power was cut when a script had ended, for each of them: nothing unflushed is
+    left.  They run one after the other, and the first one mounts it."""
     disk, log = disks.make_ext4(lab.folder / "disk", "16M"), lab.folder / "log"
-    image = disk.read_bytes()
+    image, ends, tops = disk.read_bytes(), [], []
     log.write_bytes(b"")
     with disks.Machine(lab, qemu.Drive(disk, log=log)) as machine:
-        machine.shell(script)
-        at = writelog.count_entries(log)
+        for script in scripts:
+            machine.shell(script)
+            ends.append(writelog.count_entries(log))
         machine.guest.process.stop()
     it = writelog.Disk(writelog.read(log), image)
-    it.advance(at)
-    disk.write_bytes(it.safe)
-    disks.replay_ext4(disk)
-    top = lab.folder / "tree"
-    top.mkdir()
-    disks.extract_ext4(disk, top)
-    return top
+    for number, end in enumerate(ends):
+        it.advance(end)
+        disk.write_bytes(it.safe)
+        disks.replay_ext4(disk)
+        tops.append(lab.folder / f"tree{number}")
+        tops[-1].mkdir()
+        disks.extract_ext4(disk, tops[-1])
+    return tops
 
 
 @boot(when=small)
 def a_sync_covers_what_was_changed_before_the_file_was_opened(lab):
-    """The inode has left memory in between; and new files and folders have names to be kept."""
-    top = after_script(lab, SYNCED_BY_OTHERS)
-    found = oct((top / "chmoded").stat().st_mode & 0o777), (top / "folder/empty").exists(), (top / "made").exists()
+    late, empty, folder = trees_after(lab, SYNCED_LATE, SYNCED_EMPTY, SYNCED_FOLDER)
+    found = (oct((late / "chmoded").stat().st_mode & 0o777), (empty / "folder/empty").exists(),
+             (folder / "folder/made").exists())
     if found != ("0o600", True, True):
         raise Failed(f"mode, new file, new folder: {found}")
 
@@ -435,7 +445,7 @@ END
 
 @boot(when=small)
 def what_was_synced_through_an_overlay_survives_a_power_cut(lab):
-    top = after_script(lab, ON_AN_OVERLAY)
+    top, = trees_after(lab, ON_AN_OVERLAY)
     found = {name: (top / "upper" / name).read_text() if (top / "upper" / name).exists() else None
              for name in ("new", "appended", "touched", "folder/new")}
     if found != {"new": "new", "appended": "lower\nupper", "touched": "lower\n", "folder/new": "new"}:
