@@ -71,6 +71,17 @@ static const struct lx_file_ops *ops_of(struct lx_inode *inode, int *err)
 	}
 }
 
+/* Of file systems in layers, the one that has the pages decides. */
+bool lx_inode_can_direct(struct lx_inode *inode)
+{
+	if ((inode->mode & S_IFMT) == S_IFBLK)
+		return true;
+	if (!lx_is_reg(inode))
+		return false;
+	inode = lx_pages_inode(inode);
+	return inode && inode->fops && inode->fops->can_direct;
+}
+
 int lx_file_open_path(struct lx_task *self, struct lx_path *path, int flags, uint32_t fmode,
 		      struct lx_file **out)
 {
@@ -86,6 +97,8 @@ int lx_file_open_path(struct lx_task *self, struct lx_path *path, int flags, uin
 		ops = ops_of(inode, &err);
 		if (!err && !ops)
 			err = -ENXIO;
+		if (!err && (flags & O_DIRECT) && !lx_inode_can_direct(inode))
+			err = -EINVAL;
 		if (err)
 			return err;
 		if (type == S_IFREG || type == S_IFDIR || type == S_IFBLK)

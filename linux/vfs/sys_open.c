@@ -216,6 +216,9 @@ static long set_flags(struct lx_task *self, struct lx_file *f, int fd, int flags
 	if ((flags & O_NOATIME) && !(old & O_NOATIME) &&
 	    !lx_inode_owner_or_capable(self, f->inode))
 		return -EPERM;
+	/* of pipes it means something else */
+	if ((flags & O_DIRECT) && (f->inode->mode & S_IFMT) != S_IFIFO && !lx_inode_can_direct(f->inode))
+		return -EINVAL;
 	/* Files that send no signals keep the flag off, and say nothing. */
 	if (((old ^ (uint32_t)flags) & FASYNC) && f->ops->async) {
 		err = lx_async_set(self, f, fd, flags & FASYNC);

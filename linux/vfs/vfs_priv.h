@@ -307,6 +307,8 @@ void lx_reclaim_count_writeback(struct lx_inode *inode);	/* writeback_seq goes o
 /* Give up the clean pages that lie in [start, end) (POSIX_FADV_DONTNEED). */
 void lx_pages_drop(struct lx_inode *inode, uint64_t start, uint64_t end);
 
+bool lx_inode_can_direct(struct lx_inode *inode);	/* file.c: O_DIRECT may be set */
+
 /* -- xattr.c: extended attributes kept in memory */
 struct lx_xattrs { struct list list; uint64_t bytes; };
 void lx_xattrs_init(struct lx_xattrs *x);

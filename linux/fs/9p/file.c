@@ -270,6 +270,7 @@ static lx_off_t file_llseek(struct lx_file *file, lx_off_t off, int whence)
 }
 
 const struct lx_file_ops p9_reg_fops = {
+	.can_direct = true,
 	.open = p9_open_file,
 	.release = p9_release_file,
 	.read = file_read,

@@ -582,6 +582,7 @@ static const struct lx_file_ops dir_fops = {
 	.llseek = lx_dir_llseek,
 };
 static const struct lx_file_ops reg_fops = {
+	.can_direct = true,
 	.open = erofs_open,
 	.read = lx_generic_read,
 	.mmap = lx_generic_mmap,

@@ -228,6 +228,7 @@ const struct lx_file_ops e4_dir_fops = {
 	.iterate = e4_iterate, .llseek = lx_dir_llseek, .fsync = dir_fsync,
 };
 const struct lx_file_ops e4_reg_fops = {
+	.can_direct = true,
 	.read = read,
 	.write = write,
 	.mmap = lx_generic_mmap,

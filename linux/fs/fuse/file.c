@@ -392,6 +392,7 @@ static lx_off_t file_llseek(struct lx_file *f, lx_off_t off, int whence)
 }
 
 const struct lx_file_ops fuse_reg_fops = {
+	.can_direct = true,
 	.open = fuse_open_file, .release = fuse_release_file, .flush = flush, .read = file_read,
 	.write = file_write, .mmap = file_mmap, .fsync = fuse_fsync_file, .llseek = file_llseek,
 	.fallocate = file_fallocate,

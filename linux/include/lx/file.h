@@ -79,6 +79,7 @@ struct lx_file_ops {
 	 * nobody was made the owner (F_SETOWN), as that call names it; 0: nobody's.  NULL: no O_ASYNC.
 	 */
 	lx_pid_t (*async)(struct lx_file *f);
+	bool can_direct;		/* regular files: O_DIRECT is understood, or does no harm */
 	/* /proc/PID/fdinfo lines after the common ones, into a NUL-terminated buffer. */
 	size_t (*fdinfo)(struct lx_file *f, char *buf, size_t size);
 };
