@@ -12,6 +12,7 @@
  */
 #include "abi/calls.h"
 #include "block/disk.h"
+#include "lx/iter.h"
 #include "vfs/vfs_priv.h"
 
 #define SECTOR		512u
@@ -74,23 +75,39 @@ static uint64_t on_disk(const struct lx_blkdev *b, uint64_t off)
 	return atomic_load(&((struct lx_blkdev *)b)->start) * SECTOR + off;
 }
 
-static int read_disk(struct lx_blkdev *b, uint64_t off, void *buf, size_t n)
+/* After a failure the iterator is where it was, with @count bytes left. */
+static int put_back(struct lx_iter *it, uint64_t count, int err)
 {
-	struct request r = begin(b, LX_IO_READ);
+	if (err)
+		lx_iter_revert(it, (size_t)(count - it->count));
+	return err;
+}
 
-	return end(b, &r, n, b->disk->ops->read(b->disk, on_disk(b, off), buf, n));
+int lx_blkdev_read_iter(struct lx_blkdev *b, uint64_t off, struct lx_iter *to, size_t n)
+{
+	uint64_t count = to->count;
+	struct request r;
+	int err;
+
+	if (!range_within(off, n, lx_blkdev_size(b)))
+		return -EIO;
+	r = begin(b, LX_IO_READ);
+	err = end(b, &r, n, b->disk->ops->read(b->disk, on_disk(b, off), to, n));
+	return put_back(to, count, err);
 }
 
 int lx_blkdev_read_direct(struct lx_blkdev *b, uint64_t off, void *buf, size_t n)
 {
 	uint64_t size = lx_blkdev_size(b), in;
+	struct lx_iter to;
 
 	if (!range_within(off, n, ALIGN_UP(size, (uint64_t)K_PAGE_SIZE)))
 		return -EIO;
 	/* the last page of a device may stick out */
 	in = off < size ? MIN((uint64_t)n, size - off) : 0;
 	memset((char *)buf + in, 0, n - in);
-	return in ? read_disk(b, off, buf, (size_t)in) : 0;
+	lx_iter_init_kernel(&to, buf, in);
+	return in ? lx_blkdev_read_iter(b, off, &to, (size_t)in) : 0;
 }
 
 int lx_blkdev_flush(struct lx_blkdev *b)
@@ -151,28 +168,38 @@ static int check_change(const struct lx_blkdev *b, uint64_t off, uint64_t n)
 	return range_within(off, n, lx_blkdev_size(b)) ? 0 : -EIO;
 }
 
-static int write_disk(struct lx_blkdev *b, uint64_t off, const void *buf, size_t n)
+static int write_disk(struct lx_blkdev *b, uint64_t off, struct lx_iter *from, size_t n)
 {
+	uint64_t count = from->count;
 	int err = check_change(b, off, n);
 	struct request r;
 
 	if (err)
 		return err;
 	r = begin(b, LX_IO_WRITE);
-	return end(b, &r, n, b->disk->ops->write(b->disk, on_disk(b, off), buf, n));
+	err = end(b, &r, n, b->disk->ops->write(b->disk, on_disk(b, off), from, n));
+	return put_back(from, count, err);
 }
 
 /*
  * The page cache reads again what was written past it.  A reader of the raw device
  * that does so at the same moment may still get the old bytes.
  */
-int lx_blkdev_write_direct(struct lx_blkdev *b, uint64_t off, const void *buf, size_t n)
+int lx_blkdev_write_iter(struct lx_blkdev *b, uint64_t off, struct lx_iter *from, size_t n)
 {
-	int err = write_disk(b, off, buf, n);
+	int err = write_disk(b, off, from, n);
 
 	forget_range(b, off, n);
 	forget_elsewhere(b, on_disk(b, off), n);
 	return err;
+}
+
+int lx_blkdev_write_direct(struct lx_blkdev *b, uint64_t off, const void *buf, size_t n)
+{
+	struct lx_iter from;
+
+	lx_iter_init_kernel(&from, (void *)(uintptr_t)buf, n);
+	return lx_blkdev_write_iter(b, off, &from, n);
 }
 
 /* The disk has what the pages have: they may go when memory is short. */
@@ -210,16 +237,30 @@ static void update_pages(struct lx_blkdev *b, uint64_t off, const char *buf, siz
 int lx_blkdev_write_sync(struct lx_blkdev *b, uint64_t off, const void *buf, size_t n)
 {
 	int err = lx_pages_open(b->inode);
+	struct lx_iter from;
 
 	if (err)
 		return err;
+	lx_iter_init_kernel(&from, (void *)(uintptr_t)buf, n);
 	/* whoever fills the cache reads and supplies under this lock: old bytes do not come back */
 	rt_mutex_lock(&b->inode->pages_lock);
-	err = write_disk(b, off, buf, n);
+	err = write_disk(b, off, &from, n);
 	if (err)
 		forget_range(b, off, n);
 	else
 		update_pages(b, off, buf, n);
+	rt_mutex_unlock(&b->inode->pages_lock);
+	forget_elsewhere(b, on_disk(b, off), n);
+	return err;
+}
+
+int lx_blkdev_write_past_cache(struct lx_blkdev *b, uint64_t off, struct lx_iter *from, size_t n)
+{
+	int err = write_disk(b, off, from, n);
+
+	/* whoever was just filling the cache has supplied what he read before */
+	rt_mutex_lock(&b->inode->pages_lock);
+	forget_range(b, off, n);
 	rt_mutex_unlock(&b->inode->pages_lock);
 	forget_elsewhere(b, on_disk(b, off), n);
 	return err;
@@ -249,8 +290,10 @@ static int write_zeros(struct lx_blkdev *b, uint64_t off, uint64_t n)
 
 	while (n && !err) {
 		size_t len = (size_t)MIN(n, (uint64_t)ZEROS);
+		struct lx_iter from;
 
-		err = write_disk(b, off, zeros, len);
+		lx_iter_init_kernel(&from, zeros, len);
+		err = write_disk(b, off, &from, len);
 		off += len;
 		n -= len;
 	}

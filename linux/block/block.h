@@ -8,6 +8,7 @@
 #include "lx/vfs.h"
 
 struct blk;
+struct lx_iter;
 struct lx_blkdev;
 struct pseudo_buf;
 
@@ -38,6 +39,13 @@ int lx_blkdev_read_direct(struct lx_blkdev *b, uint64_t off, void *buf, size_t n
  * disk and its partitions have of it is dropped.  0, -EIO, -EROFS.
  */
 int lx_blkdev_write_direct(struct lx_blkdev *b, uint64_t off, const void *buf, size_t n);
+/*
+ * The same between the device and an iterator, which has @n bytes left at least and moves on by @n; after an
+ * error it is where it was.  Reads: within the device.  -EFAULT: program memory was not accessible at once,
+ * or cannot be reached by this disk: it can be done with memory of ours (lx_direct_io()).
+ */
+int lx_blkdev_read_iter(struct lx_blkdev *b, uint64_t off, struct lx_iter *to, size_t n);
+int lx_blkdev_write_iter(struct lx_blkdev *b, uint64_t off, struct lx_iter *from, size_t n);
 /* What was written before is durable.  0 or -EIO. */
 int lx_blkdev_flush(struct lx_blkdev *b);
 bool lx_blkdev_is_read_only(const struct lx_blkdev *b);

@@ -41,10 +41,14 @@ struct pseudo_buf;
  * What a driver does.  Ranges are whole logical blocks within the disk.  All sleep,
  * uninterruptible; 0 or a negative errno.  NULL: the disk cannot (discard, zero, serial),
  * need not (flush, idle), or has no such call (ioctl).
+ *
+ * Bytes are read to and written from iterators, which have at least as many left.  -EFAULT: not from or to
+ * there, as program memory is not accessible just now, or the disk's operations are done by another
+ * thread; it can be done with memory of ours.  How far the iterator is after a failure is not said.
  */
 struct lx_disk_ops {
-	int (*read)(struct lx_disk *d, uint64_t off, void *buf, size_t n);
-	int (*write)(struct lx_disk *d, uint64_t off, const void *buf, size_t n);
+	int (*read)(struct lx_disk *d, uint64_t off, struct lx_iter *to, size_t n);
+	int (*write)(struct lx_disk *d, uint64_t off, struct lx_iter *from, size_t n);
 	int (*flush)(struct lx_disk *d);
 	int (*discard)(struct lx_disk *d, uint64_t off, uint64_t n);
 	int (*zero)(struct lx_disk *d, uint64_t off, uint64_t n);
@@ -179,6 +183,9 @@ int lx_blkdev_zero(struct lx_blkdev *b, uint64_t off, uint64_t n);
 void lx_blkdev_forget(struct lx_blkdev *b);
 /* For writers that hold no lock of the page cache or behind it: nobody fills it meanwhile. */
 int lx_blkdev_write_sync(struct lx_blkdev *b, uint64_t off, const void *buf, size_t n);
+
+/* For writers without such locks, too, to whom it is enough that the cache has no old bytes afterwards. */
+int lx_blkdev_write_past_cache(struct lx_blkdev *b, uint64_t off, struct lx_iter *from, size_t n);
 
 /* -- node.c, ioctl.c, direct.c */
 long lx_blkdev_ioctl(struct lx_file *f, unsigned int cmd, uint64_t arg);

@@ -7,6 +7,7 @@
 #include "base/parse.h"
 #include "block/disk.h"
 #include "link/blk.h"
+#include "lx/iter.h"
 
 struct kind {
 	const char *component;		/* what its name begins with: "virtio-blk.0" */
@@ -37,19 +38,32 @@ static int errno_of(k_status_t st)
 		return -EOPNOTSUPP;
 	case K_ERR_NO_MEMORY:
 		return -ENOMEM;
+	case K_ERR_BAD_ADDRESS:
+		return -EFAULT;
 	default:
 		return -EIO;
 	}
 }
 
-static int disk_read(struct lx_disk *d, uint64_t off, void *buf, size_t n)
+/* Copies between iterators and link memory do not sleep. */
+static bool put(void *to, void *data, size_t n)
 {
-	return errno_of(blk_read(d->private, off / BLK_SECTOR, buf, n));
+	return lx_iter_put(to, data, n) == n;
 }
 
-static int disk_write(struct lx_disk *d, uint64_t off, const void *buf, size_t n)
+static bool get(void *from, void *data, size_t n)
 {
-	return errno_of(blk_write(d->private, off / BLK_SECTOR, buf, n));
+	return lx_iter_get(from, data, n) == n;
+}
+
+static int disk_read(struct lx_disk *d, uint64_t off, struct lx_iter *to, size_t n)
+{
+	return errno_of(blk_transfer(d->private, BLK_READ, off / BLK_SECTOR, n, put, to));
+}
+
+static int disk_write(struct lx_disk *d, uint64_t off, struct lx_iter *from, size_t n)
+{
+	return errno_of(blk_transfer(d->private, BLK_WRITE, off / BLK_SECTOR, n, get, from));
 }
 
 static int disk_flush(struct lx_disk *d)

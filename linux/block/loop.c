@@ -16,41 +16,37 @@ struct loop_request {
 	struct list link;		/* loop.queue_lock */
 	enum lx_io_kind kind;
 	uint64_t off, n;
-	char *data;
+	struct lx_iter *data;		/* memory of ours */
 	int err;			/* valid once done */
 	_Atomic(bool) done;		/* release: pairs with the acquire of who waits */
 };
 
 /* -- the thread's side */
 
-static int do_read(struct lx_file *f, uint64_t off, char *data, size_t n)
+static int do_read(struct lx_file *f, uint64_t at, struct lx_iter *to)
 {
-	while (n) {
-		int64_t got = lx_file_read_kernel(f, data, n, (lx_off_t)off);
+	lx_off_t off = (lx_off_t)at;
+
+	while (to->count) {
+		int64_t got = f->ops->read ? f->ops->read(f, to, &off) : -EINVAL;
 
 		if (got < 0)
 			return -EIO;
-		if (!got) {		/* the file became shorter */
-			memset(data, 0, n);
-			break;
-		}
-		off += (uint64_t)got;
-		data += got;
-		n -= (size_t)got;
+		if (!got)		/* the file became shorter */
+			lx_iter_zero(to, (size_t)to->count);
 	}
 	return 0;
 }
 
-static int do_write(struct lx_file *f, uint64_t off, const char *data, size_t n)
+static int do_write(struct lx_file *f, uint64_t at, struct lx_iter *from)
 {
-	while (n) {
-		int64_t got = lx_file_write_kernel(f, data, n, (lx_off_t)off);
+	lx_off_t off = (lx_off_t)at;
+
+	while (from->count) {
+		int64_t got = f->ops->write ? f->ops->write(f, from, &off) : -EINVAL;
 
 		if (got <= 0)
 			return got == -ENOSPC ? -ENOSPC : -EIO;
-		off += (uint64_t)got;
-		data += got;
-		n -= (size_t)got;
 	}
 	return 0;
 }
@@ -61,9 +57,9 @@ static int do_request(struct lx_file *f, uint64_t offset, const struct loop_requ
 
 	switch (r->kind) {
 	case LX_IO_READ:
-		return do_read(f, off, r->data, (size_t)r->n);
+		return do_read(f, off, r->data);
 	case LX_IO_WRITE:
-		return do_write(f, off, r->data, (size_t)r->n);
+		return do_write(f, off, r->data);
 	case LX_IO_FLUSH:
 		return f->ops->fsync ? f->ops->fsync(f, 0, INT64_MAX, true) : 0;
 	default:
@@ -164,7 +160,8 @@ void loop_move(struct loop *l, uint64_t offset)
 
 /* -- the disk's side */
 
-static int request(struct lx_disk *d, enum lx_io_kind kind, uint64_t off, void *data, uint64_t n)
+static int request(struct lx_disk *d, enum lx_io_kind kind, uint64_t off, struct lx_iter *data,
+		   uint64_t n)
 {
 	struct loop_request r = { .kind = kind, .off = off, .data = data, .n = n };
 	struct loop *l = loop_of(d);
@@ -187,14 +184,28 @@ static int request(struct lx_disk *d, enum lx_io_kind kind, uint64_t off, void *
 	}
 }
 
-static int loop_read(struct lx_disk *d, uint64_t off, void *buf, size_t n)
+/* The thread has no program whose memory it could reach. */
+static int transfer(struct lx_disk *d, enum lx_io_kind kind, uint64_t off, struct lx_iter *it, size_t n)
 {
-	return request(d, LX_IO_READ, off, buf, n);
+	uint64_t rest = it->count - n;
+	int err;
+
+	if (it->user)
+		return -EFAULT;
+	it->count = n;
+	err = request(d, kind, off, it, n);
+	it->count += rest;
+	return err;
 }
 
-static int loop_write(struct lx_disk *d, uint64_t off, const void *buf, size_t n)
+static int loop_read(struct lx_disk *d, uint64_t off, struct lx_iter *to, size_t n)
 {
-	return request(d, LX_IO_WRITE, off, (void *)(uintptr_t)buf, n);
+	return transfer(d, LX_IO_READ, off, to, n);
+}
+
+static int loop_write(struct lx_disk *d, uint64_t off, struct lx_iter *from, size_t n)
+{
+	return transfer(d, LX_IO_WRITE, off, from, n);
 }
 
 static int loop_flush(struct lx_disk *d)

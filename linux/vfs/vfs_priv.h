@@ -307,7 +307,15 @@ void lx_reclaim_count_writeback(struct lx_inode *inode);	/* writeback_seq goes o
 /* Give up the clean pages that lie in [start, end) (POSIX_FADV_DONTNEED). */
 void lx_pages_drop(struct lx_inode *inode, uint64_t start, uint64_t end);
 
+/* -- direct.c: past the page cache */
 bool lx_inode_can_direct(struct lx_inode *inode);	/* file.c: O_DIRECT may be set */
+/*
+ * At most @n bytes at @off between @it and the disk; *@done says how many it was, by which the iterator moved on:
+ * fewer where another piece begins, 0 at the end.  -EFAULT: the iterator is where it was, and memory of ours will do.
+ */
+typedef int lx_direct_piece(struct lx_file *f, uint64_t off, struct lx_iter *it, size_t n, size_t *done);
+/* Piece by piece until the iterator or the file ends; *@pos is how far it came.  0, or the first error. */
+int lx_direct_io(struct lx_file *f, struct lx_iter *it, lx_off_t *pos, bool write, lx_direct_piece *piece);
 
 /* -- xattr.c: extended attributes kept in memory */
 struct lx_xattrs { struct list list; uint64_t bytes; };

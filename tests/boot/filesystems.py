@@ -17,7 +17,7 @@ def machine_with(lab, *files, **options):
     return disks.Machine(lab, *files, programs=True, **options)
 
 
-EVERYWHERE = ("fs", "file", "dir", "attr")
+EVERYWHERE = ("fs", "file", "dir", "attr", "direct")
 
 
 @boot(seconds=600, when=lambda configuration: configuration.cpus == 2)
@@ -40,6 +40,7 @@ def programs_see_the_same_on_every_file_system(lab):
             # what Linux's overlay puts into d_ino, and refuses in pwritev2, is its own
             wrong += [] if lab.linux else machine.cases(program, "/root")
         wrong += machine.cases("fs", "/mnt/small")
+        wrong += machine.cases("direct", "/mnt/small")
         # one is unmounted, one only read-only, and one is left to the init, with somebody at work in it
         machine.shell("""umount /mnt/large; mount -o remount,ro /mnt/small
             sleep 1000 >/mnt/left/open & cp -r /usr/share/perl5 /mnt/left""")

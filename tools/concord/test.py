@@ -293,6 +293,10 @@ def tell_selftests(report, configuration, ended, last_words, selection):
 
 # Linux-behaviour tests.
 
+# On Concord these are run on file systems of disks, by tests/boot/filesystems.py, and not in memory.
+ON_DISKS = ("direct_test",)
+
+
 def linux_programs():
     return sorted((places.BUILD / "tests/linux").glob("*_test"))
 
@@ -397,7 +401,8 @@ class LinuxTests:
 
     def __init__(self, report, selection, in_guests):
         programs = linux_programs()
-        self.wanted = reference(report, programs, selection)
+        self.wanted = {program: cases for program, cases in reference(report, programs, selection).items()
+                       if program.name not in ON_DISKS}
         self.disk = programs_image(programs) if in_guests else None
 
     def run(self, report, configuration):

@@ -307,8 +307,8 @@ static uint32_t type_of(enum blk_op op)
 	return types[op];
 }
 
-/* Put the request into the ring.  The lock is held; there is room by construction. */
-static bool enqueue(struct blk *b, struct blk_request *r)
+/* Put the request into the ring, for the next publish().  The lock is held; there is room by construction. */
+static void enqueue(struct blk *b, struct blk_request *r)
 {
 	struct vq_segment s[DESCRIPTORS];
 	uint16_t head = b->queue.free_head;
@@ -325,10 +325,14 @@ static bool enqueue(struct blk *b, struct blk_request *r)
 		s[n++] = (struct vq_segment){ LINK_DATA + r->data_offset, r->length,
 					      r->op == BLK_READ || r->op == BLK_GET_ID };
 	s[n++] = (struct vq_segment){ slot + STATUS_OFFSET, 1, true };
-	if (!vq_driver_add(&b->queue, s, n, r, &r->head))
-		return false;
-	link_publish(b->link, 0, &b->queue);
-	return true;
+	(void)!vq_driver_add(&b->queue, s, n, r, &r->head);
+}
+
+/* Show the driver what was put there.  The lock is held. */
+static void publish(struct blk *b)
+{
+	if (!b->queue.broken)
+		link_publish(b->link, 0, &b->queue);
 }
 
 static void accuse(struct blk *b, const char *why)
@@ -366,7 +370,8 @@ static void renew(struct blk *b)
 	b->accused = false;
 	b->untold = 0;
 	while ((r = next_in_flight(b, r ? r->order : 0)))
-		(void)!enqueue(b, r);		/* there is room for all of them */
+		enqueue(b, r);
+	publish(b);
 	link_renewed(b->link, epoch);
 }
 
@@ -377,7 +382,8 @@ static void finish(struct blk_request *r, k_status_t status)
 	atomic_store_explicit(&r->state, DONE, memory_order_release);
 }
 
-void blk_submit(struct blk *b, struct blk_request *r)
+/* With @more to come, the driver is not told yet. */
+static void submit(struct blk *b, struct blk_request *r, bool more)
 {
 	bool ok;
 
@@ -388,11 +394,18 @@ void blk_submit(struct blk *b, struct blk_request *r)
 		atomic_store_explicit(&r->state, FLYING, memory_order_relaxed);
 		r->order = ++b->submitted;
 		if (!b->queue.broken)	/* else the next one takes it */
-			(void)!enqueue(b, r);
+			enqueue(b, r);
 	}
+	if (ok && !more)
+		publish(b);
 	rt_mutex_unlock(&b->lock);
 	if (!ok)
 		finish(r, K_ERR_IO);
+}
+
+void blk_submit(struct blk *b, struct blk_request *r)
+{
+	submit(b, r, false);
 }
 
 /* What came of it; or *@nonsense, which is why this cannot be an answer. */
@@ -506,11 +519,22 @@ k_status_t blk_wait(struct blk *b, struct blk_request *r)
 
 /* -- whole operations ------------------------------------------------------------------------------------ */
 
-enum { BATCH = 8 };
+/*
+ * Requests in flight of one transfer, and how many the driver is told of at once: each telling costs a
+ * switch to it and an exit to the hypervisor, but the device is to work while others are copied.
+ */
+enum { BATCH = 8, TELL = 8 };
+
+static void tell(struct blk *b)
+{
+	rt_mutex_lock(&b->lock);
+	publish(b);
+	rt_mutex_unlock(&b->lock);
+}
 
 /* Up to BATCH requests at a time for the pieces of one transfer; the first failure ends it. */
-static k_status_t transfer(struct blk *b, enum blk_op op, uint64_t sector, uint8_t *in,
-			   const uint8_t *out, size_t n)
+k_status_t blk_transfer(struct blk *b, enum blk_op op, uint64_t sector, size_t n, blk_copy_fn *copy,
+			void *arg)
 {
 	struct blk_request *r[BATCH];
 	k_status_t st = K_OK, ended;
@@ -524,38 +548,57 @@ static k_status_t transfer(struct blk *b, enum blk_op op, uint64_t sector, uint8
 			st = blk_request_get(b, op, sector, piece, count == 0, &r[count]);
 			if (st != K_OK)
 				break;
-			if (out) {
-				memcpy(r[count]->data, out, piece);
-				out += piece;
+			if (op == BLK_WRITE && !copy(arg, r[count]->data, piece)) {
+				blk_request_put(b, r[count]);
+				st = K_ERR_BAD_ADDRESS;
+				break;
 			}
-			blk_submit(b, r[count]);
-			sector += piece / BLK_SECTOR;
 			n -= piece;
+			submit(b, r[count], n && (count + 1) % TELL);
+			sector += piece / BLK_SECTOR;
 		}
+		if (count % TELL && n)
+			tell(b);	/* it was to be more */
 		if (count && st == K_ERR_SHOULD_WAIT)
 			st = K_OK;
 		for (unsigned int i = 0; i < count; i++) {
 			ended = blk_wait(b, r[i]);
 			if (st == K_OK)
 				st = ended;
-			if (in && ended == K_OK) {
-				memcpy(in, r[i]->data, r[i]->length);
-				in += r[i]->length;
-			}
+			if (st == K_OK && op == BLK_READ && !copy(arg, r[i]->data, r[i]->length))
+				st = K_ERR_BAD_ADDRESS;
 			blk_request_put(b, r[i]);
 		}
 	}
 	return st;
 }
 
+static bool copy_out(void *arg, void *data, size_t n)
+{
+	uint8_t **to = arg;
+
+	memcpy(*to, data, n);
+	*to += n;
+	return true;
+}
+
+static bool copy_in(void *arg, void *data, size_t n)
+{
+	const uint8_t **from = arg;
+
+	memcpy(data, *from, n);
+	*from += n;
+	return true;
+}
+
 k_status_t blk_read(struct blk *b, uint64_t sector, void *buf, size_t n)
 {
-	return transfer(b, BLK_READ, sector, buf, NULL, n);
+	return blk_transfer(b, BLK_READ, sector, n, copy_out, &buf);
 }
 
 k_status_t blk_write(struct blk *b, uint64_t sector, const void *buf, size_t n)
 {
-	return transfer(b, BLK_WRITE, sector, NULL, buf, n);
+	return blk_transfer(b, BLK_WRITE, sector, n, copy_in, &buf);
 }
 
 /* One request with an optional payload of a few bytes either way. */

@@ -16,6 +16,7 @@
  * Locks, outermost first (ranks in lx/lock_rank.h):
  *
  *	lx_inode.lock		contents of a directory, attributes, size: by the VFS
+ *	e4_inode.direct_lock	direct transfers under way (direct.c)
  *	e4_inode.wb_lock	writing back an inode's pages, or cutting them off
  *	e4_super.spare_lock	the buffer for that when memory has run out
  *	a handle of the journal	not a lock, but waited for: take nothing above within one
@@ -101,6 +102,8 @@ struct e4_inode {
 	uint8_t block[E4_I_BLOCK];	/* map_lock: root of the extent tree, short target, device */
 	uint64_t disk_size;		/* map_lock: what the disk may show: data behind it is not written */
 
+	/* Held for reading by each direct transfer: e4_direct_drain().  Rank LX_LOCK_EXT4_DIRECT. */
+	struct rt_rwlock direct_lock;
 	struct rt_mutex wb_lock;	/* rank LX_LOCK_EXT4_WRITEBACK */
 	struct rb_tree reserved;	/* map_lock: pages that wait for blocks: reserve.c */
 	uint64_t reserved_pages;	/* map_lock */

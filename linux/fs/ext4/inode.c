@@ -238,6 +238,7 @@ int e4_inode_alloc(struct lx_super *sb, uint32_t ino, struct lx_inode **out)
 		return -ENOMEM;
 	}
 	rt_rwlock_init(&e->map_lock, LX_LOCK_EXT4_MAP);
+	rt_rwlock_init(&e->direct_lock, LX_LOCK_EXT4_DIRECT);
 	rt_mutex_init(&e->wb_lock, LX_LOCK_EXT4_WRITEBACK);
 	list_init(&e->dirty_link);
 	list_init(&e->orphan_link);

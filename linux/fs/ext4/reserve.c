@@ -211,6 +211,7 @@ int e4_prepare_write(struct lx_inode *inode, uint64_t off, uint64_t n)
 		return -EROFS;
 	if (!n)
 		return 0;
+	e4_direct_drain(inode);
 	if (off > inode->size)
 		err = e4_zero_tail(inode);
 	if (!err)

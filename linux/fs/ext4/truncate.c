@@ -144,6 +144,7 @@ int e4_truncate(struct lx_inode *inode, uint64_t size)
 		return -EROFS;
 	if (size > (uint64_t)inode->sb->max_bytes)
 		return -EFBIG;
+	e4_direct_drain(inode);
 	rt_mutex_lock(&e->wb_lock);
 	if (size < inode->size) {
 		err = shorten(inode, size);
@@ -300,6 +301,7 @@ int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len)
 	if (!(mode & FALLOC_FL_PUNCH_HOLE) && end > (uint64_t)inode->sb->max_bytes)
 		return -EFBIG;
 	rt_mutex_lock(&inode->lock);
+	e4_direct_drain(inode);
 	rt_mutex_lock(&e->wb_lock);
 	if (mode & FALLOC_FL_PUNCH_HOLE)
 		end = MIN(end, DIV_ROUND_UP(inode->size, PAGE) * PAGE);

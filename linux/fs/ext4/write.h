@@ -31,6 +31,8 @@ void e4_flusher_stop(struct e4_super *s);
 
 /* -- direct.c: read(2) and write(2) of files opened with O_DIRECT; -EINVAL: not aligned for the device */
 bool e4_is_direct(const struct lx_file *f);
+/* Wait for the transfers under way.  The inode is locked, so that none begins. */
+void e4_direct_drain(struct lx_inode *inode);
 int64_t e4_direct_read(struct lx_file *f, struct lx_iter *to, lx_off_t *pos);
 int64_t e4_direct_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos);
 

@@ -39,6 +39,7 @@ enum lx_lock_rank {
 	LX_LOCK_FS,		/* lx_fs.lock: cwd, root, umask */
 	LX_LOCK_SIGHAND,	/* lx_group.lock: pending signals, tasks of the group, exit state */
 	LX_LOCK_ACTIONS,	/* lx_sighand.lock: signal handlers */
+	LX_LOCK_EXT4_DIRECT,	/* ext4: direct transfers of an inode, and who waits for their end (rwlock) */
 	LX_LOCK_EXT4_WRITEBACK,	/* ext4: an inode's data on its way to the disk, or being cut off */
 	LX_LOCK_EXT4_SPARE,	/* the buffer for that when memory has run out */
 	LX_LOCK_PAGES,		/* page cache fill and write-back state of an inode */

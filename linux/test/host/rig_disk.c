@@ -76,24 +76,36 @@ uint32_t blk_index(const struct blk *b)
 	return b->index;
 }
 
-k_status_t blk_read(struct blk *b, uint64_t sector, void *buf, size_t n)
+static k_status_t write_disk(struct blk *b, uint64_t off, size_t n, blk_copy_fn *copy, void *arg)
 {
-	if (sector * BLK_SECTOR + n > b->size || n % BLK_SECTOR)
-		return K_ERR_BEYOND_END;
-	memcpy(buf, b->data + sector * BLK_SECTOR, n);
-	return K_OK;
-}
+	k_status_t st = K_OK;
+	uint8_t *buf;
 
-k_status_t blk_write(struct blk *b, uint64_t sector, const void *buf, size_t n)
-{
 	if (!b->writable)
 		return K_ERR_ACCESS;
-	if (sector * BLK_SECTOR + n > b->size || n % BLK_SECTOR)
+	buf = malloc(n);
+	if (!buf)
+		abort();
+	if (!copy(arg, buf, n))
+		st = K_ERR_BAD_ADDRESS;
+	else if (hook && !hook(b->index, off, buf, n))
+		st = K_ERR_IO;
+	else
+		memcpy(b->writable + off, buf, n);
+	free(buf);
+	return st;
+}
+
+k_status_t blk_transfer(struct blk *b, enum blk_op op, uint64_t sector, size_t n, blk_copy_fn *copy,
+			void *arg)
+{
+	uint64_t off = sector * BLK_SECTOR;
+
+	if (off + n > b->size || n % BLK_SECTOR)
 		return K_ERR_BEYOND_END;
-	if (hook && !hook(b->index, sector * BLK_SECTOR, buf, n))
-		return K_ERR_IO;
-	memcpy(b->writable + sector * BLK_SECTOR, buf, n);
-	return K_OK;
+	if (op == BLK_WRITE)
+		return write_disk(b, off, n, copy, arg);
+	return copy(arg, (void *)(uintptr_t)(b->data + off), n) ? K_OK : K_ERR_BAD_ADDRESS;
 }
 
 k_status_t blk_discard(struct blk *b, uint64_t sector, uint64_t sectors)

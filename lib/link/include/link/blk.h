@@ -22,7 +22,7 @@
  *
  * Statuses: IO (the device or its driver failed, also: driver died), BEYOND_END,
  * ACCESS (writing to a read-only device), BAD_ARGUMENT (not aligned),
- * NOT_SUPPORTED (discard on a device that cannot).
+ * NOT_SUPPORTED (discard on a device that cannot), BAD_ADDRESS (the caller's copy failed).
  */
 #pragma once
 
@@ -84,6 +84,15 @@ uint32_t blk_index(const struct blk *b);	/* n-th block device of this personalit
 /* Whole operations.  @n is a multiple of the block size.  Sleep, uninterruptible. */
 k_status_t blk_read(struct blk *b, uint64_t sector, void *buf, size_t n);
 k_status_t blk_write(struct blk *b, uint64_t sector, const void *buf, size_t n);
+/*
+ * The same, read (BLK_READ) or written (BLK_WRITE) by @copy: it is called for one piece of @n bytes in
+ * link memory after the other, in their order, to take them from there or put them there.  False ends
+ * the transfer with BAD_ADDRESS; earlier pieces may have been written.  It must not sleep for a
+ * request of @b: requests are held meanwhile.
+ */
+typedef bool blk_copy_fn(void *arg, void *data, size_t n);
+k_status_t blk_transfer(struct blk *b, enum blk_op op, uint64_t sector, size_t n, blk_copy_fn *copy,
+			void *arg);
 k_status_t blk_flush(struct blk *b);		/* OK at once if the device has no cache */
 k_status_t blk_discard(struct blk *b, uint64_t sector, uint64_t sectors);
 /* The device's serial: at most 20 characters and a NUL. */
