@@ -9,7 +9,7 @@
  *	map.c		where a file's blocks are: extents.c, extmod.c, blockmap.c
  *	dir.c, htree.c	finding names; dirmod.c, dxmod.c: changing them
  *	xattr.c, xattrmod.c	attributes
- *	reserve.c, writeback.c	from the page cache to the disk
+ *	reserve.c, writeback.c	from the page cache to the disk; sync.c: when
  *	truncate.c, orphan.c	shortening and deleting files
  *	namei.c, file.c, super.c	the operations that the VFS calls
  *
@@ -85,7 +85,7 @@ struct e4_super {
 	struct list orphans;		/* orphan_lock: of e4_inode.orphan_link, as on disk */
 	struct lx_task *flusher;	/* its thread, or NULL */
 	struct lx_flusher wakes;	/* for memory's sake */
-	_Atomic(uint32_t) flusher_word;	/* enum in writeback.c: wakes it, and ends it */
+	_Atomic(uint32_t) flusher_word;	/* enum in sync.c: wakes it, and ends it */
 	uint32_t commit_seconds;	/* constant */
 	struct rt_mutex spare_lock;	/* rank LX_LOCK_EXT4_SPARE */
 	uint8_t *spare;			/* spare_lock: to write back with when there is no memory for a buffer */

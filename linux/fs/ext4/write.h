@@ -19,6 +19,13 @@ uint64_t e4_next_reserved(struct lx_inode *inode, uint64_t page);
 /* Write all dirty pages of the inode: 0, -EIO, -ENOSPC...  Takes wb_lock. */
 int e4_writeback(struct lx_inode *inode);
 int e4_writeback_locked(struct lx_inode *inode);	/* wb_lock */
+/* Not a reason to give the data up: it stays dirty. */
+static inline bool e4_is_temporary(int err)
+{
+	return err == -ENOMEM || err == -EROFS;
+}
+
+/* -- sync.c */
 int e4_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync);
 /* All names so far, and what the inodes had when they were stored; not the data of files. */
 int e4_fsync_dir(struct lx_inode *dir, bool datasync);
