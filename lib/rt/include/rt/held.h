@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define RT_HELD_MAX 24u
+#define RT_HELD_MAX 40u
 
 /* Sorted by rank, and among equal ones by age. */
 struct rt_held {
