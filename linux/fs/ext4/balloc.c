@@ -194,7 +194,8 @@ out:
 	return err;
 }
 
-int e4_alloc_blocks(struct e4_handle *h, uint64_t goal, uint32_t *n, uint64_t *block)
+/* In the first group from that of @goal on that has @least in a row. */
+static int alloc_near(struct e4_handle *h, uint64_t goal, uint32_t least, uint32_t *n, uint64_t *block)
 {
 	struct e4_super *s = h->s;
 	uint32_t first, want = *n;
@@ -202,24 +203,36 @@ int e4_alloc_blocks(struct e4_handle *h, uint64_t goal, uint32_t *n, uint64_t *b
 	if (goal <= s->first_data_block || goal >= s->blocks)
 		goal = s->first_data_block + 1;
 	first = (uint32_t)((goal - s->first_data_block) / s->blocks_per_group);
-	for (int pass = 0; pass < 2; pass++) {
-		uint32_t least = pass ? 1 : MIN(want, GOOD_RUN);
+	for (uint32_t i = 0; i < s->group_count; i++) {
+		struct e4_group *g = &s->groups[(first + i) % s->group_count];
+		uint32_t in = i ? 0 : (uint32_t)(goal - e4_group_first_block(s, first));
+		int err;
 
-		for (uint32_t i = 0; i < s->group_count; i++) {
-			struct e4_group *g = &s->groups[(first + i) % s->group_count];
-			uint32_t in = i ? 0 : (uint32_t)(goal - e4_group_first_block(s, first));
-			int err;
-
-			*n = want;
-			err = alloc_in(h, g, in, least, n, block);
-			if (!err && !e4_blocks_valid(s, *block, *n))
-				return e4_corrupt(s, "the bitmap of group %u frees the super block",
-						  g->number);
-			if (!err || (err != -ENOSPC && err != -EBADMSG))
-				return err;
-		}
+		*n = want;
+		err = alloc_in(h, g, in, least, n, block);
+		if (!err && !e4_blocks_valid(s, *block, *n))
+			return e4_corrupt(s, "the bitmap of group %u frees the super block", g->number);
+		if (!err || (err != -ENOSPC && err != -EBADMSG))
+			return err;
 	}
 	return -ENOSPC;
+}
+
+int e4_alloc_blocks(struct e4_handle *h, uint64_t goal, uint32_t *n, uint64_t *block)
+{
+	uint32_t want = *n;
+	int err = alloc_near(h, goal, MIN(want, GOOD_RUN), n, block);
+
+	if (err == -ENOSPC) {
+		*n = want;
+		err = alloc_near(h, goal, 1, n, block);
+	}
+	return err;
+}
+
+int e4_alloc_run(struct e4_handle *h, uint64_t goal, uint32_t n, uint64_t *block)
+{
+	return alloc_near(h, goal, n, &n, block);
 }
 
 int e4_alloc_meta(struct e4_handle *h, uint64_t goal, struct e4_buf **out)

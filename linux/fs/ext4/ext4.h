@@ -9,7 +9,7 @@
  *	map.c		where a file's blocks are: extents.c, extmod.c, blockmap.c
  *	dir.c, htree.c	finding names; dirmod.c, dxmod.c: changing them
  *	xattr.c, xattrmod.c	attributes
- *	reserve.c, writeback.c	from the page cache to the disk; sync.c: when
+ *	reserve.c, writeback.c	from the page cache to the disk; batch.c: many at once; sync.c: when
  *	truncate.c, orphan.c	shortening and deleting files
  *	namei.c, file.c, super.c	the operations that the VFS calls
  *
@@ -46,6 +46,7 @@ struct e4_group {
 	struct e4_disk_group *desc;	/* lock: in the table's bytes */
 	uint8_t *freed;			/* lock: bitmap of blocks freed and not committed, or NULL */
 	uint32_t freed_count;		/* lock: bits set in it */
+	_Atomic(uint64_t) small_goal;	/* a hint: where the last small files of its inodes end, or 0 */
 };
 
 struct e4_super {
@@ -195,6 +196,8 @@ void e4_set_ops(struct lx_inode *inode);	/* by its type */
 void e4_evict(struct lx_inode *inode);
 /* The block of the inode table that holds @ino, and where in it. */
 int e4_inode_slot(struct e4_super *s, uint32_t ino, struct e4_buf **out, struct e4_disk_inode **di);
+/* The same for the first inode to be used of its block: what the disk has there is not needed.  -ENOMEM. */
+int e4_inode_slot_first(struct e4_super *s, uint32_t ino, struct e4_buf **out, struct e4_disk_inode **di);
 extern const struct lx_inode_ops e4_dir_iops, e4_reg_iops, e4_link_iops, e4_special_iops;
 extern const struct lx_file_ops e4_dir_fops, e4_reg_fops;
 
@@ -265,6 +268,8 @@ struct e4_journal;
  * bitmap, the descriptor: 2 credits.
  */
 int e4_alloc_blocks(struct e4_handle *h, uint64_t goal, uint32_t *n, uint64_t *block);
+/* Allocate exactly @n blocks in a row, not more than a group has, at or behind @goal if possible.  As above. */
+int e4_alloc_run(struct e4_handle *h, uint64_t goal, uint32_t n, uint64_t *block);
 /* A block of metadata, in the cache and joined: zeros.  3 credits. */
 int e4_alloc_meta(struct e4_handle *h, uint64_t goal, struct e4_buf **out);
 /* Free [block, block + n); @meta: they held metadata, which is forgotten.  2 credits per group. */

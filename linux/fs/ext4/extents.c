@@ -75,6 +75,19 @@ static int check_node(struct e4_inode *e, const void *node, uint32_t bytes, unsi
 	return check_entries(e, node, bytes, depth);
 }
 
+uint32_t e4_ext_root_room(struct lx_inode *inode)
+{
+	struct e4_inode *e = e4_inode(inode);
+	const struct e4_ext_header *h = (const struct e4_ext_header *)e->block;
+	uint32_t room, used;
+
+	rt_read_lock(&e->map_lock);
+	room = get_le16(h->depth) ? 0 : MIN((uint32_t)get_le16(h->max), e4_ext_room(sizeof(e->block)));
+	used = e4_ext_entries(h, sizeof(e->block));
+	rt_read_unlock(&e->map_lock);
+	return room > used ? room - used : 0;
+}
+
 int e4_ext_check_root(struct lx_inode *inode)
 {
 	struct e4_inode *e = e4_inode(inode);

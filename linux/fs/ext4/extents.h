@@ -38,5 +38,7 @@ uint32_t e4_ext_entries(const void *node, uint32_t bytes);
 int e4_ext_search(const void *node, uint32_t bytes, uint32_t lblock);
 /* A node at @depth in @block, checked: a reference. */
 int e4_ext_node(struct lx_inode *inode, uint64_t block, unsigned int depth, struct e4_buf **out);
+/* Entries that the root has room for; 0 if it is not a leaf.  Takes map_lock. */
+uint32_t e4_ext_root_room(struct lx_inode *inode);
 int e4_ext_check_root(struct lx_inode *inode);
 void e4_ext_set_csum(struct lx_inode *inode, uint8_t *node);	/* of a block */

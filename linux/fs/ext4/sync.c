@@ -8,8 +8,6 @@
 #include "fs/ext4/write.h"
 #include "rt/time.h"
 
-#define SOME 16u			/* inodes whose data is written because there is too much */
-
 /* Attributes that are in memory only.  The inode is not locked by the caller. */
 static int store_dirty(struct lx_inode *inode)
 {
@@ -72,30 +70,47 @@ static void look_again(struct lx_inode *inode)
 	rt_mutex_unlock(&inode->lock);
 }
 
+/* Some dirty inodes, a reference each: how many. */
+static uint32_t take_some(struct e4_super *s, struct lx_inode **inodes, size_t most)
+{
+	uint32_t n = 0;
+
+	while (n < MIN(most, (size_t)E4_BATCH) && (inodes[n] = e4_dirty_next(s)))
+		n++;
+	return n;
+}
+
+/* Its data was written, with @err; its attributes, too, if they can be. */
+static int finish(struct lx_inode *inode, int err)
+{
+	if (!err)
+		err = store_dirty(inode);
+	if (e4_is_temporary(err) && err != -EROFS)
+		e4_mark_dirty(inode);
+	else if (err != -EROFS)
+		look_again(inode);
+	lx_inode_put(inode);
+	return err;
+}
+
 /* Write what was dirty when it began. */
 static int flush_inodes(struct e4_super *s)
 {
+	struct lx_inode *inodes[E4_BATCH];
+	int errs[E4_BATCH], err = 0;
+	uint32_t got;
 	size_t n;
-	int err = 0;
 
 	rt_mutex_lock(&s->dirty_lock);
 	n = list_count(&s->dirty);
 	rt_mutex_unlock(&s->dirty_lock);
-	while (n--) {
-		struct lx_inode *inode = e4_dirty_next(s);
-		int e1;
+	for (; n && (got = take_some(s, inodes, n)); n -= got) {
+		e4_writeback_many(s, inodes, errs, got);
+		for (uint32_t i = 0; i < got; i++) {
+			int e1 = finish(inodes[i], errs[i]);
 
-		if (!inode)
-			break;
-		e1 = e4_writeback(inode);
-		if (!e1)
-			e1 = store_dirty(inode);
-		if (e4_is_temporary(e1) && e1 != -EROFS)
-			e4_mark_dirty(inode);
-		else if (e1 != -EROFS)
-			look_again(inode);
-		err = err ? err : e1;
-		lx_inode_put(inode);
+			err = err ? err : e1;
+		}
 	}
 	return err;
 }
@@ -103,14 +118,14 @@ static int flush_inodes(struct e4_super *s)
 /* For memory's sake: data only, attributes can wait. */
 void e4_write_some(struct e4_super *s)
 {
-	for (unsigned int i = 0; i < SOME; i++) {
-		struct lx_inode *inode = e4_dirty_next(s);
+	struct lx_inode *inodes[E4_BATCH];
+	int errs[E4_BATCH];
+	uint32_t n = take_some(s, inodes, E4_BATCH);
 
-		if (!inode)
-			break;
-		(void)!e4_writeback(inode);
-		e4_mark_dirty(inode);
-		lx_inode_put(inode);
+	e4_writeback_many(s, inodes, errs, n);
+	for (uint32_t i = 0; i < n; i++) {
+		e4_mark_dirty(inodes[i]);
+		lx_inode_put(inodes[i]);
 	}
 }
 

@@ -19,11 +19,32 @@ uint64_t e4_next_reserved(struct lx_inode *inode, uint64_t page);
 /* Write all dirty pages of the inode: 0, -EIO, -ENOSPC...  Takes wb_lock. */
 int e4_writeback(struct lx_inode *inode);
 int e4_writeback_locked(struct lx_inode *inode);	/* wb_lock */
+/* A run of dirty pages that k_memory_clean() handed out, to the disk; the rest of it as e4_run_done().  wb_lock. */
+int e4_write_run(struct lx_inode *inode, uint64_t off, uint64_t end);
+/*
+ * It is written, or failed with @err, which is returned: its pages wait for blocks no more, or are dirty again;
+ * data that is lost is told.  wb_lock.
+ */
+int e4_run_done(struct lx_inode *inode, uint64_t off, uint64_t end, int err);
+/* The file's pages from @off on, @n bytes of whole blocks, with zeros behind its end. */
+void e4_copy_pages(struct lx_inode *inode, uint64_t off, uint8_t *buf, size_t n);
+/* [block, block + n), which is written, is what the hole at @lblock has from now on.  As e4_ext_insert(). */
+int e4_enter_written(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock, uint32_t n,
+		     uint64_t block);
 /* Not a reason to give the data up: it stays dirty. */
 static inline bool e4_is_temporary(int err)
 {
 	return err == -ENOMEM || err == -EROFS;
 }
+
+
+/* -- batch.c */
+/*
+ * e4_writeback() for @n inodes, at most E4_BATCH, each with its result in @errs: small files
+ * get their blocks, and are written, together.
+ */
+void e4_writeback_many(struct e4_super *s, struct lx_inode *const *inodes, int *errs, uint32_t n);
+#define E4_BATCH 16u
 
 /* -- sync.c */
 int e4_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync);

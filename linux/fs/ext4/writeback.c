@@ -21,11 +21,55 @@
 
 struct work {
 	struct lx_inode *inode;
-	uint8_t *buf;
+	uint8_t *buf;			/* NULL until it is needed */
 	uint32_t chunk;			/* bytes of buf */
 };
 
 /* -- data */
+
+/* As large as what there may be to write.  With little memory a smaller one, or the one that is kept for that. */
+static void get_buffer(struct work *w)
+{
+	struct e4_super *s = e4_super_of(w->inode);
+	uint64_t size = ALIGN_UP(atomic_load(&w->inode->size), (uint64_t)E4_SPARE);
+
+	if (w->buf)
+		return;
+	for (w->chunk = (uint32_t)MAX(MIN(size, (uint64_t)CHUNK_BEST), (uint64_t)E4_SPARE);
+	     w->chunk >= E4_SPARE; w->chunk /= 2) {
+		w->buf = rt_alloc(w->chunk);
+		if (w->buf)
+			return;
+	}
+	rt_mutex_lock(&s->spare_lock);
+	w->buf = s->spare;
+	w->chunk = E4_SPARE;
+}
+
+static void put_buffer(struct work *w)
+{
+	struct e4_super *s = e4_super_of(w->inode);
+
+	if (w->buf && w->buf == s->spare)
+		rt_mutex_unlock(&s->spare_lock);
+	else
+		rt_free(w->buf);
+}
+
+void e4_copy_pages(struct lx_inode *inode, uint64_t off, uint8_t *buf, size_t n)
+{
+	uint64_t size = atomic_load(&inode->size);
+	size_t done;
+
+	/* cut off meanwhile: zeros, in blocks that go as well */
+	if (rt_memory_read(&inode->pages, off, buf, n, &done) != K_OK)
+		memset(buf + done, 0, n - done);
+	if (size < off + n) {
+		size_t keep = size > off ? (size_t)(size - off) : 0;
+
+		memset(buf + keep, 0, n - keep);
+	}
+}
 
 /* The file's pages from @off on, @n bytes of whole blocks, to @block. */
 static int write_data(struct work *w, uint64_t off, uint64_t block, uint64_t n)
@@ -34,19 +78,10 @@ static int write_data(struct work *w, uint64_t off, uint64_t block, uint64_t n)
 	uint64_t at = block << s->block_bits;
 
 	while (n) {
-		size_t len = (size_t)MIN(n, (uint64_t)w->chunk), done;
-		uint64_t size = atomic_load(&w->inode->size);
-		k_status_t st = rt_memory_read(&w->inode->pages, off, w->buf, len, &done);
+		size_t len = (size_t)MIN(n, (uint64_t)w->chunk);
 		int err;
 
-		/* cut off meanwhile: zeros, in blocks that go as well */
-		if (st != K_OK)
-			memset(w->buf + done, 0, len - done);
-		if (size < off + len) {
-			size_t keep = size > off ? (size_t)(size - off) : 0;
-
-			memset(w->buf + keep, 0, len - keep);
-		}
+		e4_copy_pages(w->inode, off, w->buf, len);
 		err = lx_blkdev_write_direct(s->dev, at, w->buf, len);
 		if (err)
 			return err;
@@ -79,11 +114,31 @@ static uint64_t goal_for(struct lx_inode *inode, uint32_t lblock)
 	return e4_inode_goal(inode);
 }
 
+int e4_enter_written(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock, uint32_t n,
+		     uint64_t block)
+{
+	struct e4_super *s = h->s;
+	struct e4_inode *e = e4_inode(inode);
+	int err;
+
+	rt_write_lock(&e->map_lock);
+	err = e4_ext_insert(h, inode, lblock, n, block, false);
+	if (!err) {
+		e->goal = block + n;
+		e->goal_lblock = lblock + n;
+		show_up_to(inode, ((uint64_t)lblock + n) << s->block_bits);
+		err = e4_store_locked(h, inode);
+	}
+	rt_write_unlock(&e->map_lock);
+	if (!err)
+		atomic_store(&e->datasync_tid, h->tid);
+	return err;
+}
+
 /* Allocate for the hole at @lblock, write, enter; *@n says how many blocks that were. */
 static int fill_hole(struct work *w, struct e4_handle *h, uint32_t lblock, uint32_t *n)
 {
 	struct e4_super *s = h->s;
-	struct e4_inode *e = e4_inode(w->inode);
 	uint64_t block, off = (uint64_t)lblock << s->block_bits;
 	int err = e4_alloc_blocks(h, goal_for(w->inode, lblock), n, &block);
 
@@ -96,18 +151,8 @@ static int fill_hole(struct work *w, struct e4_handle *h, uint32_t lblock, uint3
 		h->changed = false;
 		return err;
 	}
-	rt_write_lock(&e->map_lock);
-	err = e4_ext_insert(h, w->inode, lblock, *n, block, false);
-	if (!err) {
-		e->goal = block + *n;
-		e->goal_lblock = lblock + *n;
-		show_up_to(w->inode, off + ((uint64_t)*n << s->block_bits));
-		err = e4_store_locked(h, w->inode);
-	}
-	rt_write_unlock(&e->map_lock);
-	if (!err)
-		atomic_store(&e->datasync_tid, h->tid);
-	else if (err == -ENOSPC)
+	err = e4_enter_written(h, w->inode, lblock, *n, block);
+	if (err == -ENOSPC)
 		e4_unalloc_blocks(h, block, *n, false);
 	return err;
 }
@@ -163,6 +208,8 @@ static int write_run(struct work *w, uint64_t off, uint64_t end)
 	uint32_t lblock = (uint32_t)(off >> s->block_bits), stop;
 	int err = 0;
 
+	/* before there is a handle */
+	get_buffer(w);
 	end = MIN(end, ALIGN_UP(atomic_load(&w->inode->size), (uint64_t)s->block_size));
 	stop = (uint32_t)(end >> s->block_bits);
 	while (!err && lblock < stop) {
@@ -200,46 +247,44 @@ static void unreserve(struct lx_inode *inode, uint64_t off, uint64_t end)
 	rt_write_unlock(&e->map_lock);
 }
 
-/* With little memory a smaller one, without any the one that is kept for that. */
-static void get_buffer(struct work *w)
+int e4_run_done(struct lx_inode *inode, uint64_t off, uint64_t end, int err)
 {
-	struct e4_super *s = e4_super_of(w->inode);
+	if (e4_is_temporary(err)) {
+		struct k_clean clean = { .offset = off, .length = end - off, .action = K_CLEAN_MARK };
 
-	for (; w->chunk >= E4_SPARE; w->chunk /= 2) {
-		w->buf = rt_alloc(w->chunk);
-		if (w->buf)
-			return;
+		(void)!k_memory_clean(inode->pages.handle, &clean);
+		return err;
 	}
-	rt_mutex_lock(&s->spare_lock);
-	w->buf = s->spare;
-	w->chunk = E4_SPARE;
+	unreserve(inode, off, end);
+	if (err) {
+		rt_log(RT_LOG_ERR, "EXT4-fs (%s): inode %u: data at %llu is lost: error %d",
+		       e4_super_of(inode)->name, e4_inode(inode)->ino, (unsigned long long)off, err);
+		lx_inode_write_failed(inode, err);
+	}
+	return err;
 }
 
-static void put_buffer(struct work *w)
+int e4_write_run(struct lx_inode *inode, uint64_t off, uint64_t end)
 {
-	struct e4_super *s = e4_super_of(w->inode);
+	struct work w = { .inode = inode };
+	int err = e4_run_done(inode, off, end, write_run(&w, off, end));
 
-	if (w->buf == s->spare)
-		rt_mutex_unlock(&s->spare_lock);
-	else
-		rt_free(w->buf);
+	put_buffer(&w);
+	return err;
 }
 
 int e4_writeback_locked(struct lx_inode *inode)
 {
-	struct e4_super *s = e4_super_of(inode);
-	struct e4_inode *e = e4_inode(inode);
-	struct work w = { .inode = inode, .chunk = CHUNK_BEST };
+	struct work w = { .inode = inode };
 	struct k_clean clean;
 	uint64_t at = 0, counted;
 	int err = 0;
 
 	if (!atomic_load(&inode->has_pages) || !lx_is_reg(inode))
 		return 0;
-	get_buffer(&w);
 	counted = lx_dirty_take(inode);
 	lx_inode_begin_writeback(inode);
-	for (;;) {
+	while (!e4_is_temporary(err)) {
 		int e1;
 
 		clean = (struct k_clean){ .offset = at, .length = UINT64_MAX - at,
@@ -247,24 +292,11 @@ int e4_writeback_locked(struct lx_inode *inode)
 		if (k_memory_clean(inode->pages.handle, &clean) != K_OK || !clean.length)
 			break;
 		at = clean.offset + clean.length;
-		e1 = write_run(&w, clean.offset, at);
-		if (e1 && e4_is_temporary(e1)) {
-			clean.length = at - clean.offset;
-			clean.action = K_CLEAN_MARK;
-			(void)!k_memory_clean(inode->pages.handle, &clean);
-			err = e1;
-			break;
-		}
-		unreserve(inode, clean.offset, at);
-		if (!e1)
-			continue;
-		rt_log(RT_LOG_ERR, "EXT4-fs (%s): inode %u: data at %llu is lost: error %d", s->name,
-		       e->ino, (unsigned long long)clean.offset, e1);
-		lx_inode_write_failed(inode, e1);
-		err = e1;
+		e1 = e4_run_done(inode, clean.offset, at, write_run(&w, clean.offset, at));
+		err = e1 ? e1 : err;
 	}
 	lx_inode_end_writeback(inode);
-	if (err && e4_is_temporary(err))
+	if (e4_is_temporary(err))
 		lx_dirty_add(inode, counted);
 	lx_dirty_written(counted);
 	put_buffer(&w);

@@ -304,28 +304,67 @@ static uint32_t list(const char *path)
 	return sum + count;
 }
 
-/* A file of its own that is written, synced and left alone. */
-static void synced_file(unsigned int i)
+/* Write a new file of at most @most bytes, whose descriptor stays open: @line is what to expect of it. */
+static long write_new(const char *file, size_t most, char line[128])
 {
 	static char data[50000];
-	char path[64], line[128];
-	size_t n = 1 + rnd(sizeof(data));
+	size_t n = 1 + rnd((unsigned int)most);
+	char path[64];
 	long fd;
 
 	for (size_t k = 0; k < n; k++)
 		data[k] = (char)random();
-	snprintf(path, sizeof(path), "/mnt/s%u", i);
+	snprintf(path, sizeof(path), "/mnt/%s", file);
+	snprintf(line, 128, "%s %zu %08x\n", file, n, crc32(0, data, n));
 	fd = lx_sys_open(self, rig_str(path), O_CREAT | O_WRONLY, 0600);
+	if (fd >= 0 && lx_sys_write(self, (int)fd, rig_bytes(data, n), n) != (long)n) {
+		lx_sys_close(self, (int)fd);
+		return -EIO;
+	}
+	return fd;
+}
+
+/* A file of its own that is written, synced and left alone. */
+static void synced_file(unsigned int i)
+{
+	char file[32], line[128];
+	long fd;
+
+	snprintf(file, sizeof(file), "s%u", i);
+	fd = write_new(file, 50000, line);
 	if (fd < 0)
 		return;
-	if (lx_sys_write(self, (int)fd, rig_bytes(data, n), n) == (long)n &&
-	    !(rnd(2) ? lx_sys_fsync(self, (int)fd) : lx_sys_fdatasync(self, (int)fd))) {
-		snprintf(line, sizeof(line), "s%u %zu %08x\n", i, n, crc32(0, data, n));
+	if (!(rnd(2) ? lx_sys_fsync(self, (int)fd) : lx_sys_fdatasync(self, (int)fd))) {
 		lock();
 		expect(line);
 		unlock();
 	}
 	lx_sys_close(self, (int)fd);
+}
+
+/* Small files that are written back together, by one sync. */
+static void synced_files(unsigned int i)
+{
+	char file[32], lines[40][128];
+	unsigned int n = 0;
+
+	for (unsigned int k = 0; k < ARRAY_SIZE(lines); k++) {
+		long fd;
+
+		snprintf(file, sizeof(file), "t%u-%u", i, k);
+		fd = write_new(file, 6000, lines[n]);
+		if (fd >= 0) {
+			lx_sys_close(self, (int)fd);
+			n++;
+		}
+		rig_reset();
+	}
+	if (lx_sys_sync(self))
+		return;
+	lock();
+	for (unsigned int k = 0; k < n; k++)
+		expect(lines[k]);
+	unlock();
 }
 
 static void choose(struct op *op)
@@ -358,6 +397,8 @@ static int operate(unsigned int count)
 		rig_reset();
 		if (folder && i % 50 == 49)
 			synced_file(i / 50);
+		if (folder && i % 100 == 99)
+			synced_files(i / 100);
 	}
 	return 0;
 }
