@@ -163,8 +163,8 @@ static struct e4_buf *lookup(struct e4_cache *c, uint64_t block)
 	return b;
 }
 
-/* Read it unless that was done, or wait for whoever does. */
-static int make_ready(struct e4_buf *b)
+/* Read it unless that was done, or wait for whoever does.  @zero: instead of reading. */
+static int make_ready(struct e4_buf *b, bool zero)
 {
 	struct e4_cache *c = b->cache;
 	uint32_t state;
@@ -178,7 +178,11 @@ static int make_ready(struct e4_buf *b)
 		}
 		if (!atomic_compare_exchange_strong(&b->state, &state, READING))
 			continue;
-		err = lx_blkdev_read_direct(c->dev, b->block * c->block_size, b->data, c->block_size);
+		err = 0;
+		if (zero)
+			memset(b->data, 0, c->block_size);
+		else
+			err = lx_blkdev_read_direct(c->dev, b->block * c->block_size, b->data, c->block_size);
 		atomic_store_explicit(&b->state, err ? EMPTY : READY, memory_order_release);
 		rt_wake(&b->state, UINT32_MAX);
 		return err;
@@ -186,20 +190,30 @@ static int make_ready(struct e4_buf *b)
 	return 0;
 }
 
-int e4_buf_read(struct e4_cache *c, uint64_t block, struct e4_buf **out)
+static int get_ready(struct e4_cache *c, uint64_t block, bool zero, struct e4_buf **out)
 {
 	struct e4_buf *b = lookup(c, block);
 	int err;
 
 	if (!b)
 		return -ENOMEM;
-	err = make_ready(b);
+	err = make_ready(b, zero);
 	if (err) {
 		e4_buf_put(b);
 		return err;
 	}
 	*out = b;
 	return 0;
+}
+
+int e4_buf_read(struct e4_cache *c, uint64_t block, struct e4_buf **out)
+{
+	return get_ready(c, block, false, out);
+}
+
+int e4_buf_unread(struct e4_cache *c, uint64_t block, struct e4_buf **out)
+{
+	return get_ready(c, block, true, out);
 }
 
 int e4_buf_new(struct e4_cache *c, uint64_t block, struct e4_buf **out)

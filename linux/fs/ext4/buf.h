@@ -62,6 +62,8 @@ void e4_cache_free(struct e4_cache *c);
 int e4_buf_read(struct e4_cache *c, uint64_t block, struct e4_buf **out);
 /* The block, which is new: zeros, whatever is on the device.  -ENOMEM. */
 int e4_buf_new(struct e4_cache *c, uint64_t block, struct e4_buf **out);
+/* The block, of which nothing on the device is of use any more: as it is if it has been read, else zeros.  -ENOMEM. */
+int e4_buf_unread(struct e4_cache *c, uint64_t block, struct e4_buf **out);
 struct e4_buf *e4_buf_get(struct e4_buf *b);
 void e4_buf_put(struct e4_buf *b);	/* NULL is fine */
 /* A cached block that need not be there: a reference, or NULL. */

@@ -61,7 +61,17 @@ static int init_blocks(struct e4_handle *h, struct e4_group *g)
 	return err;
 }
 
-static int take_in(struct e4_handle *h, struct e4_group *g, bool is_dir, uint32_t *ino)
+/* Is none of the inodes that lie in one block of the table with the one of bit @at in use? */
+static bool is_alone(const struct e4_super *s, const uint64_t *map, uint32_t at)
+{
+	uint32_t first = ALIGN_DOWN(at, s->block_size / s->inode_size);
+	uint32_t end = MIN(first + s->block_size / s->inode_size, s->inodes_per_group);
+
+	return bitmap_next_set(map, end, first) >= end;
+}
+
+/* An inode of @g.  *@first: it is the first one in use of its block of the table. */
+static int take_in(struct e4_handle *h, struct e4_group *g, bool is_dir, uint32_t *ino, bool *first)
 {
 	struct e4_super *s = h->s;
 	uint32_t bits = s->inodes_per_group, at, free;
@@ -83,6 +93,7 @@ static int take_in(struct e4_handle *h, struct e4_group *g, bool is_dir, uint32_
 	if (!err)
 		err = init_blocks(h, g);
 	if (!err) {
+		*first = is_alone(s, (uint64_t *)b->data, at);
 		bitmap_set((uint64_t *)b->data, at);
 		e4_group_set_free_inodes(s, g, free - 1);
 		if (is_dir)
@@ -169,10 +180,12 @@ int e4_new_inode(struct e4_handle *h, struct lx_inode *dir, lx_mode_t mode, stru
 	struct lx_inode *inode;
 	struct e4_inode *e;
 	struct e4_buf *b;
+	bool alone = false;
 	int err = -ENOSPC;
 
 	for (uint32_t i = 0; (err == -ENOSPC || err == -EBADMSG) && i < s->group_count; i++)
-		err = take_in(h, &s->groups[(first + i) % s->group_count], is_dir, &ino);
+		err = take_in(h, &s->groups[(first + i) % s->group_count], is_dir, &ino,
+			      &alone);
 	if (err)
 		return err;
 	err = e4_inode_alloc(dir->sb, ino, &inode);
@@ -187,7 +200,7 @@ int e4_new_inode(struct e4_handle *h, struct lx_inode *dir, lx_mode_t mode, stru
 	if (e4_has_incompat(s, E4_INCOMPAT_EXTENTS) && (lx_is_reg(inode) || is_dir))
 		e4_ext_init(e);
 	e4_set_ops(inode);
-	err = e4_inode_slot(s, ino, &b, &di);
+	err = alone ? e4_inode_slot_first(s, ino, &b, &di) : e4_inode_slot(s, ino, &b, &di);
 	if (!err) {
 		err = e4_change(h, b);
 		if (!err)

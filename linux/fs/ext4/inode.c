@@ -5,14 +5,33 @@
 #include "fs/ext4/extents.h"
 #include "fs/ext4/journal.h"
 
+/* Where the inode is in the table of its group, in bytes. */
+static uint64_t offset_of(const struct e4_super *s, uint32_t ino)
+{
+	return (uint64_t)((ino - 1) % s->inodes_per_group) * s->inode_size;
+}
+
+static uint64_t block_of(const struct e4_super *s, uint32_t ino)
+{
+	return e4_group_inode_table(s, &s->groups[(ino - 1) / s->inodes_per_group]) +
+	       offset_of(s, ino) / s->block_size;
+}
+
 int e4_inode_slot(struct e4_super *s, uint32_t ino, struct e4_buf **out, struct e4_disk_inode **di)
 {
-	uint32_t group = (ino - 1) / s->inodes_per_group, index = (ino - 1) % s->inodes_per_group;
-	uint64_t off = (uint64_t)index * s->inode_size;
-	int err = e4_read_vital(s, e4_group_inode_table(s, &s->groups[group]) + off / s->block_size, out);
+	int err = e4_read_vital(s, block_of(s, ino), out);
 
 	if (!err)
-		*di = (struct e4_disk_inode *)((*out)->data + off % s->block_size);
+		*di = (struct e4_disk_inode *)((*out)->data + offset_of(s, ino) % s->block_size);
+	return err;
+}
+
+int e4_inode_slot_first(struct e4_super *s, uint32_t ino, struct e4_buf **out, struct e4_disk_inode **di)
+{
+	int err = e4_buf_unread(&s->cache, block_of(s, ino), out);
+
+	if (!err)
+		*di = (struct e4_disk_inode *)((*out)->data + offset_of(s, ino) % s->block_size);
 	return err;
 }
 
