@@ -34,22 +34,28 @@ static int bad(struct lx_inode *dir, uint32_t lblock, const char *what)
 			  what);
 }
 
-bool e4_dirent_ok(const struct e4_super *s, const uint8_t *data, uint32_t off)
+bool e4_dirent_fits(const struct e4_super *s, const uint8_t *data, uint32_t off)
 {
-	uint32_t room = e4_dir_room(s), len, ino;
-	const struct e4_dirent *d;
+	const struct e4_dirent *d = (const struct e4_dirent *)(data + off);
+	uint32_t room = e4_dir_room(s), len;
 
 	if (off + E4_DIRENT_HEAD > room)
 		return false;
-	d = (const struct e4_dirent *)(data + off);
 	len = get_le16(d->rec_len);
-	ino = get_le32(d->inode);
-	if (len % 4 || len < E4_DIRENT_HEAD || len > room - off)
+	return len % 4 == 0 && len >= E4_DIRENT_HEAD && len <= room - off &&
+	       (!get_le32(d->inode) || (d->name_len && E4_DIRENT_SIZE(d->name_len) <= len));
+}
+
+bool e4_dirent_ok(const struct e4_super *s, const uint8_t *data, uint32_t off)
+{
+	const struct e4_dirent *d = (const struct e4_dirent *)(data + off);
+
+	if (!e4_dirent_fits(s, data, off))
 		return false;
-	if (!ino)
+	if (!get_le32(d->inode))
 		return true;
-	return d->name_len && E4_DIRENT_SIZE(d->name_len) <= len && ino <= s->inodes &&
-	       !memchr(d->name, '/', d->name_len) && !memchr(d->name, '\0', d->name_len);
+	return get_le32(d->inode) <= s->inodes && !memchr(d->name, '/', d->name_len) &&
+	       !memchr(d->name, '\0', d->name_len);
 }
 
 static uint32_t block_csum(struct lx_inode *dir, const uint8_t *data)
@@ -122,7 +128,7 @@ int e4_dir_search(const struct e4_super *s, const struct e4_buf *b, const struct
 	for (uint32_t off = 0; off < room;) {
 		const struct e4_dirent *d = (const struct e4_dirent *)(b->data + off);
 
-		if (!e4_dirent_ok(s, b->data, off))
+		if (!e4_dirent_fits(s, b->data, off))
 			return -EUCLEAN;
 		if (get_le32(d->inode) && d->name_len == name->len &&
 		    !memcmp(d->name, name->s, name->len))

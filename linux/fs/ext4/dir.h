@@ -4,7 +4,12 @@
 
 #include "fs/ext4/ext4.h"
 
-/* Does a sound record lie at @off of the block? */
+/*
+ * Does a record lie at @off of the block, that leads to the next one?  For walks through blocks that
+ * were checked as a whole: also of one that a broken file system uses twice nothing else is touched.
+ */
+bool e4_dirent_fits(const struct e4_super *s, const uint8_t *data, uint32_t off);
+/* And is what it says sound? */
 bool e4_dirent_ok(const struct e4_super *s, const uint8_t *data, uint32_t off);
 void e4_dir_set_csum(struct lx_inode *dir, uint8_t *data);
 /* The result of a search of @b (the reference moves in) as e4_dir_find() gives it. */

@@ -52,7 +52,7 @@ int e4_dir_add_to(struct e4_handle *h, struct lx_inode *dir, struct e4_buf *b,
 		uint32_t len, used;
 		int err;
 
-		if (!e4_dirent_ok(s, b->data, off))
+		if (!e4_dirent_fits(s, b->data, off))
 			return e4_corrupt(s, "directory %u: bad entry", e4_inode(dir)->ino);
 		len = get_le16(d->rec_len);
 		used = get_le32(d->inode) ? E4_DIRENT_SIZE(d->name_len) : 0;
@@ -154,7 +154,7 @@ int e4_dir_remove(struct e4_handle *h, struct lx_inode *dir, const struct e4_fou
 
 	for (uint32_t off = 0; off < f->offset;) {
 		prev = dirent(f->buf, off);
-		if (!e4_dirent_ok(s, f->buf->data, off))
+		if (!e4_dirent_fits(s, f->buf->data, off))
 			return e4_corrupt(s, "directory %u: bad entry", e4_inode(dir)->ino);
 		off += get_le16(prev->rec_len);
 	}
@@ -230,7 +230,7 @@ static bool block_empty(const struct e4_super *s, const struct e4_buf *b)
 	for (uint32_t off = 0; off < e4_dir_room(s); off += get_le16(dirent(b, off)->rec_len)) {
 		const struct e4_dirent *d = dirent(b, off);
 
-		if (!e4_dirent_ok(s, b->data, off))
+		if (!e4_dirent_fits(s, b->data, off))
 			return true;
 		if (get_le32(d->inode) && !(d->name[0] == '.' &&
 					    (d->name_len == 1 || (d->name_len == 2 && d->name[1] == '.'))))

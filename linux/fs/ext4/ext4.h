@@ -80,6 +80,7 @@ struct e4_super {
 	struct e4_journal *journal;	/* set while mounting and remounting, else constant */
 	_Atomic(uint64_t) free_blocks;	/* by the bitmaps, without what waits for a commit */
 	_Atomic(uint64_t) free_inodes;
+	_Atomic(uint32_t) next_generation;	/* of new inodes: begins anywhere */
 	_Atomic(uint64_t) reserved;	/* blocks promised to dirty pages: reserve.c */
 	struct rt_mutex dirty_lock;	/* rank LX_LOCK_EXT4_DIRTY */
 	struct list dirty;		/* dirty_lock: of e4_inode.dirty_link */

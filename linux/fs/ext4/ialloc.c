@@ -6,7 +6,6 @@
 #include "base/bitmap.h"
 #include "fs/ext4/bitmaps.h"
 #include "fs/ext4/journal.h"
-#include "rt/random.h"
 
 /* -- which group first */
 
@@ -193,7 +192,7 @@ int e4_new_inode(struct e4_handle *h, struct lx_inode *dir, lx_mode_t mode, stru
 		goto fail;
 	e = e4_inode(inode);
 	inode->mode = mode;
-	rt_random(&e->generation, sizeof(e->generation));
+	e->generation = atomic_fetch_add_explicit(&s->next_generation, 1, memory_order_relaxed);
 	e->extra_isize = (uint16_t)s->want_extra_isize;
 	e->csum_seed = s->csum ? e4_csum_u32(e4_csum_u32(s->csum_seed, ino), e->generation) : 0;
 	inherit(inode, dir);

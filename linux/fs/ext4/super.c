@@ -17,6 +17,7 @@
 #include "fs/ext4/load.h"
 #include "fs/ext4/options.h"
 #include "fs/ext4/write.h"
+#include "rt/random.h"
 
 #define ERRORS_LOGGED 10u
 #define COMMIT_SECONDS 5u
@@ -94,6 +95,7 @@ static int open_journal(struct e4_super *s)
 
 static int make_writable(struct e4_super *s)
 {
+	uint32_t generation;
 	int err;
 
 	if (lx_blkdev_is_read_only(s->dev))
@@ -114,6 +116,8 @@ static int make_writable(struct e4_super *s)
 		return err;
 	atomic_store(&s->free_blocks, e4_count_free_blocks(s));
 	atomic_store(&s->free_inodes, e4_count_free_inodes(s));
+	rt_random(&generation, sizeof(generation));
+	atomic_store(&s->next_generation, generation);
 	err = e4_orphans_process(s);
 	return err ? err : e4_flusher_start(s);
 }
