@@ -54,7 +54,7 @@ static k_status_t not_supported(struct nvme_controller *c, const char *why)
 	return K_ERR_NOT_SUPPORTED;
 }
 
-k_status_t nvme_open(struct nvme_controller *c, const struct nvme_window *window)
+k_status_t nvme_open(struct nvme_controller *c, const struct drv_window *window)
 {
 	uint32_t low, high;
 

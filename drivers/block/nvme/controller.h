@@ -15,25 +15,14 @@
  */
 #pragma once
 
+#include "drv/registers.h"
 #include "identify.h"
 #include "queue.h"
-
-/* The register window, time, and what is done while waiting: tests have one of their own. */
-struct nvme_window {
-	uint32_t (*read)(void *user, uint32_t offset);
-	void (*write)(void *user, uint32_t offset, uint32_t value);
-	uint64_t (*now_ns)(void *user);
-	/* Called for the n-th look in a row, from 0: sleeps a little, the longer the more. */
-	void (*pause)(void *user, uint32_t n);
-	/* Between two steps of setting up: kill points (drv/die.h). */
-	void (*step)(void);
-	void *user;
-};
 
 enum { NVME_ADMIN_SIZE = 16 };		/* entries of the admin queues */
 
 struct nvme_controller {
-	const struct nvme_window *window;	/* constant from nvme_open() on, and all to why */
+	const struct drv_window *window;	/* constant from nvme_open() on, and all to why */
 	uint32_t stride;		/* bytes between doorbells */
 	uint32_t queue_max;		/* entries of the largest queue, at least 2 */
 	uint64_t ready_ns;		/* a change of CC.EN is done by then */
@@ -46,7 +35,7 @@ struct nvme_controller {
 };
 
 /* Read the capabilities.  The device is left as it is. */
-k_status_t nvme_open(struct nvme_controller *c, const struct nvme_window *window)
+k_status_t nvme_open(struct nvme_controller *c, const struct drv_window *window)
 	__attribute__((warn_unused_result));
 /* The window has to reach so far for the doorbells of queues 0 to @queues. */
 uint64_t nvme_window_length(const struct nvme_controller *c, uint32_t queues);

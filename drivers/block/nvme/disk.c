@@ -8,18 +8,6 @@
 #include "rt/log.h"
 #include "rt/memory.h"
 
-#define F_RO		BIT(5)
-#define F_BLK_SIZE	BIT(6)
-#define F_FLUSH		BIT(9)
-#define F_MQ		BIT(12)
-#define F_DISCARD	BIT(13)
-#define F_WRITE_ZEROES	BIT(14)
-
-enum {	/* virtio 1.1, 5.2.4 */
-	CONFIG_CAPACITY = 0, CONFIG_BLK_SIZE = 20, CONFIG_QUEUES = 34, CONFIG_DISCARD_MAX = 36,
-	CONFIG_DISCARD_RANGES = 40, CONFIG_DISCARD_ALIGN = 44, CONFIG_ZEROES_MAX = 48,
-	CONFIG_ZEROES_RANGES = 52, CONFIG_ZEROES_UNMAP = 56, CONFIG_LENGTH = 60,
-};
 #define DISCARD_SECTORS	(1u << 22)	/* 2 GiB at a time */
 #define VERSION_1_1	0x00010100u	/* from then on there are lists of namespaces */
 
@@ -40,15 +28,7 @@ k_status_t disk_allocate(struct disk *k)
 		drv_log(k->d, RT_LOG_ERR, "needs %lu KiB of DMA memory", pages * K_PAGE_SIZE / 1024);
 		return K_ERR_NO_MEMORY;
 	}
-	for (uint32_t q = 0; q < l->queue_count; q++) {
-		struct io_queue *io = &k->queue[q];
-
-		io->flights = rt_zalloc(l->queue_size * sizeof(*io->flights));
-		io->chain.segments = rt_alloc(l->queue_size * sizeof(*io->chain.segments));
-		if (!io->flights || !io->chain.segments)
-			return K_ERR_NO_MEMORY;
-	}
-	return K_OK;
+	return blk_server_init(&k->server, k->d, &disk_ops);
 }
 
 /* -- what it is ------------------------------------------------------------------------------ */
@@ -120,18 +100,18 @@ static k_status_t make_queue(struct disk *k, uint32_t q)
 
 	memset(sq, 0, K_PAGE_SIZE);
 	memset(cq, 0, K_PAGE_SIZE);
-	nvme_queue_init(&k->queue[q].ring, (uint16_t)(q + 1), size, sq, cq, 0);
+	nvme_queue_init(&k->ring[q], (uint16_t)(q + 1), size, sq, cq, 0);
 	record->size = size;
 	record->used_idx = 0;
 	/* All interrupts come to one thread: one vector is enough. */
-	return nvme_make_queue(&k->controller, &k->queue[q].ring, sq_bus, cq_bus, 0);
+	return nvme_make_queue(&k->controller, &k->ring[q], sq_bus, cq_bus, 0);
 }
 
 static k_status_t make_queues(struct disk *k)
 {
-	k_status_t st = nvme_queues(&k->controller, k->d->layout.queue_count, &k->queue_count);
+	k_status_t st = nvme_queues(&k->controller, k->d->layout.queue_count, &k->server.queue_count);
 
-	for (uint32_t q = 0; q < k->queue_count && st == K_OK; q++)
+	for (uint32_t q = 0; q < k->server.queue_count && st == K_OK; q++)
 		st = make_queue(k, q);
 	return st;
 }
@@ -160,7 +140,7 @@ k_status_t disk_set_up(struct disk *k)
 	r->phase = RECORD_SETUP;
 	atomic_signal_fence(memory_order_release);
 	drv_step();
-	r->words[WORD_LAYOUT] = DISK_LAYOUT;
+	r->words[BLK_WORD_LAYOUT] = DISK_LAYOUT;
 	st = set_up(k, &why);
 	if (st == K_ERR_NOT_FOUND)
 		drv_log(k->d, RT_LOG_ERR, "the controller has no active namespace");
@@ -169,7 +149,7 @@ k_status_t disk_set_up(struct disk *k)
 			why ? why : "it fails", k->controller.status);
 	if (st != K_OK)
 		return st;
-	r->queue_count = k->queue_count;
+	r->queue_count = k->server.queue_count;
 	atomic_signal_fence(memory_order_release);
 	drv_step();
 	r->phase = RECORD_LIVE;
@@ -183,27 +163,27 @@ static uint64_t features(const struct disk *k)
 {
 	const struct nvme_identity *id = &k->identity;
 
-	return F_BLK_SIZE | (k->ns.read_only ? F_RO : 0) | (id->has_cache ? F_FLUSH : 0) |
-	       (k->queue_count > 1 ? F_MQ : 0) | (id->has_deallocate ? F_DISCARD : 0) |
-	       (id->has_write_zeroes ? F_WRITE_ZEROES : 0);
+	return BLK_F_BLK_SIZE | (k->ns.read_only ? BLK_F_RO : 0) | (id->has_cache ? BLK_F_FLUSH : 0) |
+	       (k->server.queue_count > 1 ? BLK_F_MQ : 0) | (id->has_deallocate ? BLK_F_DISCARD : 0) |
+	       (id->has_write_zeroes ? BLK_F_WRITE_ZEROES : 0);
 }
 
 void disk_describe(struct disk *k)
 {
 	uint32_t per_block = 1u << (k->ns.block_shift - 9);
-	uint8_t config[CONFIG_LENGTH] = { 0 };
+	uint8_t config[BLK_CONFIG_LENGTH] = { 0 };
 
-	put_le64(config + CONFIG_CAPACITY, k->ns.blocks * per_block);
-	put_le32(config + CONFIG_BLK_SIZE, 1u << k->ns.block_shift);
-	put_le16(config + CONFIG_QUEUES, (uint16_t)k->queue_count);
-	put_le32(config + CONFIG_DISCARD_MAX, DISCARD_SECTORS);
-	put_le32(config + CONFIG_DISCARD_RANGES, BLK_RANGES);
-	put_le32(config + CONFIG_DISCARD_ALIGN, per_block);
+	put_le64(config + BLK_CONFIG_CAPACITY, k->ns.blocks * per_block);
+	put_le32(config + BLK_CONFIG_BLK_SIZE, 1u << k->ns.block_shift);
+	put_le16(config + BLK_CONFIG_QUEUES, (uint16_t)k->server.queue_count);
+	put_le32(config + BLK_CONFIG_DISCARD_MAX, DISCARD_SECTORS);
+	put_le32(config + BLK_CONFIG_DISCARD_RANGES, BLK_RANGES);
+	put_le32(config + BLK_CONFIG_DISCARD_ALIGN, per_block);
 	/* Controllers before 1.4 may hold MDTS against zeroes, too. */
-	put_le32(config + CONFIG_ZEROES_MAX, MIN(0x10000u * per_block,
+	put_le32(config + BLK_CONFIG_ZEROES_MAX, MIN(0x10000u * per_block,
 						  k->identity.max_transfer / BLK_SECTOR));
-	put_le32(config + CONFIG_ZEROES_RANGES, 1);
-	config[CONFIG_ZEROES_UNMAP] = 1;
+	put_le32(config + BLK_CONFIG_ZEROES_RANGES, 1);
+	config[BLK_CONFIG_ZEROES_UNMAP] = 1;
 	drv_config(k->d, config, sizeof(config));
 	drv_offer(k->d, features(k));
 	drv_log(k->d, RT_LOG_INFO, "%s %s (serial %s, firmware %s)", k->identity.model,

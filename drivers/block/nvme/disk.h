@@ -4,7 +4,7 @@
  * controller's queues.
  *
  *	disk.c	finding it, setting it up
- *	io.c	requests
+ *	io.c	requests as commands
  *	driver.c	the runtime's callbacks, and how a successor begins
  *
  * One thread does all of it, so that nothing is locked.
@@ -16,20 +16,14 @@
 #pragma once
 
 #include "controller.h"
-#include "drv/drv.h"
-#include "request.h"
+#include "drv/blk_server.h"
 
 enum { DISK_ADMIN_SQ, DISK_ADMIN_CQ, DISK_BUFFER, DISK_QUEUES };	/* pages of DMA memory */
 enum { DISK_RING = 64, DISK_SLOT = 256 };
 /* What one command moves at the most: its list of pages fits into a slot. */
 #define DISK_TRANSFER	(128u * 1024)
 
-/* Words of the record. */
-enum {
-	WORD_LAYOUT,			/* what lies in DMA memory and in this table: DISK_LAYOUT */
-	WORD_HUNG_QUEUE, WORD_HUNG,	/* the request that ran into its deadline last: queue, counter */
-	WORD_HUNG_TIMES,		/* ... so often in a row */
-};
+/* Word BLK_WORD_LAYOUT of the record. */
 enum { DISK_LAYOUT = 1 };
 
 /*
@@ -41,45 +35,17 @@ enum { DISK_LAYOUT = 1 };
 #define CID_IS_OF(cid, counter)	(((cid) >> 8 & 0x7f) == ((counter) & 0x7f))
 #define CID_LAST	0x8000u
 
-/* A request between its issue and its answer. */
-struct flight {
-	uint64_t counter;		/* 0: none */
-	uint64_t since_ns;		/* when the device got the command */
-	uint8_t *status;
-	uint32_t done, now, total;	/* bytes: of earlier commands, of this one, of all */
-	uint16_t cid;
-	uint8_t type, tries;
-	bool with_device;		/* ... or it waits for its next command */
-};
-
-struct io_queue {
-	struct nvme_queue ring;
-	struct flight *flights;		/* by head */
-	struct vq_chain chain;		/* scratch */
-	uint32_t active;		/* requests between issue and answer */
-	uint32_t again;			/* ... which wait for their next command */
-	bool stopped;			/* there may be more on the link: look after the next answer */
-	/* A predecessor's requests, in their order; each when the one before is done. */
-	bool issuing, in_order;
-	uint64_t issued;		/* counter of the last one */
-};
-
 struct disk {
 	struct drv *d;
+	struct blk_server server;
 	struct nvme_controller controller;
 	struct nvme_identity identity;
 	struct nvme_namespace ns;
 	uint32_t max_transfer;
 	uint32_t slots;			/* page of DMA memory where they begin */
-	uint32_t queue_count;
-	struct io_queue queue[LINK_QUEUES_MAX];
-	k_handle_t timer;
-	bool timer_runs;
-	uint32_t errors;		/* that were logged */
+	struct nvme_queue ring[LINK_QUEUES_MAX];
+	struct nvme_command command;	/* that is planned */
 };
-
-/* Bit of the server bell that the timer rings. */
-#define DISK_TICK	(1ull << 40)
 
 void *disk_page(struct disk *k, uint32_t page, uint64_t *bus);
 
@@ -92,8 +58,8 @@ k_status_t disk_set_up(struct disk *k);
 void disk_describe(struct disk *k);
 
 /* -- io.c -- */
-/* Take requests from the link, and the device's further commands for those that have some. */
-void io_serve(struct disk *k, uint32_t q);
+/* How requests become commands. */
+extern const struct blk_server_ops disk_ops;
 /* Answer what the device has done, in all queues, and go on with what waited for that. */
 void io_reap(struct disk *k);
 /* A second has passed: does the device do what it should? */

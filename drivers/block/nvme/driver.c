@@ -10,75 +10,11 @@
 #include "base/util.h"
 #include "disk.h"
 #include "drv/die.h"
-#include "rt/lock.h"
 #include "rt/log.h"
-#include "rt/memory.h"
 #include "rt/process.h"
-#include "rt/time.h"
-
-enum { PCI_COMMAND = 0x04, COMMAND_MEMORY = 2, COMMAND_MASTER = 4 };
-enum { YIELDS = 64 };			/* looks at a register before the first sleep */
 
 static struct disk disk;
-static volatile uint8_t *registers;	/* those of the first page until start() knows how many */
-
-/* -- the window ------------------------------------------------------------------------------ */
-
-static uint32_t read_register(void *user, uint32_t offset)
-{
-	return *(volatile uint32_t *)(registers + offset);
-}
-
-static void write_register(void *user, uint32_t offset, uint32_t value)
-{
-	*(volatile uint32_t *)(registers + offset) = value;
-}
-
-static uint64_t now_ns(void *user)
-{
-	return rt_now_ns();
-}
-
-static void pause(void *user, uint32_t n)
-{
-	struct disk *k = user;
-	_Atomic(uint32_t) nobody = 0;
-
-	drv_alive(k->d);
-	if (n < YIELDS)
-		(void)!k_thread_yield();
-	else
-		(void)!rt_wait(&nobody, 0, rt_now_ns() + MIN(n, 1000u) * 1000ull, false);
-}
-
-static const struct nvme_window window = {
-	.read = read_register, .write = write_register, .now_ns = now_ns, .pause = pause,
-	.step = drv_step, .user = &disk,
-};
-
-static k_status_t map_registers(struct drv *d, uint64_t length)
-{
-	k_handle_t memory;
-	void *base = NULL;
-	k_status_t st = k_device_mmio(d->device, 0, &memory);
-
-	if (st != K_OK)
-		return st;
-	st = rt_map(memory, 0, ALIGN_UP(length, (uint64_t)K_PAGE_SIZE),
-		    K_PROT_READ | K_PROT_WRITE, &base);
-	rt_close(memory);
-	if (st == K_OK)
-		registers = base;
-	return st;
-}
-
-static void enable_pci(struct drv *d, uint64_t bits)
-{
-	uint64_t command = 0;
-
-	if (k_device_config_read(d->device, 0, PCI_COMMAND, 2, &command) == K_OK)
-		(void)!k_device_config_write(d->device, 0, PCI_COMMAND, 2, command | bits);
-}
+static struct drv_window window;
 
 /* -- the runtime's callbacks ----------------------------------------------------------------- */
 
@@ -86,20 +22,19 @@ static k_status_t open(struct drv *d)
 {
 	k_status_t st;
 
-	enable_pci(d, COMMAND_MEMORY);
-	st = map_registers(d, K_PAGE_SIZE);
+	drv_pci_enable(d, DRV_PCI_MEMORY);
+	st = drv_window_map(d, 0, K_PAGE_SIZE, &window);
 	if (st == K_OK)
 		st = nvme_open(&disk.controller, &window);
 	if (st == K_ERR_NOT_SUPPORTED)
 		drv_log(d, RT_LOG_ERR, "the controller has %s", disk.controller.why);
 	if (st == K_OK)
-		st = map_registers(d, nvme_window_length(&disk.controller, d->layout.queue_count));
+		st = drv_window_map(d, 0, nvme_window_length(&disk.controller,
+							     d->layout.queue_count), &window);
 	if (st == K_OK)
 		st = drv_dma_map(d);
 	if (st == K_OK)
 		st = disk_allocate(&disk);
-	if (st == K_OK)
-		st = k_timer_create(d->bell, DISK_TICK, &disk.timer);
 	return st == K_OK ? drv_irq_bind(d, 0) : st;
 }
 
@@ -119,7 +54,7 @@ static k_status_t start(struct drv *d)
 	if (st != K_OK)
 		return st;
 	/* Only now: whoever used it before us may have had queues in memory that is not ours. */
-	enable_pci(d, COMMAND_MASTER);
+	drv_pci_enable(d, DRV_PCI_MASTER);
 	if (succeeds)
 		io_take_over(&disk);
 	st = disk_set_up(&disk);
@@ -134,7 +69,7 @@ static k_status_t start(struct drv *d)
 
 static void on_queue(struct drv *d, uint32_t queue)
 {
-	io_serve(&disk, queue);
+	blk_server_serve(&disk.server, queue);
 }
 
 static void on_irq(struct drv *d, uint32_t index)
@@ -144,7 +79,7 @@ static void on_irq(struct drv *d, uint32_t index)
 
 static void on_own(struct drv *d, uint64_t bits)
 {
-	if (bits & DISK_TICK)
+	if (bits & BLK_TICK)
 		io_check(&disk);
 }
 

@@ -140,6 +140,11 @@ uint64_t rt_now_ns(void)
 	return now;
 }
 
+k_status_t k_timer_create(k_handle_t bell, uint64_t bits, k_handle_t *out)
+{
+	return K_OK;
+}
+
 k_status_t k_timer_set(k_handle_t timer, uint64_t deadline, uint64_t slack)
 {
 	timer_set = true;
@@ -361,7 +366,7 @@ static void window_pause(void *user, uint32_t n)
 	now += 1000000;
 }
 
-static const struct nvme_window window = {
+static const struct drv_window window = {
 	.read = reg_read, .write = reg_write, .now_ns = window_now, .pause = window_pause,
 	.step = drv_step,
 };
@@ -374,8 +379,8 @@ static k_status_t incarnate(bool first, uint64_t features)
 	k_status_t st;
 
 	for (uint32_t q = 0; q < QUEUES; q++) {
-		free(disk.queue[q].flights);
-		free(disk.queue[q].chain.segments);
+		free(disk.server.queue[q].flights);
+		free(disk.server.queue[q].chain.segments);
 	}
 	memset(&d, 0, sizeof(d));
 	memset(&disk, 0, sizeof(disk));
@@ -413,7 +418,7 @@ static k_status_t incarnate(bool first, uint64_t features)
 		return st;
 	disk_describe(&disk);
 	for (uint32_t q = 0; q < QUEUES; q++)
-		io_serve(&disk, q);
+		blk_server_serve(&disk.server, q);
 	return K_OK;
 }
 
@@ -484,7 +489,7 @@ static void serve(void)
 {
 	for (int round = 0; round < 200; round++) {
 		for (uint32_t q = 0; q < QUEUES; q++)
-			io_serve(&disk, q);
+			blk_server_serve(&disk.server, q);
 		io_reap(&disk);
 	}
 }
@@ -677,7 +682,7 @@ TEST(queues_go_side_by_side)
 	nvme.io_queues = 1;
 	REQUIRE(incarnate(true, 0) == K_OK);
 	CHECK(!(d.offered & BIT(12)));
-	CHECK_EQ(disk.queue_count, 1);
+	CHECK_EQ(disk.server.queue_count, 1);
 }
 
 /* -- what a device does wrong ------------------------------------------------------------------------ */
@@ -849,7 +854,7 @@ TEST(what_was_done_is_not_done_again)
 {
 	REQUIRE(begin(9, FEATURE_FLUSH));
 	CHECK(submit_one(0, BLK_T_OUT, 0, 0, 4096) != UINT16_MAX);
-	io_serve(&disk, 0);		/* the device is done, and nobody has looked */
+	blk_server_serve(&disk.server, 0);		/* the device is done, and nobody has looked */
 	CHECK_EQ(nvme.commands[NVME_WRITE], 1);
 	REQUIRE(incarnate(false, FEATURE_FLUSH) == K_OK);
 	serve();

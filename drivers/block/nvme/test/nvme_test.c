@@ -91,7 +91,7 @@ static void no_step(void)
 {
 }
 
-static const struct nvme_window window = {
+static const struct drv_window window = {
 	.read = fake_read, .write = fake_write, .now_ns = fake_now, .pause = fake_pause,
 	.step = no_step,
 };

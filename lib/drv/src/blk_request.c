@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "request.h"
+#include "drv/blk_request.h"
 
 #include "base/byteorder.h"
 #include "base/string.h"
@@ -23,7 +23,7 @@ static bool way_is_right(uint32_t type, bool device_writes)
 	}
 }
 
-static bool read_payload(const struct vq_chain *c, struct request *r, const char **why)
+static bool read_payload(const struct vq_chain *c, struct blk_request *r, const char **why)
 {
 	uint64_t length = 0;
 
@@ -44,7 +44,8 @@ static bool read_payload(const struct vq_chain *c, struct request *r, const char
 	return true;
 }
 
-bool request_read(struct drv *d, const struct vq_chain *c, struct request *r, const char **why)
+bool blk_request_read(struct drv *d, const struct vq_chain *c, struct blk_request *r,
+		      const char **why)
 {
 	const struct vq_segment *first = &c->segments[0], *last = &c->segments[c->count - 1];
 	uint8_t copy[HEADER];
@@ -57,7 +58,7 @@ bool request_read(struct drv *d, const struct vq_chain *c, struct request *r, co
 		return false;
 	}
 	memcpy(copy, header, HEADER);
-	*r = (struct request){ .head = c->head, .type = get_le32(copy),
+	*r = (struct blk_request){ .head = c->head, .type = get_le32(copy),
 			       .sector = get_le64(copy + 8) };
 	r->status = last->len == 1 && last->device_writes ? drv_pointer(d, last->addr, 1) : NULL;
 	if (!r->status) {
@@ -67,7 +68,7 @@ bool request_read(struct drv *d, const struct vq_chain *c, struct request *r, co
 	return read_payload(c, r, why);
 }
 
-uint32_t request_ranges(struct drv *d, const struct request *r, struct blk_range *ranges)
+uint32_t blk_request_ranges(struct drv *d, const struct blk_request *r, struct blk_range *ranges)
 {
 	uint32_t n = r->length / RANGE;
 	uint8_t copy[BLK_RANGES * RANGE];
@@ -86,7 +87,7 @@ uint32_t request_ranges(struct drv *d, const struct request *r, struct blk_range
 	return n;
 }
 
-bool request_write(struct drv *d, const struct request *r, const void *data, uint32_t n)
+bool blk_request_write(struct drv *d, const struct blk_request *r, const void *data, uint32_t n)
 {
 	void *at = r->segments == 1 && r->length >= n ? drv_pointer(d, r->payload->addr, n) : NULL;
 
@@ -95,8 +96,8 @@ bool request_write(struct drv *d, const struct request *r, const void *data, uin
 	return at != NULL;
 }
 
-unsigned int request_pieces(struct drv *d, const struct request *r, uint32_t skip, uint32_t bytes,
-			    struct vq_segment *out, unsigned int max)
+unsigned int blk_request_pieces(struct drv *d, const struct blk_request *r, uint32_t skip,
+				uint32_t bytes, struct vq_segment *out, unsigned int max)
 {
 	unsigned int most = bytes / (unsigned int)K_PAGE_SIZE + 2, n = 0;
 
