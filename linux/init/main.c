@@ -144,6 +144,9 @@ static void open_disk(void *link)
 	if (st == K_OK)
 		(void)lx_blkdev_add(blk);
 	else
+		link_close(link);
+	/* A link that is closed is of a driver that found nothing, or of one that init has spoken of. */
+	if (st != K_OK && st != K_ERR_CLOSED)
 		rt_log(RT_LOG_ERR, "linux: a disk cannot be opened: %d", st);
 	settle_one();
 }

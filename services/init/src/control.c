@@ -44,14 +44,22 @@ static uint32_t in_flight(const struct instance *in)
 	return n;
 }
 
+/* The @n-th of those that exist, or NULL. */
+static const struct instance *instance_number(uint64_t n)
+{
+	for (size_t i = 0; i < INSTANCES; i++)
+		if (instance_exists(&init.instances[i]) && !n--)
+			return &init.instances[i];
+	return NULL;
+}
+
 static k_status_t list(uint64_t index, struct control_reply *r)
 {
-	const struct instance *in;
+	const struct instance *in = instance_number(index);
 	struct k_process_info info = { 0 };
 
-	if (index >= INSTANCES || init.instances[index].state == INSTANCE_EMPTY)
+	if (!in)
 		return K_ERR_NOT_FOUND;
-	in = &init.instances[index];
 	if (in->process)
 		(void)!k_process_info(in->process, &info);
 	strlcpy(r->instance.name, in->name, sizeof(r->instance.name));

@@ -18,7 +18,8 @@
  * An instance is EMPTY, then RUNNING from instance_start() on.  When its process
  * ends, it is RUNNING again at once with the next incarnation over the same things, or
  * WAITING for its turn if it keeps dying; or DEAD for good: then its link is
- * closed, so that its client fails what is in flight.
+ * closed, so that its client fails what is in flight.  One whose first incarnation found nothing to
+ * drive is ABSENT: nothing but its number is left, which no other gets.
  */
 #pragma once
 
@@ -31,7 +32,9 @@
 enum { INSTANCES = 40, BELL_LINUX = 48, BELL_DEVICES = 56, BELL_DUMP = 57,
        BELL_KILL = 58, BELL_MESSAGES = 59, BELL_TICK = 60 };
 
-enum instance_state { INSTANCE_EMPTY, INSTANCE_RUNNING, INSTANCE_WAITING, INSTANCE_DEAD };
+enum instance_state {
+	INSTANCE_EMPTY, INSTANCE_RUNNING, INSTANCE_WAITING, INSTANCE_DEAD, INSTANCE_ABSENT,
+};
 
 /* An executable file in memory. */
 struct program {
@@ -152,7 +155,11 @@ k_status_t instance_launch(struct instance *in, const struct prepared *p) MUST_C
 void instance_forget(struct instance *in);
 /* Its client fails what is in flight, and what it is asked from now on. */
 void instance_close_link(struct instance *in);
-/* The running or waiting one of that name, or NULL. */
+/* It drives nothing, and never did: close its link, and give back all that it had. */
+void instance_discard(struct instance *in);
+/* It was started, and not found absent. */
+bool instance_exists(const struct instance *in);
+/* The existing one of that name, or NULL. */
 struct instance *instance_find(const char *name);
 
 /* -- supervise.c: their ends, and what follows --------------------------------------------- */

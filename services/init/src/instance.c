@@ -10,6 +10,7 @@
 #include "base/string.h"
 #include "init.h"
 #include "rt/log.h"
+#include "rt/memory.h"
 #include "rt/process.h"
 #include "virtio/link_layout.h"
 
@@ -311,12 +312,34 @@ void instance_close_link(struct instance *in)
 	(void)!k_bell_ring(in->client_bell, LINK_BELL_STATE);
 }
 
+void instance_discard(struct instance *in)
+{
+	k_handle_t *const kept[] = { &in->device, &in->dma, &in->control, &in->data,
+				     &in->client_bell, &in->server_bell, &in->record_memory };
+
+	instance_close_link(in);
+	instance_forget(in);
+	if (in->record)
+		rt_unmap(in->record, record_length(&in->link));
+	in->record = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		rt_close(*kept[i]);
+		*kept[i] = 0;
+	}
+	in->state = INSTANCE_ABSENT;
+}
+
+bool instance_exists(const struct instance *in)
+{
+	return in->state != INSTANCE_EMPTY && in->state != INSTANCE_ABSENT;
+}
+
 struct instance *instance_find(const char *name)
 {
 	for (size_t i = 0; i < INSTANCES; i++) {
 		struct instance *in = &init.instances[i];
 
-		if (in->state != INSTANCE_EMPTY && strcmp(in->name, name) == 0)
+		if (instance_exists(in) && strcmp(in->name, name) == 0)
 			return in;
 	}
 	return NULL;

@@ -101,14 +101,19 @@ static bool has_faulted(const struct instance *in)
 	       (i.exit_status & K_EXIT_FAULT) && !(i.exit_status & K_EXIT_KILLED);
 }
 
-/* It ended because it found its client to break the protocol. */
-static bool accused_its_client(const struct instance *in)
+/* It ended by itself with this status. */
+static bool ended_with(const struct instance *in, uint32_t status)
 {
 	struct k_process_info i;
 
 	return !in->ending && k_process_info(in->process, &i) == K_OK &&
-	       !(i.exit_status & (K_EXIT_FAULT | K_EXIT_KILLED)) &&
-	       i.exit_status == COMPONENT_EXIT_PROTOCOL;
+	       !(i.exit_status & (K_EXIT_FAULT | K_EXIT_KILLED)) && i.exit_status == status;
+}
+
+/* It ended because it found its client to break the protocol. */
+static bool accused_its_client(const struct instance *in)
+{
+	return ended_with(in, COMPONENT_EXIT_PROTOCOL);
 }
 
 static bool was_failure(const struct instance *in)
@@ -174,10 +179,15 @@ static void account(struct instance *in)
 
 void instance_ended(struct instance *in)
 {
-	bool blames, fell_over;
+	bool blames, fell_over, absent;
 
 	if (in->state != INSTANCE_RUNNING)
 		return;
+	absent = ended_with(in, COMPONENT_EXIT_ABSENT);
+	if (absent && in->incarnation == 1) {
+		instance_discard(in);
+		return;
+	}
 	in->died_ns = now_ns();
 	blames = accused_its_client(in);
 	fell_over = in->incarnation > 1 && !in->ready && has_faulted(in);
@@ -193,8 +203,8 @@ void instance_ended(struct instance *in)
 		supervise();
 		return;
 	}
-	if (!in->conf->restart || init.never_restart) {
-		give_up(in, "it is not started again");
+	if (!in->conf->restart || init.never_restart || absent) {
+		give_up(in, absent ? "its device is gone" : "it is not started again");
 		return;
 	}
 	blame_request(in);

@@ -66,6 +66,11 @@ struct component_device {
  * do not depend on its judgement: its successor looks at the same requests.
  */
 #define COMPONENT_EXIT_PROTOCOL	64u
+/*
+ * ... that found nothing to drive, like an adapter without disks.  The first one that says so was
+ * no failure, and there is no other; a later one says that what its predecessors drove is gone.
+ */
+#define COMPONENT_EXIT_ABSENT	65u
 
 struct component_start {
 	uint32_t kind;			/* COMPONENT_START */
