@@ -34,7 +34,9 @@ def command_lines_that_cannot_be_meant(lab):
                   ["run", "--timeout", "5"], ["run", "--net", "user"], ["run", "--net", "x"],
                   ["run", "--forward", "1:2"], ["run", "--share", "/nonexistent"],
                   ["run", "--share", "/etc/passwd"], ["run", "--append", "a\nb"],
-                  ["run", "--accel", "x"], ["run", "--mem", "64"], ["test", "nonsense"],
+                  ["run", "--accel", "x"], ["run", "--disk-bus", "x"],
+                  ["run", "--disk-bus", "nvme", "--machine", "microvm"],
+                  ["run", "--mem", "64"], ["test", "nonsense"],
                   ["test", "--quick", "--full"], ["bench", "--record"], ["bench", "nonsense"], []):
         done = lab.concord(*words, seconds=60)
         if done.returncode != 2 or b"Traceback" in done.stderr:
@@ -174,3 +176,21 @@ def emulator_ends_by_its_escape(lab):
         t.expect(r"# $", 60)
         t.type("\x01x")
         t.expect_end()
+
+
+def on_bus(lab, bus, name):
+    disk = lab.file("disk", b"the second disk".ljust(1 << 20))
+    ended = lab.concord("run", *lab.run_options(), "--disk-bus", bus, "--drive", str(disk), "--", "sh", "-ec",
+                        "lsblk -nro NAME,TYPE | sort; blkid -s TYPE; head -c 15 /dev/vda")
+    said = f'{name} disk\nvda disk\n/dev/{name}: TYPE="erofs"\nthe second disk'
+    check(ended, 0, said.encode())
+
+
+@boot(when=lambda configuration: configuration.cpus == 2)
+def the_image_on_nvme(lab):
+    on_bus(lab, "nvme", "nvme0n1")
+
+
+@boot(when=lambda configuration: configuration.cpus == 2)
+def the_image_on_ahci(lab):
+    on_bus(lab, "ahci", "sda")

@@ -187,12 +187,13 @@ def live_handles_are_those_of_the_description(lab):
     system = "test-links"
     description = (places.ROOT / "system" / f"{system}.conf").read_text()
     components = {name: keys for kind, name, keys in blocks(description) if kind == "component"}
-    disk, other = lab.file("disk", bytes(1 << 20)), lab.file("other", bytes(1 << 20))
+    disk, second, third = (lab.file(name, bytes(1 << 20)) for name in ("disk", "second", "third"))
     machine = client(lab, system, "concord.dump=handles",
-                     drives=[qemu.Drive(disk, True), qemu.Drive(other, device="nvme")])
+                     drives=[qemu.Drive(disk, True), qemu.Drive(second, bus="nvme"),
+                             qemu.Drive(third, bus="ahci")])
     ended = lab.expect_boot(machine, "handles: end", "client: done", status=0)
     live = held(ended.console)
-    for name in ("devices.0", "uart.0", "virtio-blk.0", "nvme.0", "virtio-rng.0"):
+    for name in ("devices.0", "uart.0", "virtio-blk.0", "nvme.0", "ahci.0", "virtio-rng.0"):
         if name not in live:
             raise Failed(f"{name} does not run\n{lab.last_words()}")
     for name, handles in live.items():

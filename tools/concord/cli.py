@@ -115,6 +115,8 @@ def add_machine_options(parser):
         "personality runs: in the kernel's image (the default) or as an unprivileged process")
     add("--drive", metavar="PATH", type=existing, action="append", default=[],
         help="one more disk (raw); read-only when the file is")
+    add("--disk-bus", choices=qemu.DISK_BUSES, default="virtio", help="what the image's disk is "
+        "attached to; default virtio")
     add("--net", metavar="none|user", type=net, default="none", help="none is all there is yet")
     add("--forward", metavar="HOST:GUEST", type=later, help="later")
     add("--share", metavar="DIR", type=directory, help="a directory that the guest sees at /mnt/share; "

@@ -12,8 +12,9 @@ import time
 
 from . import mutate, places, qemu, say, tally
 
-DRIVERS = {"virtio-blk": ("virtio-blk.0", "/dev/vda", "virtio-blk"),
-           "nvme": ("nvme.0", "/dev/nvme0n1", "nvme")}
+DRIVERS = {"virtio-blk": ("virtio-blk.0", "/dev/vda", "virtio"),
+           "nvme": ("nvme.0", "/dev/nvme0n1", "nvme"),
+           "ahci": ("ahci.0", "/dev/sda", "ahci")}
 DISK_BYTES = 1 << 20
 MEMORY = 192
 BATCH = 1000                    # faults that one machine is given at most
@@ -70,11 +71,11 @@ class Campaign:
 
     def _machine(self, faults):
         """Boot, and inject; the number of the first fault that is left."""
-        component, disk, device = DRIVERS[self.driver]
+        component, disk, bus = DRIVERS[self.driver]
         image = self.lab.file("disk", bytes(DISK_BYTES))
         machine = self.lab.machine(["panic=-1", "quiet", "loglevel=4", f"concord.stall={STALL_MS}", "--",
                                     component, disk],
-                                   memory=MEMORY, drives=[qemu.Drive(image, False, device)],
+                                   memory=MEMORY, drives=[qemu.Drive(image, False, bus)],
                                    initrd=self._archive(faults))
         self.machines += 1
         ended = self.lab.boot(machine, seconds=MACHINE_SECONDS)

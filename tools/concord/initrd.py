@@ -18,6 +18,8 @@ BUSYBOX = Path("/bin/busybox")
 # Some of these are built in, depending on the kernel.
 MODULES = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console", "virtio_rng",
            "erofs", "ext4", "overlay", "9pnet_virtio", "9p"]
+# ... for the disks of a machine that has them: loading takes time, which is compared with ours.
+BUS_MODULES = {"virtio": [], "nvme": ["nvme"], "ahci": ["ahci", "sd_mod"]}
 
 INIT = """\
 #!/bin/busybox sh
@@ -79,8 +81,8 @@ def _module_data(path):
     return lzma.decompress(data) if path.suffix == ".xz" else data
 
 
-def _modules_in_order(modules):
-    """(name, data) of MODULES and what they depend on, dependencies first."""
+def _modules_in_order(modules, names):
+    """(name, data) of what is named and what that depends on, dependencies first."""
     files = {}
     for path in sorted(modules.glob("kernel/**/*.ko*")):
         files[path.name.partition(".")[0].replace("-", "_")] = path
@@ -100,22 +102,23 @@ def _modules_in_order(modules):
                 add(alias + "_generic")
         ordered[name] = data
 
-    for name in MODULES:
+    for name in names:
         add(name)
     return ordered
 
 
-def make(kernel):
+def make(kernel, disk_bus="virtio"):
     """The path of the initramfs for a Linux kernel; made once per kernel and recipe."""
+    names = MODULES + BUS_MODULES[disk_bus]
     recipe = hashlib.sha256(Path(__file__).read_bytes() + BUSYBOX.read_bytes()
-                            + str(kernel.modules).encode()).hexdigest()[:16]
+                            + f"{kernel.modules} {disk_bus}".encode()).hexdigest()[:16]
     path = places.CACHE / "initrd" / f"{recipe}.cpio"
     with places.cache_lock("initrd"):
         if path.exists():
             return path
         say.note("making the initrd for the Linux kernel")
         path.parent.mkdir(parents=True, exist_ok=True)
-        modules = _modules_in_order(kernel.modules) if kernel.modules else {}
+        modules = _modules_in_order(kernel.modules, names) if kernel.modules else {}
         fresh = path.with_suffix(".new")
         with open(fresh, "wb") as stream:
             archive = cpio.Archive(stream)

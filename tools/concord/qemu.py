@@ -2,7 +2,7 @@
 """A virtual machine: from the options of `run` to a QEMU process.
 
 The machine is the same whatever kernel boots in it: a serial port for the
-console, virtio disks, an entropy source, a shared directory if there is one, and one
+console, disks (virtio's unless told otherwise), an entropy source, a shared directory if there is one, and one
 virtio-serial port for the runner when a command is to be run.  Devices sit on PCI (q35) or on virtio-mmio
 windows (microvm)."""
 
@@ -22,16 +22,22 @@ EMULATOR = "qemu-system-x86_64"
 PANIC_STATUS = 99       # what QEMU exits with when the kernel writes 0x31 to isa-debug-exit
 MACHINES = ("q35", "microvm")
 MICROVM_OPTIONS = ("acpi", "pit", "pic", "rtc")
+DISK_BUSES = ("virtio", "nvme", "ahci")
 
 
 @dataclass
 class Drive:
     path: Path
     read_only: bool = False
-    device: str = "virtio-blk"              # or nvme, on q35
+    bus: str = "virtio"                     # one of DISK_BUSES; the others need q35
     options: str = ""                       # more properties of the device, "a=1,b=2"
     log: Path | None = None                 # an empty file: every write goes there too (writelog.py)
     faults: str = ""                        # properties of a blkdebug: what goes wrong at the disk
+
+
+def root_device(bus):
+    """What the first disk on a bus is called in the guest."""
+    return {"virtio": "/dev/vda", "nvme": "/dev/nvme0n1", "ahci": "/dev/sda"}[bus]
 
 
 SHARE_TAG = "share"     # what a guest mounts
@@ -97,6 +103,12 @@ def choose_accel(wanted):
     return "tcg"
 
 
+def check_disk_bus(bus, machine):
+    """Complain about a machine that has no such bus."""
+    if bus != "virtio" and not machine.startswith("q35"):
+        raise say.Failure(f"--disk-bus {bus}: --machine {machine} has no PCI", 2)
+
+
 def check_share():
     """Complain if this QEMU cannot share directories."""
     argv = [EMULATOR, "-M", "none", "-device", "help"]
@@ -136,7 +148,10 @@ def _words(machine):
 def _drive(number, drive):
     """The value of -drive."""
     # A comma in a file name is doubled for QEMU.
-    words = [f"if=none,id=drive{number}"] + (["read-only=on"] if drive.read_only else [])
+    words = [f"if=none,id=drive{number}"]
+    if drive.read_only:
+        # an IDE disk cannot be: what is written to it is lost
+        words += ["snapshot=on" if drive.bus == "ahci" else "read-only=on"]
     prefix = ""
     if drive.log:
         log = str(drive.log).replace(",", ",,")
@@ -178,8 +193,12 @@ def arguments(machine, serial, runner_fd=None):
     for number, drive in enumerate(machine.drives):
         argv += ["-drive", _drive(number, drive)]
         options = [f"drive=drive{number}", *([drive.options] if drive.options else [])]
-        if drive.device == "nvme":
+        if drive.bus == "nvme":
             argv += ["-device", ",".join(["nvme", f"serial=concord{number}", *options])]
+        elif drive.bus == "ahci":
+            # an adapter of its own: Concord drives one disk of each
+            argv += ["-device", f"ich9-ahci,id=ahci{number}",
+                     "-device", ",".join(["ide-hd", f"bus=ahci{number}.0", f"serial=concord{number}", *options])]
         else:
             argv += virtio("blk", *options)
     if machine.share:

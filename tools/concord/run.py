@@ -23,6 +23,7 @@ def machine_of(options, command):
                            gdb=options.gdb, initrd=options.initrd)
     if options.placement != "kernel" and kernel.linux:
         raise say.Failure("--placement process is for Concord's kernel, not Linux", 2)
+    qemu.check_disk_bus(options.disk_bus, options.machine)
     if options.image:
         image.kind(options.image)
     if options.share:
@@ -63,13 +64,14 @@ def _root(machine, options, command):
         machine.initrd = _with_init(path)
         return [f"rdinit={INIT}"]
     if machine.kernel.linux and not machine.initrd:
-        machine.initrd = initrd.make(machine.kernel)
+        machine.initrd = initrd.make(machine.kernel, options.disk_bus)
+    words = [f"root={qemu.root_device(options.disk_bus)}"]
     if kind == "ext4":
-        machine.drives.insert(0, qemu.Drive(path))
-        words = ["root=/dev/vda", "rootfstype=ext4", "rw"]
+        machine.drives.insert(0, qemu.Drive(path, bus=options.disk_bus))
+        words += ["rootfstype=ext4", "rw"]
     else:
-        machine.drives.insert(0, qemu.Drive(path or image.make(), read_only=True))
-        words = ["root=/dev/vda", "rootfstype=erofs", "ro", "concord.overlay=tmpfs"]
+        machine.drives.insert(0, qemu.Drive(path or image.make(), True, options.disk_bus))
+        words += ["rootfstype=erofs", "ro", "concord.overlay=tmpfs"]
     if command or not path:
         words.append(f"init={INIT}")
     return words

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""NVMe disks: what a Linux on top does with one, and what it notices when the driver dies.
+"""Disks of other hardware than virtio's (NVMe, AHCI): what a Linux on top does with one, and what it
+notices when the driver dies.
 
-What a controller can say that is wrong is tried on the host (drivers/block/nvme/test)."""
+What hardware can say that is wrong is tried on the host (drivers/block/*/test)."""
 
 import hashlib
 import re
 import shutil
 import subprocess
 
-from concord import initrd, qemu
+from concord import disks, initrd, qemu
 from concord.scenario import Failed, isolation
 
-DISK = "/dev/nvme0n1"
+NAMES = {"nvme": "/dev/nvme0n1", "ahci": "/dev/sda"}
 
 
 def on(cpus):
@@ -22,29 +23,40 @@ def both_placements(c):
     return not c.kernel and c.cpus == 2
 
 
-def nvme(path, options="", read_only=False):
-    return qemu.Drive(path, read_only, "nvme", options)
-
-
 # -- under a client that compares every byte -----------------------------------------------------
 
-def sweep(lab, how):
+def sweep(lab, bus, how, successions, *words):
     disk = lab.file("disk", bytes(1 << 20))
-    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"nvme.die={how}"], memory=64,
-                          drives=[nvme(disk)])
-    how = lab.expect_rounds("nvme.0", machine)
-    if how != {"after a reset"}:
-        raise Failed(f"devices were taken over as {how}\n{lab.last_words()}")
+    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"{bus}.die={how}", *words],
+                          memory=64, drives=[qemu.Drive(disk, bus=bus)])
+    seen = lab.expect_rounds(f"{bus}.0", machine)
+    if seen != successions:
+        raise Failed(f"devices were taken over as {seen}\n{lab.last_words()}")
 
 
 @isolation(when=on(2))
 def an_nvme_driver_may_die_at_any_step_and_its_successor_too(lab):
-    sweep(lab, "sweep2")
+    sweep(lab, "nvme", "sweep2", {"after a reset"})
 
 
 @isolation(when=lambda c: c.placement == "kernel" and not c.kernel, full=True, seconds=300)
 def an_nvme_driver_may_die_at_any_step(lab):
-    sweep(lab, "sweep")
+    sweep(lab, "nvme", "sweep", {"after a reset"})
+
+
+@isolation(when=on(2))
+def an_ahci_driver_may_die_at_any_step_and_its_successor_too(lab):
+    sweep(lab, "ahci", "sweep2", {"with the live device", "after a reset"})
+
+
+@isolation(when=lambda c: c.placement == "kernel" and not c.kernel, full=True, seconds=300)
+def an_ahci_driver_may_die_at_any_step(lab):
+    sweep(lab, "ahci", "sweep", {"with the live device", "after a reset"})
+
+
+@isolation(when=on(4), full=True, seconds=300)
+def an_ahci_driver_may_die_at_any_step_with_resets(lab):
+    sweep(lab, "ahci", "sweep2", {"after a reset"}, "ahci.adopt=reset")
 
 
 # -- under a Linux -------------------------------------------------------------------------------
@@ -65,14 +77,14 @@ $b poweroff -f
 """
 
 
-def root_disk(lab, script):
+def root_disk(lab, bus, script):
     """A disk with an ext4 file system, whose /init is the script."""
     tree = lab.folder / "tree"
     for folder in ("bin", "dev", "proc", "sys", "tmp"):
         (tree / folder).mkdir(parents=True)
     shutil.copy(initrd.BUSYBOX, tree / "bin/busybox")
     (tree / "bin/sh").symlink_to("busybox")
-    (tree / "init").write_text(script.replace("DISK", DISK))
+    (tree / "init").write_text(script.replace("DISK", NAMES[bus]))
     (tree / "init").chmod(0o755)
     disk = lab.folder / "disk"
     subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-d", tree, disk, "24M"],
@@ -87,18 +99,28 @@ def file_on(disk, name):
     return out.read_bytes()
 
 
-@isolation(when=both_placements)
-def a_root_file_system_on_nvme(lab):
-    """Blocks of 4096 bytes, and commands of 8 KiB at the most, so that requests are split."""
-    disk = root_disk(lab, ROOT_USER)
-    machine = lab.machine([f"root={DISK}", "rw", "init=/init", "panic=-1"], memory=128, drives=[
-        nvme(disk, "logical_block_size=4096,physical_block_size=4096,mdts=1")])
-    ended = lab.expect_boot(machine, f"root: {DISK} / ext4 rw",
-                            "blocks: 4096", "the same", status=0)
+def root_file_system(lab, bus, options, block):
+    disk = root_disk(lab, bus, ROOT_USER)
+    name = NAMES[bus]
+    machine = lab.machine([f"root={name}", "rw", "init=/init", "panic=-1"], memory=128,
+                          drives=[qemu.Drive(disk, bus=bus, options=options)])
+    ended = lab.expect_boot(machine, f"root: {name} / ext4 rw", f"blocks: {block}", "the same", status=0)
     said = re.search(r"sum: ([0-9a-f]{64})", ended.console)
     for name in ("/written", "/copy"):
         if not said or hashlib.sha256(file_on(disk, name)).hexdigest() != said.group(1):
             raise Failed(f"{name} on the disk has other contents\n{lab.last_words()}")
+    disks.check_ext4(disk)
+
+
+@isolation(when=both_placements)
+def a_root_file_system_on_nvme(lab):
+    """Blocks of 4096 bytes, and commands of 8 KiB at the most, so that requests are split."""
+    root_file_system(lab, "nvme", "logical_block_size=4096,physical_block_size=4096,mdts=1", 4096)
+
+
+@isolation(when=both_placements)
+def a_root_file_system_on_ahci(lab):
+    root_file_system(lab, "ahci", "", 512)
 
 
 USER = """#!/bin/sh
@@ -116,22 +138,31 @@ done
 echo "rounds: $i"
 echo "sum: $($b sha256sum < /tmp/wanted)"
 $b poweroff -f
-""".replace("DISK", DISK)
+"""
 
 
-@isolation(when=both_placements)
-def programs_do_not_notice_that_an_nvme_driver_dies(lab):
+def deaths_go_unnoticed(lab, bus, succession):
     disk = lab.file("disk", bytes(1 << 20))
-    machine = lab.machine(["panic=-1", "concord.kill=nvme.0@100/100"], memory=128,
-                          initrd=lab.initramfs(USER), drives=[nvme(disk)])
-    ended = lab.expect_boot(machine, "nvme.0 was killed: concord.kill", "after a reset",
-                            "rounds: 25", status=0)
+    machine = lab.machine(["panic=-1", f"concord.kill={bus}.0@100/100"], memory=128,
+                          initrd=lab.initramfs(USER.replace("DISK", NAMES[bus])),
+                          drives=[qemu.Drive(disk, bus=bus)])
+    ended = lab.expect_boot(machine, f"{bus}.0 was killed: concord.kill", succession, "rounds: 25", status=0)
     for wrong in ("write:", "read:", "other data", "differ", "error"):
         if wrong in ended.console:
             raise Failed(f"the console says {wrong!r}\n{lab.last_words()}")
     wanted = hashlib.sha256(disk.read_bytes()[:512 << 10]).hexdigest()
     if f"sum: {wanted}" not in ended.console:
         raise Failed(f"the disk has other contents\n{lab.last_words()}")
+
+
+@isolation(when=both_placements)
+def programs_do_not_notice_that_an_nvme_driver_dies(lab):
+    deaths_go_unnoticed(lab, "nvme", "after a reset")
+
+
+@isolation(when=both_placements)
+def programs_do_not_notice_that_an_ahci_driver_dies(lab):
+    deaths_go_unnoticed(lab, "ahci", "with the live device")
 
 
 FAULTY_USER = """#!/bin/sh
@@ -141,13 +172,23 @@ $b dd if=DISK of=/tmp/a bs=4k count=4 iflag=direct 2>/dev/null; echo "before: $?
 $b dd if=DISK of=/tmp/a bs=4k skip=40 count=1 iflag=direct 2>&1 | $b grep -o "Input/output error"
 $b dd if=DISK of=/tmp/a bs=4k skip=41 count=4 iflag=direct 2>/dev/null; echo "after: $?"
 $b poweroff -f
-""".replace("DISK", DISK)
+"""
+
+
+def errors_of_the_device(lab, bus):
+    """A bad sector, which blkdebug makes, under a read of its own and beside others."""
+    disk = lab.file("disk", bytes(1 << 20))
+    rules = lab.file("rules", b'[inject-error]\nevent = "read_aio"\nsector = "320"\n')
+    machine = lab.machine(["panic=-1"], memory=128, initrd=lab.initramfs(FAULTY_USER.replace("DISK", NAMES[bus])),
+                          drives=[qemu.Drive(f"blkdebug:{rules}:{disk}", bus=bus)])
+    lab.expect_boot(machine, "before: 0", "Input/output error", "after: 0", status=0)
 
 
 @isolation(when=on(2))
-def an_error_of_the_device_is_an_error_of_the_request(lab):
-    disk = lab.file("disk", bytes(1 << 20))
-    rules = lab.file("rules", b'[inject-error]\nevent = "read_aio"\nsector = "320"\n')
-    machine = lab.machine(["panic=-1"], memory=128, initrd=lab.initramfs(FAULTY_USER),
-                          drives=[nvme(f"blkdebug:{rules}:{disk}")])
-    lab.expect_boot(machine, "before: 0", "Input/output error", "after: 0", status=0)
+def an_error_of_an_nvme_disk_is_an_error_of_the_request(lab):
+    errors_of_the_device(lab, "nvme")
+
+
+@isolation(when=on(2))
+def an_error_of_an_ahci_disk_is_an_error_of_the_request(lab):
+    errors_of_the_device(lab, "ahci")
