@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests of block devices on their way, see link/blk.h.  Their format: virtio 1.1, 5.2.6.
+ *
+ * A request is three descriptors: header and status in the slot of its first
+ * descriptor, payload in pages of data memory.  There are as many requests as the
+ * ring has room for, so that submitting always succeeds.
+ *
+ * A driver that breaks the protocol is accused, and the queue waits; when init has ended it, the
+ * ring is made anew and all requests in flight are put into it again (renew()), in their order.  An
+ * answer that makes no sense is against the protocol, too: the request stays in flight; the third such
+ * answer to it is its failure.  Who waits looks from time to time without being told; answers that are
+ * found so, again and again, mean that the driver does not tell.
+ *
+ * States of a request: FREE (on the free list), GOT (the user's), FLYING, DONE (the
+ * user's again).  lock guards lists, ring and the page map; state and status are
+ * written under it, and read by whoever waits without it.
+ */
+#include "blk_priv.h"
+#include "rt/log.h"
+#include "rt/time.h"
+
+enum { FREE, GOT, FLYING, DONE };
+enum { STATUS_OFFSET = 16 };
+
+enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11 };
+enum { S_OK = 0, S_IOERR = 1, S_UNSUPPORTED = 2 };
+enum { REFUSED_MAX = 2, UNTOLD_MAX = 3 };
+#define LOOK_NS 1000000000ull		/* who waits looks that often, told or not */
+
+static k_status_t check(const struct blk *b, enum blk_op op, uint64_t sector, uint32_t length)
+{
+	switch (op) {
+	case BLK_READ:
+	case BLK_WRITE:
+		if (!length || length > BLK_REQUEST_MAX || length % b->block_size ||
+		    (sector * BLK_SECTOR) % b->block_size)
+			return K_ERR_BAD_ARGUMENT;
+		if (!range_within(sector, length / BLK_SECTOR, blk_sectors(b)))
+			return K_ERR_BEYOND_END;
+		return op == BLK_WRITE && blk_is_read_only(b) ? K_ERR_ACCESS : K_OK;
+	case BLK_FLUSH:
+		return length ? K_ERR_BAD_ARGUMENT : K_OK;
+	case BLK_GET_ID:
+		return length != ID_LENGTH ? K_ERR_BAD_ARGUMENT : K_OK;
+	case BLK_DISCARD:
+		if (length != DISCARD_LENGTH)
+			return K_ERR_BAD_ARGUMENT;
+		return b->max_discard ? K_OK : K_ERR_NOT_SUPPORTED;
+	default:
+		return K_ERR_BAD_ARGUMENT;
+	}
+}
+
+/* A free request with pages for it, or NULL.  The lock is held. */
+static struct blk_request *take_free(struct blk *b, uint32_t length)
+{
+	uint32_t pages = DIV_ROUND_UP(length, K_PAGE_SIZE);
+	struct blk_request *r = b->free;
+	size_t first = 0;
+
+	if (!r)
+		return NULL;
+	if (pages) {
+		first = bitmap_find_clear_run(b->page_map, b->pages, 0, pages);
+		if (first == b->pages)
+			return NULL;
+		bitmap_set_range(b->page_map, first, pages);
+	}
+	b->free = r->next;
+	r->data_offset = (uint32_t)first * K_PAGE_SIZE;
+	r->data_pages = pages;
+	r->data = pages ? b->link->data + r->data_offset : NULL;
+	return r;
+}
+
+static void give_back(struct blk *b, struct blk_request *r)
+{
+	if (r->data_pages)
+		bitmap_clear_range(b->page_map, r->data_offset / K_PAGE_SIZE, r->data_pages);
+	atomic_store_explicit(&r->state, FREE, memory_order_relaxed);
+	r->next = b->free;
+	b->free = r;
+}
+
+k_status_t blk_request_get(struct blk *b, enum blk_op op, uint64_t sector, uint32_t length,
+			   bool wait, struct blk_request **out)
+{
+	struct blk_request *r;
+	k_status_t st = check(b, op, sector, length);
+
+	if (st != K_OK)
+		return st;
+	for (;;) {
+		uint32_t seq = link_seq(b->link);
+
+		rt_mutex_lock(&b->lock);
+		r = take_free(b, length);
+		rt_mutex_unlock(&b->lock);
+		if (r)
+			break;
+		if (!wait)
+			return K_ERR_SHOULD_WAIT;
+		/* Room comes when a request is put back, which changes seq. */
+		(void)!link_sleep(b->link, seq, K_DEADLINE_NEVER, false);
+	}
+	r->op = op;
+	r->sector = sector;
+	r->length = length;
+	r->user = NULL;
+	r->refused = 0;
+	r->status = K_OK;
+	atomic_store_explicit(&r->state, GOT, memory_order_relaxed);
+	*out = r;
+	return K_OK;
+}
+
+void blk_request_put(struct blk *b, struct blk_request *r)
+{
+	rt_mutex_lock(&b->lock);
+	give_back(b, r);
+	rt_mutex_unlock(&b->lock);
+	link_changed(b->link);
+}
+
+static uint32_t type_of(enum blk_op op)
+{
+	static const uint8_t types[] = { [BLK_READ] = T_IN, [BLK_WRITE] = T_OUT,
+					 [BLK_FLUSH] = T_FLUSH, [BLK_DISCARD] = T_DISCARD,
+					 [BLK_GET_ID] = T_GET_ID };
+
+	return types[op];
+}
+
+/* Put the request into the ring, for the next publish().  The lock is held; there is room by construction. */
+static void enqueue(struct blk *b, struct blk_request *r)
+{
+	struct vq_segment s[DESCRIPTORS];
+	uint16_t head = b->queue.free_head;
+	uint64_t slot = link_slot(b->link, 0, head);
+	uint8_t *header = link_slot_pointer(b->link, 0, head);
+	unsigned int n = 0;
+
+	put_le32(header, type_of(r->op));
+	put_le32(header + 4, 0);
+	put_le64(header + 8, r->op == BLK_READ || r->op == BLK_WRITE ? r->sector : 0);
+	header[STATUS_OFFSET] = 0xff;
+	s[n++] = (struct vq_segment){ slot, STATUS_OFFSET, false };
+	if (r->data)
+		s[n++] = (struct vq_segment){ LINK_DATA + r->data_offset, r->length,
+					      r->op == BLK_READ || r->op == BLK_GET_ID };
+	s[n++] = (struct vq_segment){ slot + STATUS_OFFSET, 1, true };
+	(void)!vq_driver_add(&b->queue, s, n, r, &r->head);
+}
+
+/* Show the driver what was put there.  The lock is held. */
+static void publish(struct blk *b)
+{
+	if (!b->queue.broken)
+		link_publish(b->link, 0, &b->queue);
+}
+
+static void accuse(struct blk *b, const char *why)
+{
+	if (!b->accused)
+		link_accuse(b->link, why);
+	b->accused = true;
+	b->queue.broken = why;		/* nothing of this ring is looked at any more */
+}
+
+/* The request in flight that follows @order, or NULL.  The lock is held. */
+static struct blk_request *next_in_flight(struct blk *b, uint64_t order)
+{
+	struct blk_request *found = NULL;
+
+	for (uint32_t i = 0; i < b->request_count; i++) {
+		struct blk_request *r = &b->requests[i];
+
+		if (atomic_load_explicit(&r->state, memory_order_relaxed) == FLYING &&
+		    r->order > order && (!found || r->order < found->order))
+			found = r;
+	}
+	return found;
+}
+
+/* Init asks for a new ring, and no driver runs: all that is in flight goes into it.  The lock is held. */
+static void renew(struct blk *b)
+{
+	struct blk_request *r = NULL;
+	uint32_t epoch;
+
+	if (!link_is_renewed(b->link, &epoch))
+		return;
+	link_queue_init(b->link, 0, &b->queue, b->slots);
+	b->accused = false;
+	b->untold = 0;
+	while ((r = next_in_flight(b, r ? r->order : 0)))
+		enqueue(b, r);
+	publish(b);
+	link_renewed(b->link, epoch);
+}
+
+static void finish(struct blk_request *r, k_status_t status)
+{
+	r->status = status;
+	/* release: pairs with the acquire of whoever waits; status and payload come first */
+	atomic_store_explicit(&r->state, DONE, memory_order_release);
+}
+
+void blk_submit_more(struct blk *b, struct blk_request *r, bool more)
+{
+	bool ok;
+
+	rt_mutex_lock(&b->lock);
+	renew(b);
+	ok = !link_is_dead(b->link);
+	if (ok) {
+		atomic_store_explicit(&r->state, FLYING, memory_order_relaxed);
+		r->order = ++b->submitted;
+		if (!b->queue.broken)	/* else the next one takes it */
+			enqueue(b, r);
+	}
+	if (ok && !more)
+		publish(b);
+	rt_mutex_unlock(&b->lock);
+	if (!ok)
+		finish(r, K_ERR_IO);
+}
+
+void blk_tell(struct blk *b)
+{
+	rt_mutex_lock(&b->lock);
+	publish(b);
+	rt_mutex_unlock(&b->lock);
+}
+
+void blk_submit(struct blk *b, struct blk_request *r)
+{
+	blk_submit_more(b, r, false);
+}
+
+/* What came of it; or *@nonsense, which is why this cannot be an answer. */
+static k_status_t status_of(const struct blk *b, const struct blk_request *r, uint32_t written,
+			    const char **nonsense)
+{
+	const volatile uint8_t *slot = link_slot_pointer(b->link, 0, r->head);
+	uint8_t status = slot[STATUS_OFFSET];
+
+	*nonsense = NULL;
+	if (status == S_UNSUPPORTED)
+		return K_ERR_NOT_SUPPORTED;
+	if (status == S_IOERR)
+		return K_ERR_IO;
+	/* A device that wrote less than was asked for leaves old contents in the buffer. */
+	if (status != S_OK)
+		*nonsense = "an answer without a status";
+	else if (r->op == BLK_READ && written < r->length + 1)
+		*nonsense = "less was read than was asked for";
+	return *nonsense ? K_ERR_IO : K_OK;
+}
+
+/* The device used the request.  False: it stays in flight, as that was no answer. */
+static bool answered(struct blk *b, struct blk_request *r, uint32_t written)
+{
+	const char *nonsense;
+	k_status_t st = status_of(b, r, written, &nonsense);
+
+	if (nonsense && r->refused++ < REFUSED_MAX) {
+		accuse(b, nonsense);
+		return false;
+	}
+	finish(r, st);
+	return true;
+}
+
+/* Complete what the device has used; all of it, if the device is gone.  The lock is held. */
+static bool reap(struct blk *b)
+{
+	bool any = false;
+	uint32_t written;
+	uint16_t head;
+	void *cookie;
+
+	renew(b);
+	while (vq_driver_take(&b->queue, &cookie, &head, &written))
+		any |= answered(b, cookie, written);
+	if (b->queue.broken)
+		accuse(b, b->queue.broken);
+	if (!link_is_dead(b->link))
+		return any;
+	for (struct blk_request *r = NULL; (r = next_in_flight(b, 0)); any = true)
+		finish(r, K_ERR_IO);
+	return any;
+}
+
+static bool is_done(struct blk_request *r)
+{
+	return atomic_load_explicit(&r->state, memory_order_acquire) == DONE;
+}
+
+bool blk_poll(struct blk *b, struct blk_request *r)
+{
+	bool any;
+
+	if (is_done(r))
+		return true;
+	rt_mutex_lock(&b->lock);
+	any = reap(b);
+	rt_mutex_unlock(&b->lock);
+	if (any)
+		link_changed(b->link);
+	return is_done(r);
+}
+
+/* Nobody said anything for a while. */
+static void look_unasked(struct blk *b)
+{
+	bool any = false;
+
+	rt_mutex_lock(&b->lock);
+	if (vq_driver_ready(&b->queue)) {
+		any = reap(b);
+		/* Once in a while it was just about to. */
+		if (++b->untold == UNTOLD_MAX)
+			accuse(b, "it does not tell of its answers");
+	}
+	rt_mutex_unlock(&b->lock);
+	if (any)
+		link_changed(b->link);
+}
+
+k_status_t blk_wait(struct blk *b, struct blk_request *r)
+{
+	while (!blk_poll(b, r)) {
+		uint32_t seq = link_seq(b->link), epoch;
+		bool more;
+
+		/* From here on the device tells us, and what came just before is seen now. */
+		rt_mutex_lock(&b->lock);
+		vq_driver_interrupts(&b->queue, true);
+		more = vq_driver_ready(&b->queue) || link_is_dead(b->link) ||
+		       link_is_renewed(b->link, &epoch);
+		rt_mutex_unlock(&b->lock);
+		if (!more && !is_done(r) &&
+		    link_wait_change(b->link, seq, rt_now_ns() + LOOK_NS, false) == K_ERR_TIMED_OUT)
+			look_unasked(b);
+	}
+	return r->status;
+}
