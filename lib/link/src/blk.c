@@ -94,6 +94,7 @@ k_status_t blk_open(struct link *l, uint64_t deadline_ns, struct blk **out)
 	}
 	read_config(b);
 	rt_mutex_init(&b->lock, l->rank);
+	list_init(&b->followers);
 	link_queue_init(l, 0, &b->queue, b->slots);
 	vq_driver_interrupts(&b->queue, false);
 	for (uint32_t i = b->request_count; i-- > 0;) {

@@ -4,6 +4,7 @@
 
 #include "base/bitmap.h"
 #include "base/byteorder.h"
+#include "base/list.h"
 #include "base/string.h"
 #include "base/util.h"
 #include "link/blk.h"
@@ -35,6 +36,10 @@ struct blk {
 	struct blk_request *requests, *free;	/* lock */
 	uint64_t *page_map;		/* lock: set: in use */
 	uint64_t submitted;		/* lock: requests, ever */
+	struct list followers;		/* lock: blk_request.link: threads that sleep */
+	bool led;			/* lock: a thread waits on the bell, for all */
+	uint32_t wanting;		/* lock: threads that wait for room */
+	_Atomic(uint32_t) room;		/* changes when there is some; they sleep on it */
 	bool accused;			/* lock: since the ring was made */
 	uint32_t untold;		/* lock: looks that found answers, since then */
 	_Atomic(uint64_t) sectors;	/* capacity; the device may change it */

@@ -9,7 +9,11 @@
  * A driver that breaks the protocol is accused, and the queue waits; when init has ended it, the
  * ring is made anew and all requests in flight are put into it again (renew()), in their order.  An
  * answer that makes no sense is against the protocol, too: the request stays in flight; the third such
- * answer to it is its failure.  Who waits looks from time to time without being told; answers that are
+ * answer to it is its failure.
+ *
+ * Waiting: one thread, the leader, waits on the link's bell, and finishes the requests of all.  The others
+ * follow: each sleeps until its own request is done, or until the leader, whose is, makes it the next
+ * one.  The leader looks from time to time without being told; answers that are
  * found so, again and again, mean that the driver does not tell.
  *
  * States of a request: FREE (on the free list), GOT (the user's), FLYING, DONE (the
@@ -21,12 +25,13 @@
 #include "rt/time.h"
 
 enum { FREE, GOT, FLYING, DONE };
+enum { IS_DONE = 1, TO_LEAD = 2 };	/* blk_request.roused: why */
 enum { STATUS_OFFSET = 16 };
 
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPPORTED = 2 };
 enum { REFUSED_MAX = 2, UNTOLD_MAX = 3 };
-#define LOOK_NS 1000000000ull		/* who waits looks that often, told or not */
+#define LOOK_NS 1000000000ull		/* the leader looks that often, told or not */
 
 static k_status_t check(const struct blk *b, enum blk_op op, uint64_t sector, uint32_t length)
 {
@@ -74,6 +79,7 @@ static struct blk_request *take_free(struct blk *b, uint32_t length)
 	return r;
 }
 
+/* The lock is held. */
 static void give_back(struct blk *b, struct blk_request *r)
 {
 	if (r->data_pages)
@@ -81,6 +87,18 @@ static void give_back(struct blk *b, struct blk_request *r)
 	atomic_store_explicit(&r->state, FREE, memory_order_relaxed);
 	r->next = b->free;
 	b->free = r;
+}
+
+/* Until a request is put back.  The lock is held, but meanwhile. */
+static void wait_for_room(struct blk *b)
+{
+	uint32_t seq = atomic_load_explicit(&b->room, memory_order_relaxed);
+
+	b->wanting++;
+	rt_mutex_unlock(&b->lock);
+	(void)!rt_wait(&b->room, seq, K_DEADLINE_NEVER, false);
+	rt_mutex_lock(&b->lock);
+	b->wanting--;
 }
 
 k_status_t blk_request_get(struct blk *b, enum blk_op op, uint64_t sector, uint32_t length,
@@ -91,19 +109,12 @@ k_status_t blk_request_get(struct blk *b, enum blk_op op, uint64_t sector, uint3
 
 	if (st != K_OK)
 		return st;
-	for (;;) {
-		uint32_t seq = link_seq(b->link);
-
-		rt_mutex_lock(&b->lock);
-		r = take_free(b, length);
-		rt_mutex_unlock(&b->lock);
-		if (r)
-			break;
-		if (!wait)
-			return K_ERR_SHOULD_WAIT;
-		/* Room comes when a request is put back, which changes seq. */
-		(void)!link_sleep(b->link, seq, K_DEADLINE_NEVER, false);
-	}
+	rt_mutex_lock(&b->lock);
+	while (!(r = take_free(b, length)) && wait)
+		wait_for_room(b);
+	rt_mutex_unlock(&b->lock);
+	if (!r)
+		return K_ERR_SHOULD_WAIT;
 	r->op = op;
 	r->sector = sector;
 	r->length = length;
@@ -117,10 +128,16 @@ k_status_t blk_request_get(struct blk *b, enum blk_op op, uint64_t sector, uint3
 
 void blk_request_put(struct blk *b, struct blk_request *r)
 {
+	bool wanted;
+
 	rt_mutex_lock(&b->lock);
 	give_back(b, r);
+	wanted = b->wanting;
+	if (wanted)
+		atomic_fetch_add_explicit(&b->room, 1, memory_order_relaxed);
 	rt_mutex_unlock(&b->lock);
-	link_changed(b->link);
+	if (wanted)
+		rt_wake(&b->room, UINT32_MAX);
 }
 
 static uint32_t type_of(enum blk_op op)
@@ -200,11 +217,23 @@ static void renew(struct blk *b)
 	link_renewed(b->link, epoch);
 }
 
+/* Have the thread that follows with @r go on.  The lock is held. */
+static void rouse(struct blk_request *r, uint32_t why)
+{
+	list_remove(&r->link);
+	r->followed = false;
+	atomic_store_explicit(&r->roused, why, memory_order_relaxed);
+	rt_wake(&r->roused, 1);
+}
+
+/* The lock is held. */
 static void finish(struct blk_request *r, k_status_t status)
 {
 	r->status = status;
 	/* release: pairs with the acquire of whoever waits; status and payload come first */
 	atomic_store_explicit(&r->state, DONE, memory_order_release);
+	if (r->followed)
+		rouse(r, IS_DONE);
 }
 
 void blk_submit_more(struct blk *b, struct blk_request *r, bool more)
@@ -220,11 +249,11 @@ void blk_submit_more(struct blk *b, struct blk_request *r, bool more)
 		if (!b->queue.broken)	/* else the next one takes it */
 			enqueue(b, r);
 	}
-	if (ok && !more)
-		publish(b);
-	rt_mutex_unlock(&b->lock);
 	if (!ok)
 		finish(r, K_ERR_IO);
+	else if (!more)
+		publish(b);
+	rt_mutex_unlock(&b->lock);
 }
 
 void blk_tell(struct blk *b)
@@ -259,38 +288,33 @@ static k_status_t status_of(const struct blk *b, const struct blk_request *r, ui
 	return *nonsense ? K_ERR_IO : K_OK;
 }
 
-/* The device used the request.  False: it stays in flight, as that was no answer. */
-static bool answered(struct blk *b, struct blk_request *r, uint32_t written)
+/* The device used the request, which stays in flight if that was no answer. */
+static void answered(struct blk *b, struct blk_request *r, uint32_t written)
 {
 	const char *nonsense;
 	k_status_t st = status_of(b, r, written, &nonsense);
 
-	if (nonsense && r->refused++ < REFUSED_MAX) {
+	if (nonsense && r->refused++ < REFUSED_MAX)
 		accuse(b, nonsense);
-		return false;
-	}
-	finish(r, st);
-	return true;
+	else
+		finish(r, st);
 }
 
 /* Complete what the device has used; all of it, if the device is gone.  The lock is held. */
-static bool reap(struct blk *b)
+static void reap(struct blk *b)
 {
-	bool any = false;
+	struct blk_request *r;
 	uint32_t written;
 	uint16_t head;
 	void *cookie;
 
 	renew(b);
 	while (vq_driver_take(&b->queue, &cookie, &head, &written))
-		any |= answered(b, cookie, written);
+		answered(b, cookie, written);
 	if (b->queue.broken)
 		accuse(b, b->queue.broken);
-	if (!link_is_dead(b->link))
-		return any;
-	for (struct blk_request *r = NULL; (r = next_in_flight(b, 0)); any = true)
+	while (link_is_dead(b->link) && (r = next_in_flight(b, 0)))
 		finish(r, K_ERR_IO);
-	return any;
 }
 
 static bool is_done(struct blk_request *r)
@@ -300,50 +324,70 @@ static bool is_done(struct blk_request *r)
 
 bool blk_poll(struct blk *b, struct blk_request *r)
 {
-	bool any;
-
 	if (is_done(r))
 		return true;
 	rt_mutex_lock(&b->lock);
-	any = reap(b);
+	reap(b);
 	rt_mutex_unlock(&b->lock);
-	if (any)
-		link_changed(b->link);
 	return is_done(r);
 }
 
-/* Nobody said anything for a while. */
-static void look_unasked(struct blk *b)
-{
-	bool any = false;
+/* -- waiting */
 
-	rt_mutex_lock(&b->lock);
-	if (vq_driver_ready(&b->queue)) {
-		any = reap(b);
-		/* Once in a while it was just about to. */
-		if (++b->untold == UNTOLD_MAX)
-			accuse(b, "it does not tell of its answers");
-	}
+/* Until @r is done: true, and the lock is not held any more; or nobody leads: it is. */
+static bool follow(struct blk *b, struct blk_request *r)
+{
+	uint32_t why;
+
+	atomic_store_explicit(&r->roused, 0, memory_order_relaxed);
+	list_add_last(&b->followers, &r->link);
+	r->followed = true;
 	rt_mutex_unlock(&b->lock);
-	if (any)
-		link_changed(b->link);
+	while (!(why = atomic_load_explicit(&r->roused, memory_order_relaxed)))
+		(void)!rt_wait(&r->roused, 0, K_DEADLINE_NEVER, false);
+	if (why == IS_DONE && is_done(r))
+		return true;
+	rt_mutex_lock(&b->lock);
+	return false;
+}
+
+/* Until the driver or init says something, or a while has passed.  The lock is held, but meanwhile. */
+static void lead(struct blk *b)
+{
+	uint32_t seq = link_seq(b->link), epoch;
+	k_status_t st = K_OK;
+	bool more;
+
+	b->led = true;
+	/* From here on the driver tells us, and what came just before is seen now. */
+	vq_driver_interrupts(&b->queue, true);
+	more = vq_driver_ready(&b->queue) || link_is_dead(b->link) || link_is_renewed(b->link, &epoch);
+	rt_mutex_unlock(&b->lock);
+	if (!more)
+		st = link_wait_change(b->link, seq, rt_now_ns() + LOOK_NS, false);
+	rt_mutex_lock(&b->lock);
+	b->led = false;
+	/* Once in a while it was just about to. */
+	if (st == K_ERR_TIMED_OUT && vq_driver_ready(&b->queue) && ++b->untold == UNTOLD_MAX) {
+		reap(b);
+		accuse(b, "it does not tell of its answers");
+	}
 }
 
 k_status_t blk_wait(struct blk *b, struct blk_request *r)
 {
-	while (!blk_poll(b, r)) {
-		uint32_t seq = link_seq(b->link), epoch;
-		bool more;
-
-		/* From here on the device tells us, and what came just before is seen now. */
-		rt_mutex_lock(&b->lock);
-		vq_driver_interrupts(&b->queue, true);
-		more = vq_driver_ready(&b->queue) || link_is_dead(b->link) ||
-		       link_is_renewed(b->link, &epoch);
-		rt_mutex_unlock(&b->lock);
-		if (!more && !is_done(r) &&
-		    link_wait_change(b->link, seq, rt_now_ns() + LOOK_NS, false) == K_ERR_TIMED_OUT)
-			look_unasked(b);
+	if (is_done(r))
+		return r->status;
+	rt_mutex_lock(&b->lock);
+	for (reap(b); !is_done(r); reap(b)) {
+		if (!b->led)
+			lead(b);
+		else if (follow(b, r))
+			return r->status;
 	}
+	/* who leads next */
+	if (!b->led && !list_is_empty(&b->followers))
+		rouse(list_entry(list_first(&b->followers), struct blk_request, link), TO_LEAD);
+	rt_mutex_unlock(&b->lock);
 	return r->status;
 }

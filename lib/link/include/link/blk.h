@@ -26,6 +26,7 @@
  */
 #pragma once
 
+#include "base/list.h"
 #include "link/link.h"
 
 #define BLK_SECTOR	512u
@@ -52,6 +53,9 @@ struct blk_request {
 	uint64_t order;			/* of those in flight */
 	uint32_t data_offset, data_pages;
 	struct blk_request *next;
+	struct list link;		/* of those whose threads follow: blk_request.c */
+	bool followed;
+	_Atomic(uint32_t) roused;	/* they sleep while it is 0 */
 };
 
 /* The largest payload of one request; blk_read and blk_write split what is larger. */
