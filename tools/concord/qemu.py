@@ -66,6 +66,8 @@ class Machine:
     cpus: int = 1
     accel: str = "tcg"
     icount: bool = False
+    iommu: bool = False                     # on q35: devices reach memory through VT-d
+    devices: list = field(default_factory=list) # values of more -device options
     reserve: bool = True                    # False: more memory than this machine has
     gdb: bool = False
 
@@ -170,9 +172,11 @@ def _drive(number, drive):
 def arguments(machine, serial, runner_fd=None):
     """QEMU's command line.  `serial` is the value of -serial."""
     pci = machine.machine.startswith("q35")
+    iommu = machine.iommu and pci
 
     def virtio(device, *options):
-        return ["-device", ",".join([f"virtio-{device}-{'pci' if pci else 'device'}", *options])]
+        behind = ["iommu_platform=on", "disable-legacy=on"] if iommu else []
+        return ["-device", ",".join([f"virtio-{device}-{'pci' if pci else 'device'}", *options, *behind])]
 
     argv = [EMULATOR, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-M", _machine_option(machine), "-cpu", "max" if machine.accel == "tcg" else "host",
@@ -188,6 +192,10 @@ def arguments(machine, serial, runner_fd=None):
     if machine.initrd:
         argv += ["-initrd", str(machine.initrd)]
     argv += ["-append", " ".join(_words(machine)), "-serial", serial]
+    if iommu:
+        argv += ["-device", "intel-iommu,intremap=on"]      # before the devices behind it
+        if machine.accel == "kvm":
+            argv += ["-machine", "kernel-irqchip=split"]    # interrupts are remapped by QEMU
     if not pci:
         argv += ["-global", "virtio-mmio.force-legacy=false"]
     for number, drive in enumerate(machine.drives):
@@ -222,6 +230,8 @@ def arguments(machine, serial, runner_fd=None):
                  "-serial", f"chardev:line{number}"]
     if machine.monitor:
         argv += ["-qmp", f"unix:{machine.monitor},server=on,wait=off"]
+    for device in machine.devices:
+        argv += ["-device", device]
     argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     if machine.gdb:
         argv += ["-s", "-S"]

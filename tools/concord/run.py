@@ -20,7 +20,7 @@ def machine_of(options, command):
     kernel = kernels.find(options.kernel)
     machine = qemu.Machine(kernel, machine=options.machine, memory=options.memory,
                            cpus=options.cpus, accel=qemu.choose_accel(options.accel),
-                           gdb=options.gdb, initrd=options.initrd)
+                           gdb=options.gdb, initrd=options.initrd, iommu=options.iommu)
     if options.placement != "kernel" and kernel.linux:
         raise say.Failure("--placement process is for Concord's kernel, not Linux", 2)
     qemu.check_disk_bus(options.disk_bus, options.machine)
