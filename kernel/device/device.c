@@ -6,12 +6,13 @@
  * The root device makes the others from descriptions; whoever holds it (init) decides
  * who drives what.  A device is open from its creation until its last handle goes;
  * then the function is quiet (no bus mastering), its interrupts are unbound, its
- * DMA memory is unpinned, and the same resources can be described again.
+ * DMA memory is out of its reach and unpinned, and the same resources can be described again.
  *
  * What a driver cannot do with its handle, because it would reach beyond its device:
  * move a BAR, write MSI or MSI-X registers (that is, raise interrupts that are not
  * its own), see pages of the MSI-X table, name physical addresses that are memory or
- * belong to another device or to the kernel.  Without an IOMMU a device that masters
+ * belong to another device or to the kernel; and, where there is an IOMMU, have its
+ * device read or write memory that was not mapped for it.  Without one a device that masters
  * the bus can still be told to read and write any memory.
  *
  * A window that is not made of whole pages shares one with whatever else the board
@@ -28,6 +29,7 @@
 
 #include "kernel/device.h"
 
+#include "arch/iommu.h"
 #include "base/string.h"
 #include "device_priv.h"
 #include "kernel/boot_info.h"
@@ -70,6 +72,9 @@ static bool is_kernels(const struct device_window *w)
 			return true;
 	for (uint32_t i = 0; i < boot_info.ioapic_count; i++)
 		if (overlap(w->base, w->length, boot_info.ioapics[i].base, K_PAGE_SIZE))
+			return true;
+	for (uint32_t i = 0; i < boot_info.iommu_count; i++)
+		if (overlap(w->base, w->length, boot_info.iommus[i], K_PAGE_SIZE))
 			return true;
 	if (boot_info.ecam_base &&
 	    overlap(w->base, w->length, boot_info.ecam_base,
@@ -203,10 +208,18 @@ static k_status_t open_locked(struct device *device, struct group *group)
 		return K_ERR_NO_MEMORY;
 	for (uint32_t i = 0; i < device->irq_count; i++)
 		device_irq_init(device, &device->irqs[i]);
+	if (device->desc.kind == K_DEVICE_PCI) {
+		st = arch_iommu_open(device->desc.function, device->desc.name, group,
+				     &device->domain);
+		if (st != K_OK)
+			return st;
+	}
 	st = object_init(&device->object, K_TYPE_DEVICE, group,
 			 (uint32_t)(sizeof(*device) + device->irq_count * sizeof(device->irqs[0])));
-	if (st != K_OK)
+	if (st != K_OK) {
+		arch_iommu_close(device->domain);
 		return st;
+	}
 	list_add_last(&devices, &device->link);
 	return K_OK;
 }
@@ -253,6 +266,7 @@ void device_close(struct object *object)
 			pci_quiesce(device);
 		device_irqs_unbind(device);
 		device_dma_unmap_all(device);
+		arch_iommu_close(device->domain);
 		pci_unmap(device);
 		list_remove(&device->link);
 		device->closed = true;
@@ -277,6 +291,7 @@ void device_start(void)
 	root_device = device_alloc(&desc);
 	if (!root_device || object_init(&root_device->object, K_TYPE_DEVICE, NULL, 0) != K_OK)
 		panic("no memory for the root device");
+	arch_iommu_start(&boot_info);
 	pci_start();
 }
 

@@ -2,16 +2,22 @@
 /*
  * Memory that a device reaches by itself.
  *
- * Mapping pins the pages and tells their addresses, which are physical: there is no
- * IOMMU support yet, so nothing keeps a device to what was mapped for it.  Memory
+ * Mapping pins the pages and tells their addresses, which are physical.  Where there is
+ * an IOMMU, these are all that the device's domain has, and what was not mapped is out of
+ * its reach (arch/iommu.h); without one nothing keeps a device to them.  Memory
  * stays pinned until it is unmapped or the device closes, after bus mastering was
  * switched off: a driver that dies leaves its mappings, as the device goes on using
  * them, and its successor maps the same again to learn the addresses.
+ *
+ * Memory is unpinned when the device cannot reach it any more.  If the IOMMU does not say
+ * so, it stays as it is for ever: lost, but not somebody else's.
  */
 
+#include "arch/iommu.h"
 #include "device_priv.h"
 #include "kernel/group.h"
 #include "kernel/kmem.h"
+#include "kernel/log.h"
 #include "kernel/memory.h"
 
 struct device_dma {
@@ -41,6 +47,14 @@ static void destroy(struct device *device, struct device_dma *dma)
 	kfree(dma);
 }
 
+/* The device may still reach it: it stays referenced and pinned for ever. */
+static k_status_t lose(const struct device *device, const struct device_dma *dma)
+{
+	log_line(LOG_ERR, "%s: %llu KiB of DMA memory are lost", device->desc.name,
+		 (unsigned long long)(dma->count << K_PAGE_SHIFT >> 10));
+	return K_ERR_IO;
+}
+
 static k_status_t create(struct device *device, struct memory *memory,
 			 const struct k_dma_range *range, struct device_dma **out)
 {
@@ -63,6 +77,13 @@ static k_status_t create(struct device *device, struct memory *memory,
 	dma->offset = range->offset;
 	dma->count = count;
 	st = memory_pin(memory, range->offset, range->length, dma->pages);
+	if (st == K_OK && device->domain) {
+		st = arch_iommu_map(device->domain, dma->pages, count);
+		if (st == K_ERR_IO)
+			return lose(device, dma);
+		if (st != K_OK)
+			memory_unpin(memory, dma->pages, count);
+	}
 	if (st != K_OK) {
 		destroy(device, dma);
 		return st;
@@ -74,6 +95,10 @@ static k_status_t create(struct device *device, struct memory *memory,
 static void unmap(struct device *device, struct device_dma *dma)
 {
 	list_remove(&dma->link);
+	if (device->domain && !arch_iommu_unmap(device->domain, dma->pages, dma->count)) {
+		(void)!lose(device, dma);
+		return;
+	}
 	memory_unpin(dma->memory, dma->pages, dma->count);
 	destroy(device, dma);
 }

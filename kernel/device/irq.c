@@ -45,7 +45,7 @@ static k_status_t bind_message(struct device *device, uint32_t index, struct dev
 	struct irq_message message;
 	k_status_t st;
 
-	st = irq_bind_message(&irq->action, &message);
+	st = irq_bind_message(&irq->action, device->desc.function, &message);
 	if (st != K_OK)
 		return st;
 	st = pci_message_set(device, index, &message);

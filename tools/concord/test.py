@@ -273,7 +273,10 @@ def run_kernel(report, depth, selection):
             configuration = Configuration("kernel", cpus, machine)
             report.heading(f"self-tests of the kernel [{configuration}]")
             with lab.Lab(configuration, None, 300) as bench:
-                ended = bench.boot(bench.machine(["selftest"]))
+                # With an IOMMU and without; edu is the device that is told to reach beyond it.
+                iommu = machine == "q35" and cpus > 1
+                devices = ["edu,dma_mask=0xffffffff"] if iommu else []
+                ended = bench.boot(bench.machine(["selftest"], iommu=iommu, devices=devices))
                 tell_selftests(report, configuration, ended, bench.last_words(), selection)
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The ACPI tables that the kernel itself needs: MADT (processors, interrupt
- * controllers), MCFG (PCI configuration space), FADT (power).  No AML is
+ * controllers), MCFG (PCI configuration space), DMAR (dmar.c), FADT (power).  No AML is
  * interpreted: \_S5 is found by its name in the DSDT, where every firmware puts it
  * as a package of small integers.
  *
@@ -11,6 +11,7 @@
 #include "x86.h"
 
 #include "base/string.h"
+#include "dmar.h"
 #include "kernel/kmem.h"
 #include "kernel/log.h"
 #include "kernel/page.h"
@@ -296,6 +297,9 @@ void x86_acpi_init(struct boot_info *boot)
 	t = x86_acpi_find("MCFG");
 	if (t)
 		read_mcfg(boot, t);
+	t = x86_acpi_find("DMAR");
+	if (t)
+		boot->iommu_problem = x86_dmar_read(t, t->length, boot);
 	t = x86_acpi_find("FACP");
 	if (t)
 		read_fadt(t, boot);

@@ -18,6 +18,7 @@
 static struct ioapic {			/* constant after x86_ioapic_init() */
 	volatile uint32_t *registers;	/* select at 0, data at 4 */
 	uint32_t gsi_base, lines;
+	uint32_t requester;		/* to the IOMMU */
 } ioapics[BOOT_IOAPICS_MAX];
 
 static uint32_t ioapic_read(const struct ioapic *io, uint32_t reg)
@@ -58,6 +59,7 @@ void x86_ioapic_init(const struct boot_info *boot)
 			continue;
 		}
 		io->gsi_base = boot->ioapics[i].gsi_base;
+		io->requester = boot->ioapics[i].requester;
 		io->lines = (ioapic_read(io, IOAPIC_VERSION) >> 16 & 0xff) + 1;
 		/* Firmware leaves the lines masked; so does reset. */
 	}
@@ -81,10 +83,13 @@ bool x86_ioapic_has(uint32_t gsi)
 void x86_ioapic_route(uint32_t gsi, uint32_t vector, uint32_t apic_id, bool level, bool low)
 {
 	const struct ioapic *io = ioapic_of(gsi);
-	uint32_t reg = IOAPIC_ENTRY + 2 * (gsi - io->gsi_base);
+	uint32_t reg = IOAPIC_ENTRY + 2 * (gsi - io->gsi_base), to;
 
+	/* A remappable entry names that of the IOMMU's table (VT-d 3.3, 5.1.2.1). */
+	to = x86_remap_set(vector, apic_id, level, io->requester) ? vector << 17 | 1u << 16
+								  : apic_id << 24;
 	ioapic_write(io, reg, ENTRY_MASKED);
-	ioapic_write(io, reg + 1, apic_id << 24);
+	ioapic_write(io, reg + 1, to);
 	ioapic_write(io, reg, vector | (level ? ENTRY_LEVEL : 0) | (low ? ENTRY_LOW : 0) |
 				      ENTRY_MASKED);
 }

@@ -163,7 +163,21 @@ k_status_t irq_bind_line(struct irq_action *action, uint32_t gsi, uint32_t flags
 	return status;
 }
 
-k_status_t irq_bind_message(struct irq_action *action, struct irq_message *message)
+/* What the device writes, and where.  A remappable message names its entry (VT-d 3.3, 5.1.2.2). */
+static void make_message(const struct irq_source *source, uint32_t requester,
+			 struct irq_message *message)
+{
+	uint32_t apic_id = cpus[source->cpu]->arch.apic_id, vector = source->vector;
+
+	if (requester != IRQ_NOT_REMAPPED && x86_remap_set(vector, apic_id, false, requester))
+		*message = (struct irq_message){ .address = 0xfee00010 | vector << 5 };
+	else
+		*message = (struct irq_message){ .address = 0xfee00000 | apic_id << 12,
+						 .data = vector };
+}
+
+k_status_t irq_bind_message(struct irq_action *action, uint32_t requester,
+			    struct irq_message *message)
 {
 	struct irq_source *source = source_alloc(false, 0, 0);
 	arch_irqflags_t irq;
@@ -175,8 +189,7 @@ k_status_t irq_bind_message(struct irq_action *action, struct irq_message *messa
 	ok = take_vector(source);
 	if (ok) {
 		aim(source);
-		message->address = 0xfee00000 | (uint64_t)cpus[source->cpu]->arch.apic_id << 12;
-		message->data = source->vector;
+		make_message(source, requester, message);
 		add_action(source, action);
 	}
 	spin_unlock_irqrestore(&irq_lock, irq);
@@ -201,6 +214,7 @@ void irq_unbind(struct irq_action *action)
 	if (source->is_line) {
 		update_mask(source);
 	} else {
+		x86_remap_clear(source->vector);
 		vectors[source->vector - VECTOR_IRQ_FIRST] = NULL;
 		gone = source;
 	}

@@ -186,6 +186,13 @@ bool x86_ioapic_has(uint32_t gsi);
 void x86_ioapic_route(uint32_t gsi, uint32_t vector, uint32_t apic_id, bool level, bool low);
 void x86_ioapic_mask(uint32_t gsi, bool masked);
 
+/*
+ * vtd_irq.c: have interrupts of @vector from @requester alone go to a processor, if there is
+ * something that remaps (else false); take none any more.  irq.c's lock.
+ */
+bool x86_remap_set(uint32_t vector, uint32_t apic_id, bool level, uint32_t requester);
+void x86_remap_clear(uint32_t vector);
+
 /* clock.c */
 void x86_clock_init(void);
 

@@ -12,6 +12,8 @@
 #define BOOT_CPUS_MAX		64u
 #define BOOT_IOAPICS_MAX	8u
 #define BOOT_OVERRIDES_MAX	24u
+#define BOOT_IOMMUS_MAX		8u
+#define BOOT_REQUESTER_KNOWN	(1u << 16)
 #define BOOT_COMMAND_LINE_MAX	4096u
 
 /* E820 numbers. */
@@ -43,11 +45,20 @@ struct boot_info {
 	uint32_t cpu_apic_ids[BOOT_CPUS_MAX];
 	uint64_t lapic_base;
 	uint32_t ioapic_count;
-	struct { uint64_t base; uint32_t id, gsi_base; } ioapics[BOOT_IOAPICS_MAX];
+	struct {
+		uint64_t base;
+		uint32_t id, gsi_base;
+		uint32_t requester;	/* to the IOMMU, with BOOT_REQUESTER_KNOWN; 0: not known */
+	} ioapics[BOOT_IOAPICS_MAX];
 	uint32_t override_count;
 	struct { uint32_t isa, gsi, flags; } overrides[BOOT_OVERRIDES_MAX];	/* 1 level, 2 low */
 	uint64_t ecam_base;		/* MCFG's first segment; 0: none */
 	uint32_t ecam_first_bus, ecam_last_bus;
+	uint32_t iommu_count;		/* units of VT-d; 0: none to be used */
+	uint64_t iommus[BOOT_IOMMUS_MAX];	/* their registers */
+	bool iommu_interrupts;		/* the table allows remapping, and knows all I/O APICs */
+	uint32_t iommu_reserved;	/* ranges that firmware uses devices with */
+	const char *iommu_problem;	/* why a table of units was refused, or NULL */
 
 	/* Found by probing. */
 	bool has_pci;			/* ports 0xcf8 or ECAM answer */

@@ -18,6 +18,7 @@
 
 struct bell;
 struct device;
+struct iommu_domain;
 
 /* One range of registers. */
 struct device_window {
@@ -57,6 +58,7 @@ struct device {
 
 	/* The devices' mutex. */
 	bool closed;
+	struct iommu_domain *domain;	/* of a PCI function, if there is an IOMMU; while not closed */
 	struct list dma;		/* struct device_dma */
 	struct list link;		/* of all open devices */
 };

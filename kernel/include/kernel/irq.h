@@ -45,8 +45,13 @@ struct irq_message {
  */
 MUST_CHECK k_status_t irq_bind_line(struct irq_action *action, uint32_t gsi, uint32_t flags);
 
-/* A message of its own.  LIMIT: no vector is free. */
-MUST_CHECK k_status_t irq_bind_message(struct irq_action *action, struct irq_message *message);
+/*
+ * A message of its own, which is taken only from the PCI function @requester, where there is an
+ * IOMMU to see to that; IRQ_NOT_REMAPPED: from everybody.  LIMIT: no vector is free.
+ */
+#define IRQ_NOT_REMAPPED UINT32_MAX
+MUST_CHECK k_status_t irq_bind_message(struct irq_action *action, uint32_t requester,
+				       struct irq_message *message);
 
 /* Afterwards the function neither runs nor will.  Thread context. */
 void irq_unbind(struct irq_action *action);

@@ -37,6 +37,7 @@ enum lock_rank {
 
 	/* -- spinlocks that interrupt handlers take: irqsave only ----------------- */
 	LOCK_IRQ = 78,		/* interrupt lines and vectors; their functions ring bells   */
+	LOCK_IOMMU = 79,	/* the IOMMU: its queues, entries of devices and interrupts      */
 	LOCK_CHANNEL = 80,	/* a channel pair: queues and waiters                      */
 	LOCK_WATCH = 81,	/* who watches the log                                     */
 	LOCK_WAITWORD = 82,	/* a bucket of waiting words.  Two: address order          */
