@@ -100,6 +100,19 @@ def a_driver_keeps_to_its_registers(lab):
                         "client: nosy.0: read 0: 16 bytes", "client: done", status=0)
 
 
+@isolation(when=lambda c: c.placement == "kernel" and not c.kernel and c.cpus != 1)
+def a_device_reaches_only_its_drivers_memory(lab):
+    """The driver of a DMA engine has it reach beyond; the disk's driver, and all else, goes on."""
+    disk = lab.file("disk", bytes([0x11, 0x22, 0x33, 0x44]) + bytes((1 << 20) - 4))
+    machine = client(lab, "test-greedy", "client.seconds=30", iommu=True, devices=["edu,dma_mask=0xffffffff"],
+                     drives=[qemu.Drive(disk, False)])
+    lab.expect_boot(machine, "iommu: DMA of drivers is confined by VT-d, and their interrupts are",
+                    "iommu: greedy.0 (", "reading memory at 0x8000 was stopped", "greedy.0: nothing was reached",
+                    "client: virtio-blk.0: read 0: 11 22 33 44",
+                    "client: virtio-blk.0: write and read back 0: 5a",
+                    "client: greedy.0: read 0: 16 bytes", "client: done", status=0)
+
+
 # -- drivers that do not --------------------------------------------------------------------------
 
 def use_links(lab, machine):
