@@ -322,6 +322,7 @@ void device_read(const struct device *device, struct k_device_info *info)
 		.kind = device->desc.kind,
 		.function = device->desc.function,
 		.irqs = device->irq_count,
+		.is_confined = device->desc.kind == K_DEVICE_PCI && arch_iommu_is_on(),
 	};
 	strlcpy(info->name, device->desc.name, sizeof(info->name));
 	for (unsigned int i = 0; i < DEVICE_WINDOWS; i++) {

@@ -186,17 +186,20 @@ static void print_rights(uint32_t rights)
 			printf(" %s", names[i]);
 }
 
-static void holdings(const char *name, const char *device_name, bool dot)
+/* Whether it has memory for a device. */
+static bool holdings(const char *name, const char *device_name, bool dot)
 {
 	struct control_reply r;
+	bool has_dma = false;
 
 	for (uint64_t at = 0;; at = r.next) {
 		ask(CONTROL_HANDLE_LIST, name, at, &r);
 		if (r.status != K_OK || !r.count || r.count > CONTROL_HANDLES)
-			return;
+			return has_dma;
 		for (uint32_t i = 0; i < r.count; i++) {
 			const char *role = r.handles[i].role;
 
+			has_dma |= strcmp(role, "dma") == 0;
 			if (dot && strcmp(role, "device") == 0) {
 				printf("\t\"%s\" -> \"device %s\";\n", name, device_name);
 			} else if (!dot) {
@@ -212,6 +215,7 @@ static void holdings(const char *name, const char *device_name, bool dot)
 static int graph(bool dot)
 {
 	struct control_reply r;
+	bool trusted = false;
 
 	if (dot)
 		printf("digraph concord {\n\trankdir=LR;\n");
@@ -224,12 +228,14 @@ static int graph(bool dot)
 			       r.instance.client);
 		else if (!dot)
 			printf("%s\n", r.instance.name);
-		holdings(r.instance.name, r.instance.device, dot);
+		trusted |= holdings(r.instance.name, r.instance.device, dot) && !r.instance.is_confined;
 	}
 	if (dot)
 		printf("}\n");
-	else
+	else if (trusted)
 		printf("Without an IOMMU, who holds \"dma\" memory and a device is trusted with all memory.\n");
+	else
+		printf("Devices reach only memory that was mapped for them (IOMMU).\n");
 	return 0;
 }
 

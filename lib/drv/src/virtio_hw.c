@@ -86,6 +86,9 @@ k_status_t virtio_hw_choose(struct virtio_hw *hw, uint64_t features)
 	hw->features = features;
 	if (hw->legacy)
 		return K_OK;
+	/* The emulator can have it reach memory directly, whatever the IOMMU says. */
+	if (hw->is_confined && !(features & VIRTIO_F_ACCESS_PLATFORM))
+		drv_log(hw->d, RT_LOG_WARNING, "the device is not behind the IOMMU: trusted with DMA");
 	add_status(hw, FEATURES_OK);
 	if (hw->ops->status(hw) & FEATURES_OK)
 		return K_OK;

@@ -190,6 +190,7 @@ k_status_t virtio_pci_open(struct virtio_hw *hw)
 				     config_read(hw, PCI_COMMAND, 2) | COMMAND_MEMORY |
 				     COMMAND_MASTER);
 	hw->ops = &pci;
+	hw->is_confined = info.is_confined;
 	hw->notify_multiplier = caps[CAP_NOTIFY].multiplier;
 	st = caps[CAP_COMMON].length >= COMMON_LENGTH ? map(hw, &info, &caps[CAP_COMMON], &hw->common)
 						      : K_ERR_NOT_SUPPORTED;

@@ -57,6 +57,7 @@ static k_status_t list(uint64_t index, struct control_reply *r)
 {
 	const struct instance *in = instance_number(index);
 	struct k_process_info info = { 0 };
+	struct k_device_info device;
 
 	if (!in)
 		return K_ERR_NOT_FOUND;
@@ -73,6 +74,8 @@ static k_status_t list(uint64_t index, struct control_reply *r)
 	r->instance.incarnation = in->incarnation;
 	r->instance.restarts = in->incarnation ? in->incarnation - 1 : 0;
 	r->instance.in_flight = in_flight(in);
+	if (in->device && k_device_info(in->device, &device) == K_OK)
+		r->instance.is_confined = device.is_confined;
 	r->instance.cpu_ns = in->cpu_ns + info.cpu_ns;
 	r->instance.memory_bytes = info.memory_bytes;
 	r->instance.stall_ns = in->stall_ns;

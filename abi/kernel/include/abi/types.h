@@ -378,6 +378,8 @@ struct k_device_info {
 	uint32_t vendor, device_id, subsystem_vendor, subsystem_id, class_code, revision;	/* PCI */
 	uint32_t irqs;			/* how many can be bound (MSI-X vectors, or 1) */
 	uint32_t mmio_count;
+	uint32_t is_confined;		/* reaches only memory that is mapped for it: there is an IOMMU */
+	uint32_t pad;
 	/* length 0: none; shared: it has no pages of its own, see device_register_read */
 	struct { uint64_t length; uint32_t is_port; uint32_t shared; } bars[6];
 	char name[32];

@@ -77,6 +77,8 @@ struct control_reply {
 			uint32_t state;	/* enum control_state */
 			uint32_t incarnation, restarts;
 			uint32_t in_flight;
+			uint32_t is_confined;	/* its device reaches only memory mapped for it */
+			uint32_t pad;
 			uint64_t cpu_ns, memory_bytes, stall_ns, answered;
 		} instance;
 		struct {		/* CONTROL_UPDATE_* */

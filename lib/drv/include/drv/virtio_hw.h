@@ -45,6 +45,7 @@ struct virtio_hw {
 	struct drv *d;
 	const struct virtio_transport *ops;
 	bool legacy;			/* version 1: no FEATURES_OK, rings by page number */
+	bool is_confined;		/* there is an IOMMU before the device */
 	bool message_interrupts;	/* MSI-X: interrupts say nothing and need no look */
 	volatile uint8_t *common, *notify_base, *isr, *config;	/* PCI; MMIO: common, or NULL */
 	uint32_t notify_multiplier, config_length;
