@@ -111,8 +111,8 @@ def add_machine_options(parser):
     add("--cpus", metavar="N", type=number(1, 255, "processors"), default=1, help="default 1")
     add("--machine", metavar="TYPE", type=machine, default="q35", help="q35 (the default) or "
         "microvm, also microvm,acpi=off")
-    add("--iommu", action=argparse.BooleanOptionalAction, default=False, help="on q35, devices reach "
-        "memory and interrupt through an IOMMU (VT-d)")
+    add("--iommu", action=argparse.BooleanOptionalAction, default=True, help="on q35, devices reach "
+        "memory and interrupt through an IOMMU (VT-d), unless --no-iommu says otherwise")
     add("--placement", choices=("kernel", "process"), default="kernel", help="where the Linux "
         "personality runs: in the kernel's image (the default) or as an unprivileged process")
     add("--drive", metavar="PATH", type=existing, action="append", default=[],

@@ -148,8 +148,9 @@ class Selection:
 def machine_for(configuration, image_path, words=(), drives=()):
     """The machine that serves commands in one configuration."""
     kernel = kernels.find(configuration.kernel)
+    # With two processors devices are behind an IOMMU, as `run` has them; with one and four they are not.
     machine = qemu.Machine(kernel, machine=configuration.machine, memory=configuration.memory,
-                           cpus=configuration.cpus)
+                           cpus=configuration.cpus, iommu=configuration.cpus == 2)
     machine.words = ["console=ttyS0", "root=/dev/vda", "rootfstype=erofs", "ro",
                      "concord.overlay=tmpfs", "init=/sbin/concord-init", "concord.runner", *words]
     if kernel.linux:
