@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a successor makes of its predecessor's commands (docs/decisions/0006-adoption.md).
+ * How an incarnation begins, and what a successor makes of its predecessor's commands
+ * (docs/decisions/0006-adoption.md): it takes the running port over.  If that cannot be, or is not
+ * wanted, it answers what the registers say was done, resets the disk, and issues what is left in
+ * its order.
  *
  * A slot's command is with the device while its bit is set in PxCI or PxSACT, and done when both are
  * clear: that holds for slots that were shown.  WORD_PENDING names those of which it is not
@@ -17,6 +20,7 @@
 #include "base/util.h"
 #include "disk.h"
 #include "drv/die.h"
+#include "rt/log.h"
 
 /* The record means something, and the port is as it says. */
 static bool is_live(struct disk *k)
@@ -105,18 +109,25 @@ static bool judge_pending(struct disk *k, uint32_t *unshown, uint32_t *late)
 	return (issued & slots) || (slots & ~sent);
 }
 
+/* Bytes that commands move for it. */
+static uint32_t total_of(const struct blk_request *r)
+{
+	return r->type == BLK_T_IN || r->type == BLK_T_OUT ? r->length : 0;
+}
+
 /* A slot's progress is one that its request can have made, and no other slot is of the same. */
 static bool is_plausible(struct disk *k, uint32_t slot, uint32_t slots)
 {
 	const struct record_chain *c = disk_chain(k, slot);
-	uint64_t progress = (c->position >> 32) + (uint32_t)c->position;
+	uint64_t done = c->position >> 32, now = (uint32_t)c->position;
 	struct blk_request r;
 
 	for (uint32_t i = 0; i < slot; i++)
 		if ((slots >> i & 1) && disk_chain(k, i)->head == c->head)
 			return false;
-	return blk_server_find(&k->server, 0, c->head, c->counter, &r) &&
-	       progress <= (r.type == BLK_T_IN || r.type == BLK_T_OUT ? r.length : 0);
+	return !((done | now) & (BIT(k->identity.block_shift) - 1)) &&
+	       blk_server_find(&k->server, 0, c->head, c->counter, &r) &&
+	       done + now <= total_of(&r);
 }
 
 static bool adopt_slot(struct disk *k, uint32_t slot)
@@ -129,7 +140,7 @@ static bool adopt_slot(struct disk *k, uint32_t slot)
 		return false;
 	f->done = (uint32_t)(c->position >> 32);
 	f->now = (uint32_t)c->position;
-	f->total = r.type == BLK_T_IN || r.type == BLK_T_OUT ? r.length : 0;
+	f->total = total_of(&r);
 	f->durable = c->count & CHAIN_DURABLE;
 	f->command = (uint16_t)slot;
 	k->busy |= 1u << slot;
@@ -150,7 +161,8 @@ static bool fits(struct disk *k, uint32_t shown)
 	return queued == shown || (!queued && popcount_u64(shown) <= 1);
 }
 
-bool adopt_live(struct disk *k)
+/* Go on with the live device; false: that cannot be done, and nothing was touched. */
+static bool adopt_live(struct disk *k)
 {
 	uint32_t unshown, late, slots;
 	const char *why;
@@ -173,6 +185,8 @@ bool adopt_live(struct disk *k)
 	k->d->record->words[WORD_PENDING] = 0;
 	drv_step();
 	disk_listen(k);
+	/* Before the first look, which goes on with what waited. */
+	blk_server_issue_again(&k->server, false);
 	k->d->record->finished = io_reap(k);
 	return true;
 }
@@ -188,7 +202,8 @@ static void finish_slot(struct disk *k, uint32_t slot)
 		blk_server_finish(&k->server, 0, &r);
 }
 
-void adopt_finished(struct disk *k)
+/* The device is about to be reset: answer what its registers say was done. */
+static void answer_finished(struct disk *k)
 {
 	uint32_t slots, done;
 
@@ -204,4 +219,43 @@ void adopt_finished(struct disk *k)
 			finish_slot(k, i);
 	drv_publish(k->d, 0);
 	drv_step();
+}
+
+/* -- both -------------------------------------------------------------------------------------- */
+
+static k_status_t start_over(struct disk *k)
+{
+	bool succeeds = k->d->start.incarnation > 1;
+	k_status_t st;
+
+	if (succeeds)
+		answer_finished(k);
+	st = disk_set_up(k, succeeds);
+	if (st != K_OK)
+		return st;
+	disk_listen(k);
+	if (succeeds) {
+		drv_was_reset(k->d);
+		blk_server_issue_again(&k->server, true);
+	}
+	k->d->record->adoption = succeeds ? RECORD_RESET : RECORD_STARTED;
+	return K_OK;
+}
+
+k_status_t disk_start(struct disk *k)
+{
+	uint32_t how = drv_adopt_flags(k->d);
+
+	if (k->d->start.incarnation == 1)
+		return start_over(k);
+	blk_server_take_over(&k->server);
+	if (!(how & COMPONENT_ADOPT_RESET) && adopt_live(k)) {
+		k->d->record->adoption = RECORD_ADOPTED;
+		return K_OK;
+	}
+	if (how & COMPONENT_ADOPT_LIVE) {
+		drv_log(k->d, RT_LOG_ERR, "the adapter cannot be taken over as it is");
+		return K_ERR_BAD_STATE;
+	}
+	return start_over(k);
 }

@@ -126,7 +126,8 @@ void io_check(struct disk *k);
 void error_recover(struct disk *k);
 
 /* -- adopt.c -- */
-/* Go on with the live device; false: that cannot be done, and nothing was touched. */
-bool adopt_live(struct disk *k);
-/* The device is about to be reset: answer what its registers say was done. */
-void adopt_finished(struct disk *k);
+/*
+ * Begin to serve: the first incarnation sets the disk up, a successor takes it over, and resets it if it
+ * has to.  NOT_FOUND: there is no disk.  BAD_STATE: a reset is not wanted.  Logs what is wrong.
+ */
+k_status_t disk_start(struct disk *k) __attribute__((warn_unused_result));

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Disks of AHCI adapters (Serial ATA AHCI 1.3.1) as block devices of the virtio protocol.
- *
- * A successor takes the running port over (adopt.c). If that cannot be, or is not wanted, it answers what
- * the registers say was done, resets the disk, and issues what is left in its order.
- */
+/* Disks of AHCI adapters (Serial ATA AHCI 1.3.1) as block devices of the virtio protocol. */
 #include "base/util.h"
 #include "disk.h"
 #include "drv/die.h"
@@ -38,44 +33,6 @@ static void end_without_disk(struct drv *d)
 	k_process_exit(COMPONENT_EXIT_ABSENT);
 }
 
-static k_status_t start_over(struct drv *d)
-{
-	bool succeeds = d->start.incarnation > 1;
-	k_status_t st;
-
-	if (succeeds)
-		adopt_finished(&disk);
-	st = disk_set_up(&disk, succeeds);
-	if (st == K_ERR_NOT_FOUND)
-		end_without_disk(d);
-	if (st != K_OK)
-		return st;
-	disk_listen(&disk);
-	if (succeeds) {
-		drv_was_reset(d);
-		blk_server_issue_again(&disk.server, true);
-	}
-	d->record->adoption = succeeds ? RECORD_RESET : RECORD_STARTED;
-	return K_OK;
-}
-
-static k_status_t take_over(struct drv *d)
-{
-	uint32_t how = drv_adopt_flags(d);
-
-	blk_server_take_over(&disk.server);
-	if (!(how & COMPONENT_ADOPT_RESET) && adopt_live(&disk)) {
-		blk_server_issue_again(&disk.server, false);
-		d->record->adoption = RECORD_ADOPTED;
-		return K_OK;
-	}
-	if (how & COMPONENT_ADOPT_LIVE) {
-		drv_log(d, RT_LOG_ERR, "the adapter cannot be taken over as it is");
-		return K_ERR_BAD_STATE;
-	}
-	return start_over(d);
-}
-
 static k_status_t start(struct drv *d)
 {
 	k_status_t st;
@@ -92,7 +49,9 @@ static k_status_t start(struct drv *d)
 	if (st == K_OK)
 		st = drv_irq_bind(d, 0);
 	if (st == K_OK)
-		st = d->start.incarnation > 1 ? take_over(d) : start_over(d);
+		st = disk_start(&disk);
+	if (st == K_ERR_NOT_FOUND)
+		end_without_disk(d);
 	if (st == K_OK)
 		disk_describe(&disk);
 	return st;

@@ -28,6 +28,10 @@ static void restart(struct disk *k, bool reset)
 {
 	k_status_t st = port_restart(&k->hba, k->port, reset);
 
+	/* QEMU's, before 8.1, goes on with what it has until it is reset. */
+	if (st == K_OK && !reset && (port_read(&k->hba, k->port, PORT_SACT) |
+				     port_read(&k->hba, k->port, PORT_CI)))
+		st = port_restart(&k->hba, k->port, true);
 	if (st == K_ERR_NOT_FOUND)
 		blk_server_reset(&k->server, "the disk is gone", false);
 	if (st != K_OK)

@@ -260,7 +260,8 @@ static void finish_one(struct disk *k, uint32_t slot)
 	struct blk_flight *f = &k->server.queue[0].flights[head];
 
 	if (f->done + f->now >= f->total && (disk_chain(k, slot)->count & CHAIN_THEN_FLUSH)) {
-		f->durable = true;	/* when it is flushed */
+		f->done += f->now;
+		f->durable = true;	/* all is written, and a flush is next */
 		blk_server_returned(&k->server, 0, head);
 	} else {
 		blk_server_ended(&k->server, 0, head);
