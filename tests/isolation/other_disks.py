@@ -5,6 +5,7 @@ notices when the driver dies.
 What hardware can say that is wrong is tried on the host (drivers/block/*/test)."""
 
 import hashlib
+import random
 import re
 import shutil
 import subprocess
@@ -171,17 +172,27 @@ until [ -b DISK ]; do $b sleep 0.02; done
 $b dd if=DISK of=/tmp/a bs=4k count=4 iflag=direct 2>/dev/null; echo "before: $?"
 $b dd if=DISK of=/tmp/a bs=4k skip=40 count=1 iflag=direct 2>&1 | $b grep -o "Input/output error"
 $b dd if=DISK of=/tmp/a bs=4k skip=41 count=4 iflag=direct 2>/dev/null; echo "after: $?"
+for i in 1 2 3 4 5 6; do
+	$b dd if=DISK of=/tmp/$i bs=4k skip=$((i * 5)) count=5 iflag=direct 2>/dev/null || echo "other: $?" &
+done
+$b dd if=DISK of=/tmp/a bs=4k skip=40 count=1 iflag=direct 2>&1 | $b grep -c "Input/output error"
+wait
+for i in 1 2 3 4 5 6; do $b cat /tmp/$i; done | $b sha256sum
 $b poweroff -f
 """
 
 
 def errors_of_the_device(lab, bus):
-    """A bad sector, which blkdebug makes, under a read of its own and beside others."""
-    disk = lab.file("disk", bytes(1 << 20))
+    """A bad sector, which blkdebug makes, in a read of its own and beside others."""
+    data = random.Random(1).randbytes(1 << 20)
+    disk = lab.file("disk", data)
     rules = lab.file("rules", b'[inject-error]\nevent = "read_aio"\nsector = "320"\n')
     machine = lab.machine(["panic=-1"], memory=128, initrd=lab.initramfs(FAULTY_USER.replace("DISK", NAMES[bus])),
                           drives=[qemu.Drive(f"blkdebug:{rules}:{disk}", bus=bus)])
-    lab.expect_boot(machine, "before: 0", "Input/output error", "after: 0", status=0)
+    ended = lab.expect_boot(machine, "before: 0", "Input/output error", "after: 0", "\n1",
+                            hashlib.sha256(data[5 * 4096:35 * 4096]).hexdigest(), status=0)
+    if "other:" in ended.console:
+        raise Failed(f"another read failed\n{lab.last_words()}")
 
 
 @isolation(when=on(2))
