@@ -5,8 +5,8 @@
  * wanted, it answers what the registers say was done, resets the disk, and issues what is left in
  * its order.
  *
- * A slot's command is with the device while its bit is set in PxCI or PxSACT, and done when both are
- * clear: that holds for slots that were shown.  WORD_PENDING names those of which it is not
+ * A slot's command is with the device while its bit is set in PxCI or PxSACT, and done when both
+ * are clear: that holds for slots that were shown.  WORD_PENDING names those of which it is not
  * sure:
  *
  *	PREPARING	none was shown: they are issued again, whatever lies in their slots
@@ -15,7 +15,8 @@
  *			Otherwise a command that is not queued is issued again, as nothing is beside
  *			it; queued ones, which the device may have, need a reset.
  *
- * So it is one store in the life of a queued command after which its successor has to reset the device.
+ * So it is one store in the life of a queued command after which its successor has to reset the
+ * device.
  */
 #include "base/util.h"
 #include "disk.h"
@@ -167,7 +168,8 @@ static bool adopt_live(struct disk *k)
 	uint32_t unshown, late, slots;
 	const char *why;
 
-	if (!is_live(k) || disk_read_identity(k, &why) != K_OK || !judge_pending(k, &unshown, &late))
+	if (!is_live(k) || disk_read_identity(k, &why) != K_OK ||
+	    !judge_pending(k, &unshown, &late))
 		return false;
 	slots = recorded_slots(k) & ~unshown;
 	/* PxSACT may have the bits of those that are late. */

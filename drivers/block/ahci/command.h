@@ -53,7 +53,7 @@ uint32_t ata_trim_range(uint8_t *data, uint32_t entry, uint64_t lba, uint64_t bl
 
 /* An entry of the command list. */
 struct ahci_header {
-	uint32_t flags;			/* 4:0 dwords of the FIS, 6 write, 31:16 entries of the table */
+	uint32_t flags;			/* 4:0 dwords of the FIS, 6 write, 31:16 PRDs */
 	uint32_t moved;			/* bytes, as the adapter counts them */
 	uint32_t table, table_high;
 	uint32_t reserved[4];

@@ -11,6 +11,7 @@
 #define SIGNATURE_DISK	0x00000101u
 #define ASK_NS		(10 * BLK_SECOND)
 #define LINK_NS		(BLK_SECOND / 20)	/* a device answers the first signal in 10 ms */
+#define LINK_AGAIN_NS	BLK_SECOND
 /* As much as one block of entries takes. */
 #define DISCARD_BLOCKS	(ATA_TRIM_ENTRIES * ATA_TRIM_BLOCKS)
 
@@ -65,7 +66,7 @@ k_status_t disk_allocate(struct disk *k)
 		return K_ERR_NO_MEMORY;
 	}
 	if (!is_reachable(k)) {
-		drv_log(k->d, RT_LOG_ERR, "the adapter reaches no memory above 4 GiB, where its is");
+		drv_log(k->d, RT_LOG_ERR, "the adapter reaches no memory above 4 GiB");
 		return K_ERR_NOT_SUPPORTED;
 	}
 	return blk_server_init(&k->server, k->d, &disk_ops);
@@ -122,19 +123,23 @@ static bool is_any_linked(struct disk *k)
 bool disk_is_there(struct disk *k)
 {
 	const struct drv_window *w = k->hba.window;
-	uint64_t begin = w->now_ns(w->user);
-	bool fresh = false;
+	uint64_t begin = w->now_ns(w->user), wait_ns;
+	bool fresh = false, succeeds = k->d->start.incarnation > 1;
 
 	for (uint32_t p = 0; p < HBA_PORTS; p++)
 		fresh |= (k->hba.ports >> p & 1) && port_power_up(&k->hba, p);
 	/* All of them at the same time: which one comes first must not depend on chance. */
-	for (uint32_t n = 0; fresh && w->now_ns(w->user) - begin < LINK_NS; n++)
+	wait_ns = fresh || (succeeds && !is_any_linked(k)) ? LINK_NS : 0;
+	for (uint32_t n = 0; w->now_ns(w->user) - begin < wait_ns; n++) {
 		w->pause(w->user, n);
+		/* There was one: its link may be on its way back. */
+		if (succeeds)
+			wait_ns = is_any_linked(k) ? 0 : LINK_AGAIN_NS;
+	}
 	return is_any_linked(k);
 }
 
-/* Whoever used it before us may have ports write to memory that is not ours. */
-static k_status_t stop_all(struct disk *k)
+static k_status_t stop_ports(struct disk *k)
 {
 	for (uint32_t p = 0; p < HBA_PORTS; p++) {
 		k_status_t st = k->hba.ports >> p & 1 ? port_stop(&k->hba, p) : K_OK;
@@ -145,6 +150,19 @@ static k_status_t stop_all(struct disk *k)
 		}
 	}
 	return K_OK;
+}
+
+/* Whoever used it before us may have ports write to memory that is not ours. */
+static k_status_t stop_all(struct disk *k)
+{
+	k_status_t st = stop_ports(k);
+
+	if (st != K_ERR_TIMED_OUT)
+		return st;
+	st = hba_reset(&k->hba);
+	if (st == K_OK)
+		return disk_is_there(k) ? stop_ports(k) : K_ERR_NOT_FOUND;
+	return st;
 }
 
 /* Receive what the device at port @p says, until it is ready. */

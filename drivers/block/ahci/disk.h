@@ -14,8 +14,8 @@
  * then a command table of AHCI_TABLE bytes for each slot of the list.
  *
  * Commands are queued (NCQ) where both sides can, and then up to `depth` of them are with the
- * device. The others (flushes, discards, and what is tried again alone) do not go beside queued ones:
- * they wait until nothing is with the device, and all that is new waits for them. A device
+ * device.  The others (flushes, discards, and what is tried again alone) do not go beside queued
+ * ones: they wait until nothing is with the device, and all that is new waits for them. A device
  * that does not queue gets one command at a time.
  *
  * A slot, with the store that makes it so; all of them lie in the record:
@@ -90,7 +90,8 @@ k_status_t disk_allocate(struct disk *k) __attribute__((warn_unused_result));
 bool disk_is_there(struct disk *k);
 /*
  * Bring the adapter, in whatever state it is, to where the first disk serves requests; @reset: its
- * link is reset, which ends what it may still be at.  NOT_FOUND: there is no disk.  Logs what is wrong.
+ * link is reset, which ends what it may still be at.  NOT_FOUND: there is no disk.  Logs what is
+ * wrong.
  */
 k_status_t disk_set_up(struct disk *k, bool reset) __attribute__((warn_unused_result));
 /* What it said of itself when it was set up, which lies in DMA memory. */
@@ -127,7 +128,7 @@ void error_recover(struct disk *k);
 
 /* -- adopt.c -- */
 /*
- * Begin to serve: the first incarnation sets the disk up, a successor takes it over, and resets it if it
- * has to.  NOT_FOUND: there is no disk.  BAD_STATE: a reset is not wanted.  Logs what is wrong.
+ * Begin to serve: the first incarnation sets the disk up, a successor takes it over, and resets it
+ * if it has to.  NOT_FOUND: there is no disk.  BAD_STATE: a reset is not wanted.  Logs what is wrong.
  */
 k_status_t disk_start(struct disk *k) __attribute__((warn_unused_result));

@@ -10,6 +10,7 @@ enum { CAP = 0x00, GHC = 0x04, IS = 0x08, PI = 0x0c, VS = 0x10, CAP2 = 0x24, BOH
 #define CAP_NCS(cap)	(((cap) >> 8 & 0x1f) + 1)
 #define GHC_AE		(1u << 31)
 #define GHC_IE		(1u << 1)
+#define GHC_HR		(1u << 0)
 #define CAP2_BOH	(1u << 0)
 #define BOHC_BOS	(1u << 0)	/* firmware owns it */
 #define BOHC_OOS	(1u << 1)	/* we do */
@@ -29,6 +30,7 @@ enum { CAP = 0x00, GHC = 0x04, IS = 0x08, PI = 0x0c, VS = 0x10, CAP2 = 0x24, BOH
 
 #define SSTS_DET(ssts)	((ssts) & 0xf)
 enum { DET_LINKED = 3 };
+#define SCTL_DET(sctl)	((sctl) & 0xf)
 #define SCTL_NO_PARTIAL	(3u << 8)	/* no power management of the link */
 
 #define MS		1000000ull
@@ -37,6 +39,7 @@ enum { DET_LINKED = 3 };
 #define READY_NS	(10000 * MS)	/* a disk spins up in this time */
 #define COMRESET_NS	(2 * MS)	/* 10.4.2: at least 1 ms */
 #define FIRMWARE_NS	(2000 * MS)
+#define RESET_NS	(1000 * MS)	/* 10.4.3 */
 
 static uint32_t reg(const struct hba *h, uint32_t offset)
 {
@@ -122,19 +125,30 @@ k_status_t hba_take_from_firmware(struct hba *h)
 	return st == K_ERR_TIMED_OUT ? K_OK : st;
 }
 
+k_status_t hba_reset(struct hba *h)
+{
+	k_status_t st;
+
+	set_reg(h, GHC, GHC_AE | GHC_HR);
+	st = wait_reg(h, GHC, GHC_HR, 0, RESET_NS);
+	if (st == K_OK)
+		set_reg(h, GHC, GHC_AE);
+	return st;
+}
+
 void hba_interrupts(struct hba *h, bool enable)
 {
 	uint32_t control = reg(h, GHC) & ~GHC_IE;
 
+	set_reg(h, IS, ~0u);
 	set_reg(h, GHC, control | GHC_AE | (enable ? GHC_IE : 0));
 }
 
 void hba_acknowledge(struct hba *h, uint32_t p, uint32_t bits)
 {
 	/* The port's first: the adapter's bit would be set again otherwise (10.7.2.1). */
-	if (bits)
-		port_write(h, p, PORT_IS, bits);
-	set_reg(h, IS, reg(h, IS));
+	port_write(h, p, PORT_IS, bits);
+	set_reg(h, IS, 1u << p);
 }
 
 /* -- a port ---------------------------------------------------------------------------------- */
@@ -204,13 +218,19 @@ k_status_t port_stop(const struct hba *h, uint32_t p)
 
 bool port_power_up(const struct hba *h, uint32_t p)
 {
-	uint32_t command = port_read(h, p, PORT_CMD), wanted = CMD_POD | CMD_SUD;
+	uint32_t command = port_read(h, p, PORT_CMD), control = port_read(h, p, PORT_SCTL);
+	const uint32_t wanted = CMD_POD | CMD_SUD;
+	bool is_held = SCTL_DET(control), is_off = (command & wanted) != wanted;
 
-	/* The bits read as set where firmware has been, and where they cannot be cleared. */
-	if ((command & wanted) == wanted || command == GONE)
+	if (command == GONE || control == GONE)
 		return false;
-	set_command(h, p, 0, wanted);
-	return true;
+	/* A predecessor can have died while it reset the link. */
+	if (is_held)
+		port_write(h, p, PORT_SCTL, SCTL_NO_PARTIAL);
+	/* The bits read as set where firmware has been, and where they cannot be cleared. */
+	if (is_off)
+		set_command(h, p, 0, wanted);
+	return is_held || is_off;
 }
 
 k_status_t port_receive(const struct hba *h, uint32_t p, uint64_t commands, uint64_t fises)

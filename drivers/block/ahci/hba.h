@@ -75,8 +75,10 @@ k_status_t hba_open(struct hba *h, const struct drv_window *window)
 uint64_t hba_window_length(const struct hba *h);
 /* Take it from the firmware (10.6), if that says that it uses it. */
 k_status_t hba_take_from_firmware(struct hba *h) __attribute__((warn_unused_result));
+/* Reset all of it, ports and links included, which have no power afterwards (10.4.3). */
+k_status_t hba_reset(struct hba *h) __attribute__((warn_unused_result));
 void hba_interrupts(struct hba *h, bool enable);
-/* Interrupts of port @p, acknowledged for the whole adapter: what comes afterwards is told again. */
+/* The interrupts @bits of port @p are known: what comes from now on is told again. */
 void hba_acknowledge(struct hba *h, uint32_t p, uint32_t bits);
 
 uint32_t port_read(const struct hba *h, uint32_t p, uint32_t offset);
@@ -91,7 +93,7 @@ bool port_is_at(const struct hba *h, uint32_t p, uint64_t commands, uint64_t fis
 
 /* Stop it, whatever it does; a port that does not stop is reset. */
 k_status_t port_stop(const struct hba *h, uint32_t p) __attribute__((warn_unused_result));
-/* Power it and its device up; true: firmware has not, and a link takes some time to come. */
+/* Power it and its device up; true: it was off, or held in reset, and its link takes some time. */
 bool port_power_up(const struct hba *h, uint32_t p);
 /* A stopped port: FISes go to @fises, and commands will be fetched from @commands, bus addresses. */
 k_status_t port_receive(const struct hba *h, uint32_t p, uint64_t commands, uint64_t fises)

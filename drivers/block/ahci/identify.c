@@ -34,7 +34,7 @@ static uint16_t valid_word(const uint8_t *data, unsigned int n)
 	return (w & 0xc000) == 0x4000 ? w : 0;
 }
 
-/* Text has its bytes swapped in each word, and blanks at its ends; what cannot be printed is cut out. */
+/* Text has its bytes swapped in each word, and blanks at its ends; the unprintable is cut out. */
 static void copy_text(char *to, const uint8_t *data, unsigned int first, unsigned int n)
 {
 	unsigned int used = 0, end = 0;
@@ -71,7 +71,7 @@ static void read_topology(const uint8_t *data, struct ata_identity *id)
 	if (!(size & SECTOR_MANY))
 		return;
 	id->physical_exponent = size & 0xf;
-	/* Word 209: where block 0 is in its physical one; the first whole one is the rest further. */
+	/* Word 209: where block 0 is in its physical one; the next begins after the rest. */
 	alignment &= BIT(id->physical_exponent) - 1;
 	id->alignment = alignment ? (1u << id->physical_exponent) - alignment : 0;
 }

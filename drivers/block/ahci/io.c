@@ -296,6 +296,18 @@ static void check_status(struct disk *k, uint32_t status)
 		blk_server_reset(&k->server, "the link to the disk broke", false);
 }
 
+/* A queued command leaves PxCI when the device has it, and PxSACT when it is done. */
+static uint32_t look(const struct disk *k)
+{
+	uint32_t active = 0;
+
+	if (!k->busy || (k->busy & k->queued))
+		active |= port_read(&k->hba, k->port, PORT_SACT);
+	if (!k->busy || (k->busy & ~k->queued))
+		active |= port_read(&k->hba, k->port, PORT_CI);
+	return active;
+}
+
 uint32_t io_reap(struct disk *k)
 {
 	uint32_t status = port_read(&k->hba, k->port, PORT_IS), active, done;
@@ -309,8 +321,9 @@ uint32_t io_reap(struct disk *k)
 		return done;
 	}
 	/* What ends after this look interrupts again. */
-	hba_acknowledge(&k->hba, k->port, status);
-	active = port_read(&k->hba, k->port, PORT_SACT) | port_read(&k->hba, k->port, PORT_CI);
+	if (status)
+		hba_acknowledge(&k->hba, k->port, status);
+	active = look(k);
 	if (active & ~k->busy)
 		blk_server_reset(&k->server, "commands that it was not given", false);
 	done = k->busy & ~active;

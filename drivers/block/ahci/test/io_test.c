@@ -552,6 +552,34 @@ TEST(a_record_that_does_not_fit_the_registers_leads_to_a_reset)
 	}
 }
 
+TEST(an_adapter_that_is_stuck_is_reset_as_a_whole)
+{
+	REQUIRE(begin());
+	pretend.silent = true;
+	CHECK(rig_submit_one(0, BLK_T_IN, 3, 0, 512) != UINT16_MAX);
+	serve();
+	pretend.silent = false;
+	pretend.stuck = true;
+	rig.adopt_flags = COMPONENT_ADOPT_RESET;
+	REQUIRE(incarnate(false, BLK_F_FLUSH) == K_OK);
+	serve();
+	CHECK_EQ(pretend.whole_resets, 1);
+	CHECK_EQ(rig_take(0, NULL), BLK_S_OK);
+	CHECK(is_clean());
+}
+
+TEST(a_disk_that_is_pulled_is_not_found_again)
+{
+	REQUIRE(begin());
+	pretend.no_disk = true;
+	pretend.pis |= PORT_IS_PRCS;
+	CHECK_EQ(rig_end_of(serve), 2);
+	CHECK_EQ(incarnate(false, BLK_F_FLUSH), K_ERR_NOT_FOUND);
+	pretend.optical = true;
+	pretend.no_disk = false;
+	CHECK_EQ(incarnate(false, BLK_F_FLUSH), K_ERR_NOT_FOUND);
+}
+
 TEST(a_live_device_or_none)
 {
 	REQUIRE(begin());

@@ -155,7 +155,8 @@ static bool is_bad(const uint8_t *fis)
 {
 	uint64_t lba = lba_of(fis);
 
-	if (pretend.bad_block < lba || pretend.bad_block >= lba + blocks_of(fis) || !pretend.bad_times)
+	if (pretend.bad_block < lba || pretend.bad_block >= lba + blocks_of(fis) ||
+	    !pretend.bad_times)
 		return false;
 	pretend.bad_times -= pretend.bad_times != UINT32_MAX;
 	return true;
@@ -229,7 +230,8 @@ static void issue(uint32_t slot)
 {
 	const uint8_t *fis = table_of(slot)->fis;
 
-	pretend.violations += fis[0] != 0x27 || fis[1] != 0x80 || (header_of(slot)->flags & 0x1f) != 5;
+	pretend.violations += fis[0] != 0x27 || fis[1] != 0x80 ||
+			      (header_of(slot)->flags & 0x1f) != 5;
 	pretend.commands[fis[2]]++;
 	if (!is_queued(fis)) {
 		issue_single(slot, fis);
@@ -288,6 +290,16 @@ static void reset_link(void)
 		pretend.cmd &= ~CMD_CR;
 }
 
+static void reset_all(void)
+{
+	reset_link();
+	pretend.stuck = false;
+	pretend.cmd = pretend.clb = pretend.clbu = pretend.fb = pretend.fbu = 0;
+	pretend.pie = pretend.pis = pretend.is = pretend.sctl = 0;
+	pretend.tfd = 0x7f;
+	pretend.whole_resets++;
+}
+
 static void set_command(uint32_t v)
 {
 	uint32_t was = pretend.cmd;
@@ -303,7 +315,7 @@ static void set_command(uint32_t v)
 			pretend.tfd &= pretend.tfd & TFD_ERR ? READY : ~0u;
 		return;
 	}
-	if (!pretend.never_stops)
+	if (!pretend.never_stops && !pretend.stuck)
 		pretend.cmd &= ~CMD_CR;
 	if (!pretend.keeps_bits)
 		pretend.sact = pretend.ci = pretend.waiting = 0;
@@ -333,7 +345,7 @@ static uint32_t read_port(uint32_t offset)
 	const uint32_t *r = port_register(offset);
 
 	if (offset == PORT_SSTS)
-		return pretend.no_disk ? 0 : 0x123;
+		return pretend.no_disk || (pretend.sctl & 0xf) || !(pretend.cmd & 2) ? 0 : 0x123;
 	if (offset == PORT_SIG)
 		return pretend.optical ? 0xeb140101 : 0x101;
 	if (offset == PORT_SACT)
@@ -401,9 +413,12 @@ uint32_t pretend_read(void *user, uint32_t offset)
 
 void pretend_write(void *user, uint32_t offset, uint32_t v)
 {
-	if (offset == 0x04)
-		pretend.ghc = v;
-	else if (offset == 0x08)
+	if (offset == 0x04) {
+		if (v & 1)
+			reset_all();
+		pretend.ghc = v & ~1u;
+	}
+	if (offset == 0x08)
 		pretend.is &= ~v;
 	else if (offset == 0x28)
 		pretend.bohc = pretend.firmware_keeps ? v : v & ~1u;

@@ -21,6 +21,7 @@ struct pretend {
 	bool clears_failed;		/* PxCI of a command that failed, the same */
 	bool silent;			/* takes commands and does not complete them */
 	bool reverse;			/* completes what it has in the opposite order */
+	bool stuck;			/* a port that only a reset of everything stops */
 	bool never_stops, never_ready, no_disk, optical, gone;
 	bool firmware_owns, firmware_keeps;
 	uint64_t bad_block;		/* UINT64_MAX: none */
@@ -28,8 +29,7 @@ struct pretend {
 	uint32_t stray;			/* bits of PxSACT that it sets by itself */
 
 	/* What it did. */
-	uint32_t commands[256], violations, resets, most_at_once, unsafe_writes;
-	uint32_t flushed_beside;	/* flushes with writes that were not done */
+	uint32_t commands[256], violations, resets, whole_resets, most_at_once, unsafe_writes;
 
 	/* Its state. */
 	uint32_t ghc, bohc, is;

@@ -16,7 +16,7 @@ enum blk_type {
 enum blk_status { BLK_S_OK = 0, BLK_S_IOERR = 1, BLK_S_UNSUPP = 2 };
 enum { BLK_ID_LENGTH = 20, BLK_RANGES = 16 };
 
-/* Feature bits that drivers offer, and where the configuration has what (virtio 1.1, 5.2.3 and 5.2.4). */
+/* Feature bits that drivers offer, and the places of the configuration (virtio 1.1, 5.2.3, 5.2.4). */
 #define BLK_F_RO		(1ull << 5)
 #define BLK_F_BLK_SIZE		(1ull << 6)
 #define BLK_F_FLUSH		(1ull << 9)

@@ -50,8 +50,8 @@ struct blk_flight {
 	uint16_t command;		/* the driver's name of it */
 	uint8_t type, tries;
 	bool with_device;		/* ... or it waits for its next command */
-	bool alone;			/* the driver's: its commands are to be given one at a time */
-	bool durable;			/* the driver's: all is written; what is left makes it stay */
+	bool alone;			/* the driver's: its commands go one at a time */
+	bool durable;			/* the driver's: all is written, and to be made stay */
 };
 
 /* What a request turned into. */
@@ -93,7 +93,7 @@ struct blk_queue {
 	uint32_t active;		/* requests between issue and answer */
 	uint32_t again;			/* ... which wait for their next command */
 	bool blocked;			/* ... and one of them for something else to end */
-	bool stopped;			/* there may be more on the link: look after the next answer */
+	bool stopped;			/* there may be more on the link: after the next answer */
 	/* A predecessor's requests, in their order. */
 	bool issuing;
 	bool in_order;			/* ... each when the one before is done */
@@ -130,7 +130,7 @@ void blk_server_failed(struct blk_server *s, uint32_t q, uint16_t head, uint32_t
 /* ... is not with the device any more, by no fault of its own. */
 void blk_server_returned(struct blk_server *s, uint32_t q, uint16_t head);
 
-/* A second has passed; the driver has looked at its device.  Ends the driver if a request is late. */
+/* A second has passed; the driver has looked at its device.  A late request ends the driver. */
 void blk_server_tick(struct blk_server *s);
 /*
  * The device is of no use without a reset: the successor begins with one.  Unless
