@@ -12,6 +12,7 @@ import math
 import os
 import select
 import statistics
+import struct
 import subprocess
 import tempfile
 import time
@@ -40,8 +41,10 @@ class Contender:
     configuration: test.Configuration
 
 
-def contenders():
-    found = [Contender("linux", test.Configuration("kernel", 1, kernel="debian-cloud"))]
+def contenders(disk_bus):
+    # Debian's cloud kernel has no AHCI.
+    linux = "debian" if disk_bus == "ahci" else "debian-cloud"
+    found = [Contender("linux", test.Configuration("kernel", 1, kernel=linux))]
     if places.KERNEL.exists():
         found += [Contender("concord", test.Configuration("kernel", 1)),
                   Contender("process", test.Configuration("process", 1))]
@@ -98,17 +101,33 @@ def disk_rows():
     return say.output([DISK_SCRIPT, "--list"], "the rows about disks").split()
 
 
-def measure_disk_rows(contender, rows, folder, problems):
-    disks = [Path(folder) / "raw", Path(folder) / "ext4"]
-    # Blocks that were never written would be read without reading.
-    disks[0].write_bytes(os.urandom(1 << 20) * 256)
-    disks[1].write_bytes(b"")
-    os.truncate(disks[1], 1 << 30)
+RAW_MIB, FS_MIB = 256, 1024
+
+
+def partitioned_disk(path):
+    """A file with a partition of random blocks, and one of none."""
+    entries = ((2048, RAW_MIB << 11), (2048 + (RAW_MIB << 11), FS_MIB << 11))
+    table = b"".join(struct.pack("<4xB3xII", 0x83, *entry) for entry in entries)
+    with open(path, "wb") as file:
+        file.write(bytes(446) + table.ljust(64, b"\0") + b"\x55\xaa")
+        file.seek(1 << 20)
+        # Blocks that were never written would be read without reading.
+        for _ in range(RAW_MIB):
+            file.write(os.urandom(1 << 20))
+        file.truncate((1 + RAW_MIB + FS_MIB) << 20)
+
+
+def measure_disk_rows(contender, rows, folder, disk_bus, problems):
+    disk = Path(folder) / "disk"
+    partitioned_disk(disk)
     programs = test.programs_image([PROGRAMS / "perf-files", DISK_SCRIPT])
     machine = test.machine_for(contender.configuration, image.make("bench"),
                                ["concord.mount=/dev/vdb:erofs:/perf"], [programs])
-    machine.drives += [qemu.Drive(disk) for disk in disks]
-    return run_rows(contender, machine, ["/perf/disk.sh", "/dev/vdc", "/dev/vdd"], rows, DISK_ROW_SECONDS,
+    if machine.kernel.linux:
+        machine.initrd = initrd.make(machine.kernel, disk_bus)
+    machine.drives.append(qemu.Drive(disk, bus=disk_bus))
+    name = {"virtio": "/dev/vdc", "nvme": "/dev/nvme0n1p", "ahci": "/dev/sda"}[disk_bus]
+    return run_rows(contender, machine, ["/perf/disk.sh", f"{name}1", f"{name}2"], rows, DISK_ROW_SECONDS,
                     problems)
 
 
@@ -206,10 +225,10 @@ def measure_memory_least(contender, folder):
 
 # Putting it together.
 
-def measure_all(names, icount, rounds, problems):
+def measure_all(names, icount, rounds, disk_bus, problems):
     """{contender: {row: [values]}}"""
     rows = program_rows()
-    ours = contenders()
+    ours = contenders(disk_bus)
     values = {contender.name: {} for contender in ours}
     disk = test.programs_image([PROGRAMS / "perf", PROGRAMS / "perf-true"])
     hz = 1e9 if icount else float(say.output([PROGRAMS / "perf", "--measure-hz"], "perf"))
@@ -234,7 +253,7 @@ def measure_all(names, icount, rounds, problems):
                         keep(contender, row, value)
                 if disks:
                     progress.show(f"round {turn + 1} of {rounds}: {contender.name}: disks")
-                    for row, value in measure_disk_rows(contender, disks, folder, problems).items():
+                    for row, value in measure_disk_rows(contender, disks, folder, disk_bus, problems).items():
                         keep(contender, row, value)
                 for row in others:
                     progress.show(f"round {turn + 1} of {rounds}: {contender.name}: {row}")
@@ -307,7 +326,7 @@ def compare(medians):
                       f"({(now / before - 1) * 100:+.1f} %)")
 
 
-def main(names, icount, rounds, output, record):
+def main(names, icount, rounds, output, record, disk_bus):
     build.build()
     known = [*program_rows(), *OTHER_ROWS, *([] if icount else ["disk", *disk_rows()])]
     for name in names:
@@ -316,7 +335,7 @@ def main(names, icount, rounds, output, record):
     if icount:
         rounds = 1              # they are all the same
     problems = []
-    values = measure_all(names, icount, rounds, problems)
+    values = measure_all(names, icount, rounds, disk_bus, problems)
     medians = {name: {row: statistics.median(found) for row, found in rows.items()}
                for name, rows in values.items()}
     print("instructions per operation" if icount else f"medians of {rounds} alternating runs")

@@ -244,13 +244,16 @@ def do_bench(words):
                         "with tests/perf/baseline.json")
     parser.add_argument("--record", action="store_true", help="with --icount: write the baseline")
     parser.add_argument("--rounds", type=number(1, 99, "rounds"), default=3, metavar="N", help="default 3")
+    parser.add_argument("--disk-bus", choices=qemu.DISK_BUSES, default="virtio", help="what the disk of the "
+                        "rows about disks is attached to; default virtio")
     parser.add_argument("--json", metavar="PATH", help="where the numbers go (in build/ by default)")
     parser.add_argument("names", nargs="*", metavar="ROW")
     add_common(parser)
     options = parse(parser, words)
     if options.record and not options.icount:
         raise say.Failure("--record goes with --icount", 2)
-    return bench.main(options.names, options.icount, options.rounds, options.json, options.record)
+    return bench.main(options.names, options.icount, options.rounds, options.json, options.record,
+                      options.disk_bus)
 
 
 def add_common(parser):
