@@ -12,6 +12,7 @@
  */
 #include <linux/capability.h>
 
+#include "lx/acl.h"
 #include "lx/ref.h"
 #include "rt/time.h"
 #include "vfs/vfs_priv.h"
@@ -66,6 +67,7 @@ static void evict(struct lx_inode *inode)
 	lx_pages_close(inode);
 	if (inode->sb->ops && inode->sb->ops->evict)
 		inode->sb->ops->evict(inode);
+	lx_inode_acl_drop(inode);
 	rt_free(inode);
 }
 
@@ -162,12 +164,19 @@ int lx_generic_permission(struct lx_task *self, const struct lx_cred *cred, stru
 {
 	lx_mode_t mode = inode->mode;
 
+	int err = -EAGAIN;
+
 	if (cred->fsuid == inode->uid)
 		mode >>= 6;
-	else if (lx_cred_in_group(cred, inode->gid))
-		mode >>= 3;
-	if (likely(!(mask & ~mode & 7)))
-		return 0;
+	else if ((mode & 070) && unlikely(lx_inode_acl_counts(inode)))
+		err = lx_inode_acl_permits(cred, inode, mask);
+	if (err == -EAGAIN) {
+		if (cred->fsuid != inode->uid && lx_cred_in_group(cred, inode->gid))
+			mode >>= 3;
+		err = mask & ~mode & 7 ? -EACCES : 0;
+	}
+	if (likely(err != -EACCES))
+		return err;
 
 	if (lx_is_dir(inode)) {
 		if (!(mask & LX_MAY_WRITE) && lx_cred_capable(cred, CAP_DAC_READ_SEARCH))
@@ -368,6 +377,8 @@ int lx_inode_setattr(struct lx_task *self, const struct lx_path *p, struct lx_at
 	} else {
 		lx_setattr_copy(inode, a);
 	}
+	if (!err && (a->valid & LX_ATTR_MODE) && unlikely(lx_inode_acl_counts(inode)))
+		err = lx_inode_acl_chmod(inode);
 out:
 	rt_mutex_unlock(&inode->lock);
 	if (!err)

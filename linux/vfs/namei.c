@@ -18,6 +18,8 @@
  * still below (EAGAIN if not).
  */
 #include <linux/capability.h>
+
+#include "lx/acl.h"
 #include "vfs/namei_priv.h"
 #include "vfs/vfs_priv.h"
 
@@ -26,7 +28,7 @@
 static inline int may_exec(struct nd *nd, struct lx_inode *dir)
 {
 	/* the usual directory: everybody may search it */
-	if (likely((dir->mode & 0111) == 0111 && !dir->ops->permission))
+	if (likely((dir->mode & 0111) == 0111 && !dir->ops->permission && !lx_inode_acl_counts(dir)))
 		return 0;
 	return lx_inode_permission(nd->self, dir, LX_MAY_EXEC);
 }

@@ -15,13 +15,9 @@
  */
 #include <linux/inotify.h>
 
+#include "lx/acl.h"
 #include "vfs/namei_priv.h"
 #include "vfs/vfs_priv.h"
-
-static lx_mode_t masked(struct lx_task *self, lx_mode_t mode)
-{
-	return mode & ~self->fs->umask;
-}
 
 /* Create @d, negative, in @dir (locked). */
 static int create_file(struct lx_task *self, struct lx_path *dirpath, struct lx_inode *dir,
@@ -34,7 +30,7 @@ static int create_file(struct lx_task *self, struct lx_path *dirpath, struct lx_
 	if (!err && !dir->ops->create)
 		err = -EACCES;
 	if (!err)
-		err = dir->ops->create(dir, d, (masked(self, mode) & 07777) | S_IFREG);
+		err = dir->ops->create(dir, d, (lx_create_mode(self, dir, mode) & 07777) | S_IFREG);
 	if (!err)
 		lx_notify(dir, d, IN_CREATE);
 	return err;
@@ -213,7 +209,7 @@ static int open_tmpfile(struct nd *nd, const struct lx_open_how *how)
 	if (!err && !dir->ops->tmpfile)
 		err = -EOPNOTSUPP;
 	if (!err)
-		err = dir->ops->tmpfile(dir, d, (masked(nd->self, how->mode) & 07777) | S_IFREG);
+		err = dir->ops->tmpfile(dir, d, (lx_create_mode(nd->self, dir, how->mode) & 07777) | S_IFREG);
 	/* nobody else knows it yet */
 	if (!err && !(how->flags & O_EXCL))
 		lx_d_inode(d)->linkable = true;

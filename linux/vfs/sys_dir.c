@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 #include <linux/inotify.h>
 
+#include "lx/acl.h"
 #include "lx/mm.h"
 #include "lx/syscall.h"
 #include "vfs/target.h"
@@ -119,7 +120,7 @@ long lx_sys_mkdirat(struct lx_task *self, int dfd, uaddr_t name, lx_mode_t mode)
 	if (err)
 		return err;
 	err = lx_vfs_mkdir(self, t.dir, t.d,
-			   (mode & (0777 | S_ISVTX) & ~self->fs->umask) | S_IFDIR);
+			   (lx_create_mode(self, t.dir, mode) & (0777 | S_ISVTX)) | S_IFDIR);
 	end_create(&t, err, IN_CREATE | IN_ISDIR);
 	return err;
 }
@@ -163,7 +164,7 @@ long lx_sys_mknodat(struct lx_task *self, int dfd, uaddr_t name, lx_mode_t mode,
 	err = begin_create(self, dfd, name, false, &t);
 	if (err)
 		return err;
-	mode = (mode & S_IFMT) | (mode & 07777 & ~self->fs->umask);
+	mode = (mode & S_IFMT) | (lx_create_mode(self, t.dir, mode) & 07777);
 	err = lx_vfs_mknod(self, t.dir, t.d, mode,
 			   (mode & S_IFMT) == S_IFCHR || (mode & S_IFMT) == S_IFBLK
 				   ? lx_dev_decode(dev) : 0);
@@ -211,7 +212,7 @@ int lx_mknod_path(struct lx_task *self, const char *path, lx_mode_t mode, struct
 		err = lx_may_create(self, t.dir);
 	if (!err)
 		err = lx_vfs_mknod(self, t.dir, t.d, (mode & S_IFMT) |
-				   (mode & 07777 & ~self->fs->umask), 0);
+				   (lx_create_mode(self, t.dir, mode) & 07777), 0);
 	if (!err) {
 		lx_notify(t.dir, t.d, IN_CREATE);
 		out->mnt = lx_mount_get(t.parent.dir.mnt);

@@ -6,6 +6,7 @@
 #include <linux/limits.h>
 #include <linux/xattr.h>
 
+#include "lx/acl.h"
 #include "lx/mm.h"
 #include "lx/syscall.h"
 #include "vfs/vfs_priv.h"
@@ -29,6 +30,7 @@ static int copy_key(uaddr_t user, char key[XATTR_NAME_MAX + 1])
 static int allowed(struct lx_task *self, const struct lx_path *p, const char *key, int mask)
 {
 	struct lx_inode *inode = lx_d_inode(p->dentry);
+	bool def;
 
 	if (mask & LX_MAY_WRITE) {
 		int err = lx_want_write(p);
@@ -44,7 +46,7 @@ static int allowed(struct lx_task *self, const struct lx_path *p, const char *ke
 		return 0;
 	}
 	if (str_has_prefix(key, XATTR_SYSTEM_PREFIX))
-		return -EOPNOTSUPP;	/* ACLs */
+		return lx_acl_is_name(key, &def) ? 0 : -EOPNOTSUPP;	/* inode_acl.c goes on */
 	if (str_has_prefix(key, XATTR_TRUSTED_PREFIX)) {
 		if (!lx_capable(self, CAP_SYS_ADMIN))
 			return mask & LX_MAY_WRITE ? -EPERM : -ENODATA;
@@ -59,6 +61,22 @@ static int allowed(struct lx_task *self, const struct lx_path *p, const char *ke
 	    !lx_inode_owner_or_capable(self, inode))
 		return -EPERM;
 	return lx_inode_permission(self, inode, mask);
+}
+
+static int set(struct lx_task *self, struct lx_inode *inode, const char *key, const void *value,
+	       size_t size, unsigned int flags)
+{
+	bool def;
+	int err;
+
+	if (lx_acl_is_name(key, &def))
+		return lx_inode_acl_set_value(self, inode, def, value, size);
+	if (!inode->ops->setxattr)
+		return -EOPNOTSUPP;
+	rt_mutex_lock(&inode->lock);
+	err = inode->ops->setxattr(inode, key, value, size, (int)flags);
+	rt_mutex_unlock(&inode->lock);
+	return err;
 }
 
 static long do_set(struct lx_task *self, const struct lx_path *p, uaddr_t ukey, uaddr_t uvalue,
@@ -82,17 +100,27 @@ static long do_set(struct lx_task *self, const struct lx_path *p, uaddr_t ukey, 
 	err = lx_copy_from_user(value, uvalue, size);
 	if (!err)
 		err = allowed(self, p, key, LX_MAY_WRITE);
-	if (!err && !inode->ops->setxattr)
-		err = -EOPNOTSUPP;
-	if (!err) {
-		rt_mutex_lock(&inode->lock);
-		err = inode->ops->setxattr(inode, key, value, size, (int)flags);
-		rt_mutex_unlock(&inode->lock);
-	}
+	if (!err)
+		err = set(self, inode, key, value, size, flags);
 	rt_free(value);
 	if (!err)
 		lx_notify(inode, p->dentry, 4 /* IN_ATTRIB */);
 	return err;
+}
+
+static long get(struct lx_inode *inode, const char *key, void *value, size_t size)
+{
+	bool def;
+	long n;
+
+	if (lx_acl_is_name(key, &def))
+		return lx_inode_acl_get_value(inode, def, value, size);
+	if (!inode->ops || !inode->ops->getxattr)
+		return -EOPNOTSUPP;
+	rt_mutex_lock(&inode->lock);
+	n = inode->ops->getxattr(inode, key, value, size);
+	rt_mutex_unlock(&inode->lock);
+	return n;
 }
 
 static long do_get(struct lx_task *self, const struct lx_path *p, uaddr_t ukey, uaddr_t uvalue,
@@ -112,13 +140,8 @@ static long do_get(struct lx_task *self, const struct lx_path *p, uaddr_t ukey, 
 			return -ENOMEM;
 	}
 	n = allowed(self, p, key, LX_MAY_READ);
-	if (!n && (!inode->ops || !inode->ops->getxattr))
-		n = -EOPNOTSUPP;
-	if (!n) {
-		rt_mutex_lock(&inode->lock);
-		n = inode->ops->getxattr(inode, key, value, size);
-		rt_mutex_unlock(&inode->lock);
-	}
+	if (!n)
+		n = get(inode, key, value, size);
 	if (n > 0 && size && lx_copy_to_user(uvalue, value, (size_t)n))
 		n = -EFAULT;
 	rt_free(value);
@@ -169,6 +192,21 @@ static long do_list(struct lx_task *self, const struct lx_path *p, uaddr_t user,
 	return n;
 }
 
+static int remove(struct lx_task *self, struct lx_inode *inode, const char *key)
+{
+	bool def;
+	int err;
+
+	if (lx_acl_is_name(key, &def))
+		return lx_inode_acl_set_value(self, inode, def, NULL, 0);
+	if (!inode->ops->removexattr)
+		return -EOPNOTSUPP;
+	rt_mutex_lock(&inode->lock);
+	err = inode->ops->removexattr(inode, key);
+	rt_mutex_unlock(&inode->lock);
+	return err;
+}
+
 static long do_remove(struct lx_task *self, const struct lx_path *p, uaddr_t ukey)
 {
 	struct lx_inode *inode = lx_d_inode(p->dentry);
@@ -177,13 +215,8 @@ static long do_remove(struct lx_task *self, const struct lx_path *p, uaddr_t uke
 
 	if (!err)
 		err = allowed(self, p, key, LX_MAY_WRITE);
-	if (!err && !inode->ops->removexattr)
-		err = -EOPNOTSUPP;
-	if (!err) {
-		rt_mutex_lock(&inode->lock);
-		err = inode->ops->removexattr(inode, key);
-		rt_mutex_unlock(&inode->lock);
-	}
+	if (!err)
+		err = remove(self, inode, key);
 	if (!err)
 		lx_notify(inode, p->dentry, 4 /* IN_ATTRIB */);
 	return err;

@@ -52,6 +52,8 @@ struct lx_inode {
 	 */
 	struct lx_time atime, mtime, ctime, btime;
 	uint32_t iflags;		/* LX_INODE_* */
+	/* Lists of access, lx/acl.h: changed with lock and one of inode_acl.c's, by the functions there. */
+	_Atomic(struct lx_acl *) acl, default_acl;
 	bool linkable;			/* lock: made by O_TMPFILE, link may give it its first name */
 
 	/* Page cache: regular files and block devices.  LX_LOCK_PAGES protects opening it. */
@@ -112,6 +114,7 @@ struct lx_dentry {
 #define LX_DENTRY_DEAD		64u	/* being freed */
 #define LX_DENTRY_PSEUDO	128u	/* of an anonymous file: shown by its name alone */
 
+struct lx_acl;
 struct lx_attr;				/* setattr request, below */
 struct lx_kstat;
 
@@ -151,6 +154,17 @@ struct lx_inode_ops {
 	int (*setxattr)(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags);
 	int (*listxattr)(struct lx_inode *inode, char *buf, size_t size);
 	int (*removexattr)(struct lx_inode *inode, const char *name);
+	/*
+	 * Access control lists (lx/acl.h), where there are any.  get_acl: a slot of the inode says
+	 * LX_ACL_ASK; *@acl is a reference or NULL.  The inode need not be locked.
+	 */
+	int (*get_acl)(struct lx_inode *inode, bool def, struct lx_acl **acl);
+	/*
+	 * The list is @acl from now on (valid, the caller's), NULL: there is none; and the mode is @mode, of
+	 * the same type.  Calls lx_inode_acl_set() and changes the ctime.  Inode locked, permissions checked.
+	 */
+	int (*set_acl)(struct lx_inode *inode, bool def, struct lx_acl *acl, lx_mode_t mode);
+	struct lx_inode *(*acl_of)(struct lx_inode *inode);	/* overlay: whose slots count */
 	/* The page cache needs the page at @off (page aligned): read it from the disk into @buf (one page). */
 	int (*readpage)(struct lx_inode *inode, uint64_t off, void *buf);
 	/* The same for @n bytes (whole pages, zeros beyond the end); NULL: page by page. */
