@@ -113,11 +113,8 @@ static int tmpfs_lookup(struct lx_inode *dir, struct lx_dentry *d)
 /* Make @inode (reference moves in, also on failure) the entry that @d names. */
 static int add(struct lx_inode *dir, struct lx_dentry *d, struct lx_inode *inode)
 {
-	struct entry *e;
+	struct entry *e = alloc_entry(d);
 
-	if (!inode)
-		return -ENOSPC;
-	e = alloc_entry(d);
 	if (!e) {
 		lx_inode_put(inode);
 		return -ENOSPC;
@@ -127,14 +124,22 @@ static int add(struct lx_inode *dir, struct lx_dentry *d, struct lx_inode *inode
 	return 0;
 }
 
+static int make(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode, lx_dev_t dev)
+{
+	struct lx_inode *inode;
+	int err = tmpfs_new_child(dir, mode, dev, &inode);
+
+	return err ? err : add(dir, d, inode);
+}
+
 static int tmpfs_create(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode)
 {
-	return add(dir, d, tmpfs_new_inode(dir->sb, dir, (mode & 07777) | S_IFREG, 0));
+	return make(dir, d, (mode & 07777) | S_IFREG, 0);
 }
 
 static int tmpfs_mkdir(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode)
 {
-	int err = add(dir, d, tmpfs_new_inode(dir->sb, dir, (mode & 07777) | S_IFDIR, 0));
+	int err = make(dir, d, (mode & 07777) | S_IFDIR, 0);
 
 	if (!err)
 		atomic_fetch_add(&dir->nlink, 1);
@@ -143,7 +148,7 @@ static int tmpfs_mkdir(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode
 
 static int tmpfs_mknod(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode, lx_dev_t dev)
 {
-	return add(dir, d, tmpfs_new_inode(dir->sb, dir, mode, dev));
+	return make(dir, d, mode, dev);
 }
 
 static int tmpfs_symlink(struct lx_inode *dir, struct lx_dentry *d, const char *target)
@@ -186,10 +191,11 @@ static int tmpfs_link(struct lx_dentry *old, struct lx_inode *dir, struct lx_den
 
 static int tmpfs_tmpfile(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode)
 {
-	struct lx_inode *inode = tmpfs_new_inode(dir->sb, dir, (mode & 07777) | S_IFREG, 0);
+	struct lx_inode *inode;
+	int err = tmpfs_new_child(dir, (mode & 07777) | S_IFREG, 0, &inode);
 
-	if (!inode)
-		return -ENOSPC;
+	if (err)
+		return err;
 	atomic_store(&inode->nlink, 0);
 	lx_dentry_instantiate(d, inode);
 	return 0;
@@ -368,7 +374,7 @@ const struct lx_inode_ops tmpfs_dir_iops = {
 	.rmdir = tmpfs_rmdir,
 	.rename = tmpfs_rename,
 	.tmpfile = tmpfs_tmpfile,
-	TMPFS_XATTR_OPS,
+	TMPFS_XATTR_OPS, .set_acl = tmpfs_set_acl,
 };
 
 const struct lx_inode_ops tmpfs_link_iops = {

@@ -11,12 +11,14 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
+#include <linux/xattr.h>
 #include <asm/statfs.h>
 
 #include "abi/calls.h"
 #include "base/format.h"
 #include "base/parse.h"
 #include "fs/tmpfs/tmpfs_impl.h"
+#include "lx/acl.h"
 
 static const struct lx_inode_ops special_iops;
 static const struct lx_super_ops sops;
@@ -78,6 +80,28 @@ struct lx_inode *tmpfs_new_inode(struct lx_super *sb, struct lx_inode *dir, lx_m
 	return inode;
 }
 
+int tmpfs_new_child(struct lx_inode *dir, lx_mode_t mode, lx_dev_t rdev, struct lx_inode **out)
+{
+	struct lx_acl *acl, *def;
+	struct lx_inode *inode;
+	int err = lx_acl_inherit(dir, &mode, &acl, &def);
+
+	if (err)
+		return err;
+	inode = tmpfs_new_inode(dir->sb, dir, mode, rdev);
+	if (!inode) {
+		lx_acl_put(acl);
+		lx_acl_put(def);
+		return -ENOSPC;
+	}
+	if (acl)
+		lx_inode_acl_set(inode, false, acl);
+	if (def)
+		lx_inode_acl_set(inode, true, def);
+	*out = inode;
+	return 0;
+}
+
 static void evict(struct lx_inode *inode)
 {
 	struct tmpfs_super *s = tmpfs_super(inode->sb);
@@ -107,9 +131,29 @@ int tmpfs_setxattr(struct lx_inode *inode, const char *name, const void *val, si
 	return err;
 }
 
+/* Lists come first, as on Linux. */
 int tmpfs_listxattr(struct lx_inode *inode, char *buf, size_t size)
 {
-	return lx_xattrs_list(&tmpfs_node(inode)->xattrs, buf, size);
+	static const char *const names[] = { XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT };
+	const bool has[] = { atomic_load(&inode->acl), atomic_load(&inode->default_acl) };
+	size_t used = 0;
+	int n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		size_t len = strlen(names[i]) + 1;
+
+		if (!has[i])
+			continue;
+		if (size && used + len > size)
+			return -ERANGE;
+		if (size)
+			memcpy(buf + used, names[i], len);
+		used += len;
+	}
+	if (size && used == size)
+		return lx_xattrs_list(&tmpfs_node(inode)->xattrs, NULL, 0) ? -ERANGE : (int)used;
+	n = lx_xattrs_list(&tmpfs_node(inode)->xattrs, size ? buf + used : NULL, size ? size - used : 0);
+	return n < 0 ? n : (int)used + n;
 }
 
 int tmpfs_removexattr(struct lx_inode *inode, const char *name)
@@ -121,7 +165,18 @@ int tmpfs_removexattr(struct lx_inode *inode, const char *name)
 	return err;
 }
 
-static const struct lx_inode_ops special_iops = { TMPFS_XATTR_OPS };
+/* The inode's slots are where the lists are kept. */
+int tmpfs_set_acl(struct lx_inode *inode, bool def, struct lx_acl *acl, lx_mode_t mode)
+{
+	if (inode->sb->type->name[0] == 'r' && inode->sb->type->name[1] == 'a')
+		return -EOPNOTSUPP;	/* ramfs */
+	inode->mode = mode;
+	lx_inode_touch(inode, LX_ATTR_CTIME);
+	lx_inode_acl_set(inode, def, acl ? lx_acl_get(acl) : NULL);
+	return 0;
+}
+
+static const struct lx_inode_ops special_iops = { TMPFS_XATTR_OPS, .set_acl = tmpfs_set_acl };
 
 /* -- super blocks */
 

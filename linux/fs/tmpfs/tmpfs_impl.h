@@ -56,10 +56,15 @@ bool tmpfs_take(_Atomic(uint64_t) *used, uint64_t max, uint64_t n);
 struct lx_inode *tmpfs_new_inode(struct lx_super *sb, struct lx_inode *dir, lx_mode_t mode,
 				 lx_dev_t rdev);
 
+/* The same with what @dir's default list says: 0, -ENOSPC (as Linux has it for all reasons). */
+int tmpfs_new_child(struct lx_inode *dir, lx_mode_t mode, lx_dev_t rdev, struct lx_inode **out);
+
 int tmpfs_getxattr(struct lx_inode *inode, const char *name, void *buf, size_t size);
 int tmpfs_setxattr(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags);
 int tmpfs_listxattr(struct lx_inode *inode, char *buf, size_t size);
 int tmpfs_removexattr(struct lx_inode *inode, const char *name);
+
+int tmpfs_set_acl(struct lx_inode *inode, bool def, struct lx_acl *acl, lx_mode_t mode);
 
 #define TMPFS_XATTR_OPS \
 	.getxattr = tmpfs_getxattr, .setxattr = tmpfs_setxattr, \
