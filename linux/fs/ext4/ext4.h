@@ -8,7 +8,7 @@
  *	inode.c, istore.c	inodes from and to the inode tables
  *	map.c		where a file's blocks are: extents.c, extmod.c, blockmap.c
  *	dir.c, htree.c	finding names; dirmod.c, dxmod.c: changing them
- *	xattr.c, xattrmod.c	attributes
+ *	xattr.c, xattrmod.c	attributes; acl.c: those that are access control lists
  *	reserve.c, writeback.c	from the page cache to the disk; batch.c: many at once; sync.c: when
  *	truncate.c, orphan.c	shortening and deleting files
  *	namei.c, file.c, super.c	the operations that the VFS calls

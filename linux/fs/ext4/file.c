@@ -206,18 +206,19 @@ static void accessed(struct lx_inode *inode)
 #define COMMON .getattr = getattr, .setattr = setattr, .accessed = accessed, \
 	.getxattr = e4_getxattr, .listxattr = e4_listxattr, .setxattr = e4_setxattr, \
 	.removexattr = e4_removexattr
+#define LISTS .get_acl = e4_get_acl, .set_acl = e4_set_acl
 
 const struct lx_inode_ops e4_dir_iops = {
 	.lookup = lookup, .create = e4_create, .mkdir = e4_mkdir, .mknod = e4_mknod,
 	.symlink = e4_symlink, .tmpfile = e4_tmpfile, .link = e4_link, .unlink = e4_unlink,
-	.rmdir = e4_rmdir, .rename = e4_rename, COMMON,
+	.rmdir = e4_rmdir, .rename = e4_rename, COMMON, LISTS,
 };
 const struct lx_inode_ops e4_reg_iops = {
 	.readpages = e4_readpages, .prepare_write = e4_prepare_write, .write_back = true,
-	.truncate = truncate, COMMON,
+	.truncate = truncate, COMMON, LISTS,
 };
 const struct lx_inode_ops e4_link_iops = { .readlink = readlink, COMMON };
-const struct lx_inode_ops e4_special_iops = { COMMON };
+const struct lx_inode_ops e4_special_iops = { COMMON, LISTS };
 
 static int dir_fsync(struct lx_file *f, lx_off_t start, lx_off_t end, bool datasync)
 {

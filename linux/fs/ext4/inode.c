@@ -4,6 +4,7 @@
  */
 #include "fs/ext4/extents.h"
 #include "fs/ext4/journal.h"
+#include "lx/acl.h"
 
 /* Where the inode is in the table of its group, in bytes. */
 static uint64_t offset_of(const struct e4_super *s, uint32_t ino)
@@ -200,6 +201,15 @@ static void decode_flags(struct lx_inode *inode)
 		inode->iflags |= LX_INODE_NOATIME;
 }
 
+/* Are there attributes in the inode itself? */
+static bool has_xattrs(const struct e4_super *s, const struct e4_inode *e, const struct e4_disk_inode *di)
+{
+	uint32_t at = E4_INODE_GOOD_OLD + e->extra_isize;
+
+	return e->extra_isize && at + 8 <= s->inode_size &&
+	       get_le32((const uint8_t *)di + at) == E4_XATTR_MAGIC;
+}
+
 static int decode(struct lx_inode *inode, const struct e4_disk_inode *di, bool special)
 {
 	struct e4_super *s = e4_super_of(inode);
@@ -239,6 +249,10 @@ static int decode(struct lx_inode *inode, const struct e4_disk_inode *di, bool s
 		return e4_corrupt(s, "attributes of inode %u lie out of the file system", e->ino);
 	if (e->extra_isize && E4_FITS(e->extra_isize, projid))
 		e->projid = get_le32(di->projid);
+	if (e->file_acl || has_xattrs(s, e, di)) {
+		atomic_store(&inode->acl, LX_ACL_ASK);
+		atomic_store(&inode->default_acl, lx_is_dir(inode) ? LX_ACL_ASK : NULL);
+	}
 	memcpy(e->block, di->block, sizeof(e->block));
 	decode_times(inode, di);
 	decode_flags(inode);

@@ -10,6 +10,8 @@
 #include "fs/ext4/journal.h"
 #include "fs/ext4/namei.h"
 #include "fs/ext4/write.h"
+#include "fs/ext4/xattr.h"
+#include "lx/acl.h"
 
 #define MOST_LINKS 65000u
 
@@ -51,6 +53,7 @@ struct make {
 	lx_dev_t rdev;
 	const char *target;		/* symlinks */
 	bool unnamed;			/* O_TMPFILE */
+	struct lx_acl *acl, *def;	/* what it inherits, or NULL: references, by make() */
 };
 
 static void encode_dev(struct e4_inode *e, lx_dev_t dev)
@@ -107,6 +110,23 @@ static int fill(struct e4_handle *h, struct lx_inode *dir, struct lx_inode *inod
 	}
 }
 
+static int give_lists(struct e4_handle *h, struct lx_inode *inode, const struct make *m)
+{
+	int err = 0;
+
+	if (m->acl)
+		err = e4_acl_store(h, inode, false, m->acl);
+	if (!err && m->def)
+		err = e4_acl_store(h, inode, true, m->def);
+	if (err)
+		return err;
+	if (m->acl)
+		lx_inode_acl_set(inode, false, lx_acl_get(m->acl));
+	if (m->def)
+		lx_inode_acl_set(inode, true, lx_acl_get(m->def));
+	return 0;
+}
+
 /* Nothing of @inode is to stay: it has no name yet. */
 static void undo(struct e4_handle *h, struct lx_inode *inode)
 {
@@ -121,6 +141,8 @@ static void undo(struct e4_handle *h, struct lx_inode *inode)
 	}
 	if (!err && !list_is_empty(&e->orphan_link))
 		err = e4_orphan_del(h, inode);
+	if (!err && e->file_acl)
+		err = e4_xattr_drop_block(h, inode);
 	if (!err)
 		err = e4_free_inode(h, inode);
 	if (err)
@@ -140,6 +162,8 @@ static int make_within(struct e4_handle *h, struct lx_inode *dir, struct lx_dent
 	if (err)
 		return err;
 	err = fill(h, dir, inode, m);
+	if (!err)
+		err = give_lists(h, inode, m);
 	if (!err && m->unnamed) {
 		atomic_store(&inode->nlink, 0);
 		err = e4_orphan_add(h, inode);
@@ -164,20 +188,25 @@ static int make_within(struct e4_handle *h, struct lx_inode *dir, struct lx_dent
 	return err;
 }
 
-static int make(struct lx_inode *dir, struct lx_dentry *d, const struct make *m)
+static int make(struct lx_inode *dir, struct lx_dentry *d, struct make *m)
 {
 	struct e4_super *s = e4_super_of(dir);
 	struct lx_inode *inode = NULL;
 	struct e4_handle h;
 	bool tried = false;
-	int err;
+	int err = lx_acl_inherit(dir, &m->mode, &m->acl, &m->def);
 
+	if (err)
+		return err;
 	do {
-		err = e4_begin(s, E4_CREDITS_NEW_INODE + 2 * E4_CREDITS_DIR_ADD, &h);
+		err = e4_begin(s, E4_CREDITS_NEW_INODE + 2 * E4_CREDITS_DIR_ADD +
+			       (m->acl || m->def ? 2 * E4_CREDITS_XATTR : 0), &h);
 		if (err)
-			return err;
+			break;
 		err = e4_end(&h, make_within(&h, dir, d, m, &inode));
 	} while (err && !inode && try_again(s, err, &tried));
+	lx_acl_put(m->acl);
+	lx_acl_put(m->def);
 	if (!inode)
 		return err;
 	lx_inode_hash(inode);

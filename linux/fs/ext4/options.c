@@ -8,7 +8,7 @@
 #include "fs/ext4/options.h"
 
 static const char *const ignored[] = {
-	"acl", "noacl", "user_xattr", "barrier", "barrier=1", "data=ordered", "delalloc",
+	"acl", "user_xattr", "barrier", "barrier=1", "data=ordered", "delalloc",
 	"auto_da_alloc", "noauto_da_alloc", "block_validity", "noblock_validity", "init_itable",
 	"noinit_itable", "nodiscard", "noquota", "grpid=0", "nogrpid", "sysvgroups", "relatime",
 	"journal_checksum", "i_version", "dioread_nolock", "dioread_lock", "nodioread_nolock",

@@ -29,6 +29,19 @@ struct e4_xattr_entry *e4_xattr_find(const struct e4_xattr_area *a, unsigned int
 struct e4_handle;
 /* The inode has no block of attributes any more; xattr_lock or alone.  4 credits. */
 int e4_xattr_drop_block(struct e4_handle *h, struct lx_inode *inode);
+/*
+ * In @h: the attribute has this value from now on (@flags as setxattr(2)), or goes (@val NULL); the inode
+ * is stored by the caller.  -ENODATA, -EEXIST, -ENOSPC (it does not fit): nothing was changed.
+ */
+int e4_xattr_change(struct e4_handle *h, struct lx_inode *inode, const char *name, const void *val,
+		    size_t size, int flags);
+#define E4_CREDITS_XATTR 15u
 int e4_setxattr(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags);
 int e4_removexattr(struct lx_inode *inode, const char *name);
 void e4_xattr_set_csum(struct e4_super *s, struct e4_buf *b);
+
+/* -- acl.c: lx_inode_ops */
+int e4_get_acl(struct lx_inode *inode, bool def, struct lx_acl **acl);
+int e4_set_acl(struct lx_inode *inode, bool def, struct lx_acl *acl, lx_mode_t mode);
+/* In @h, as e4_xattr_change(): the attribute that says @acl; none for NULL. */
+int e4_acl_store(struct e4_handle *h, struct lx_inode *inode, bool def, struct lx_acl *acl);

@@ -278,65 +278,77 @@ static int write_block(struct e4_handle *h, struct lx_inode *inode, const struct
 	return 0;
 }
 
-/* -- for the VFS: the inode is locked */
+/* -- one attribute: the inode is locked */
 
-static int change(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags,
-		  bool remove)
+/* The list as it is to be: without the attribute of that name, or with a new value of it. */
+static int edit(struct attrs *l, const struct attr *a, int flags)
 {
-	struct e4_super *s = e4_super_of(inode);
-	struct attrs l = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < l->count; i++)
+		if (l->list[i].index == a->index && l->list[i].name_len == a->name_len &&
+		    !memcmp(l->list[i].name, a->name, a->name_len))
+			break;
+	if (i < l->count) {
+		if (a->value && (flags & XATTR_CREATE))
+			return -EEXIST;
+		l->list[i] = l->list[--l->count];
+	} else if (!a->value || (flags & XATTR_REPLACE)) {
+		return -ENODATA;
+	}
+	return a->value ? append(l, a) : 0;
+}
+
+int e4_xattr_change(struct e4_handle *h, struct lx_inode *inode, const char *name, const void *val,
+		    size_t size, int flags)
+{
 	const char *rest = NULL;
 	unsigned int index = e4_xattr_index(name, &rest);
-	struct e4_handle h;
-	uint32_t i;
+	struct attr a = { .index = (uint8_t)index, .size = (uint32_t)size, .name = rest, .value = val };
+	struct attrs l = { 0 };
 	int err;
 
 	if (!index)
 		return -EOPNOTSUPP;
-	err = e4_begin(s, 16, &h);
-	if (err)
-		return err;
-	rt_mutex_lock(&s->xattr_lock);
+	a.name_len = (uint8_t)strlen(rest);
+	rt_mutex_lock(&h->s->xattr_lock);
 	err = read_all(inode, &l);
-	for (i = 0; !err && i < l.count; i++)
-		if (l.list[i].index == index && l.list[i].name_len == strlen(rest) &&
-		    !memcmp(l.list[i].name, rest, l.list[i].name_len))
-			break;
-	if (!err && i < l.count) {
-		if (!remove && (flags & XATTR_CREATE))
-			err = -EEXIST;
-		else
-			l.list[i] = l.list[--l.count];
-	} else if (!err && (remove || (flags & XATTR_REPLACE))) {
-		err = -ENODATA;
-	}
-	if (!err && !remove) {
-		struct attr a = { (uint8_t)index, (uint8_t)strlen(rest), false, (uint32_t)size, rest,
-				  val };
-
-		err = append(&l, &a);
-	}
+	if (!err)
+		err = edit(&l, &a, flags);
 	if (!err)
 		err = place(inode, &l);
 	if (!err)
-		err = write_block(&h, inode, &l);
+		err = write_block(h, inode, &l);
 	if (!err)
-		err = write_inode(&h, inode, &l);
-	rt_mutex_unlock(&s->xattr_lock);
+		err = write_inode(h, inode, &l);
+	rt_mutex_unlock(&h->s->xattr_lock);
+	free_all(&l);
+	return err;
+}
+
+/* -- for the VFS */
+
+static int change(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags)
+{
+	struct e4_handle h;
+	int err = e4_begin(e4_super_of(inode), E4_CREDITS_XATTR + 1, &h);
+
+	if (err)
+		return err;
+	err = e4_xattr_change(&h, inode, name, val, size, flags);
 	if (!err) {
 		lx_inode_touch(inode, LX_ATTR_CTIME);
 		err = e4_store(&h, inode);
 	}
-	free_all(&l);
 	return e4_end(&h, err);
 }
 
 int e4_setxattr(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags)
 {
-	return change(inode, name, val, size, flags, false);
+	return change(inode, name, val, size, flags);
 }
 
 int e4_removexattr(struct lx_inode *inode, const char *name)
 {
-	return change(inode, name, NULL, 0, 0, true);
+	return change(inode, name, NULL, 0, 0);
 }

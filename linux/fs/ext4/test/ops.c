@@ -222,6 +222,41 @@ static long allocate(const char *path, const struct op *op)
 	return n;
 }
 
+/* -- access control lists: a directory's default, or the access to it and to files */
+
+static uaddr_t list_name(const struct op *op)
+{
+	return rig_str(op->flags % 3 ? "system.posix_acl_access" : "system.posix_acl_default");
+}
+
+/* Some named users, so many that there may be no room for them in an inode; sometimes it makes no sense. */
+static long set_list(uaddr_t path, const struct op *op)
+{
+	struct { uint32_t version; struct { uint16_t tag, perm; uint32_t id; } e[48]; } v = { .version = 2 };
+	uint32_t n = 0, named = op->len % 10 ? op->len % 4 : op->len % 40;
+
+	if (op->len % 11 == 0)
+		return lx_sys_lremovexattr(self, path, list_name(op));
+	v.e[n].tag = 1, v.e[n++].perm = op->b % 8;
+	for (uint32_t i = 0; i < named; i++)
+		v.e[n].tag = 2, v.e[n].perm = (op->b + i) % 8, v.e[n++].id = op->a + i;
+	v.e[n].tag = 4, v.e[n++].perm = op->b / 8 % 8;
+	if (named || op->b % 3)
+		v.e[n].tag = op->len % 13 ? 16 : 1, v.e[n++].perm = op->b / 64 % 8;
+	v.e[n].tag = 32, v.e[n++].perm = op->b / 512 % 8;
+	return lx_sys_lsetxattr(self, path, list_name(op), rig_bytes(&v, 4 + 8 * n), 4 + 8 * n, 0);
+}
+
+static long get_list(uaddr_t path, const struct op *op, uint32_t *crc)
+{
+	uaddr_t buf = rig_user(512);
+	long n = lx_sys_lgetxattr(self, path, list_name(op), buf, 512);
+
+	if (n > 0)
+		*crc = crc32(0, rig_ptr(buf), (size_t)n);
+	return n;
+}
+
 static uint32_t list(const char *path);
 
 static long run(const char *top, const struct op *op, uint32_t *crc)
@@ -278,6 +313,10 @@ static long run(const char *top, const struct op *op, uint32_t *crc)
 		snprintf(a, sizeof(a), "%s/many", top);
 		*crc = list(a);
 		return 0;
+	case 21:
+		return set_list(pa, op);
+	case 22:
+		return get_list(pa, op, crc);
 	default:
 		return rnd(4) ? 0 : lx_sys_sync(self);
 	}
@@ -369,7 +408,7 @@ static void synced_files(unsigned int i)
 
 static void choose(struct op *op)
 {
-	*op = (struct op){ .kind = rnd(22), .a = rnd(20480), .b = rnd(20480), .flags = rnd(65536) };
+	*op = (struct op){ .kind = rnd(24), .a = rnd(20480), .b = rnd(20480), .flags = rnd(65536) };
 	op->off = rnd(4) ? rnd(20000) : rnd(SIZES);
 	op->len = rnd(4) ? rnd(6000) : rnd(100000);
 	if (rnd(3) == 0)
