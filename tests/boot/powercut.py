@@ -421,8 +421,11 @@ def a_sync_covers_what_was_changed_before_the_file_was_opened(lab):
 
 ON_AN_OVERLAY = """
 mount -o commit=1000 /dev/vdb /mnt
-mkdir -p /mnt/upper /mnt/work /mnt/lower/folder /tmp/merged
-for name in appended touched folder/kept; do echo lower >/mnt/lower/$name; done
+mkdir -p /mnt/upper /mnt/work /mnt/lower/folder /mnt/lower/owned /tmp/merged
+for name in appended touched folder/kept owned/file; do echo lower >/mnt/lower/$name; done
+ln -s somewhere /mnt/lower/link
+chown -h 1000:2000 /mnt/lower/owned /mnt/lower/link
+touch -h -d @1000000000 /mnt/lower/owned /mnt/lower/link
 sync
 mount -t overlay -o lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work none /tmp/merged
 cd /tmp/merged
@@ -438,9 +441,16 @@ for name, data in (('new', 'new'), ('appended', 'upper'), ('folder/new', 'new'))
         os.fsync(file.fileno())
 sync('folder')
 os.chmod('touched', 0o600)
+os.chmod('owned/file', 0o600)
+os.rename('link', 'moved')
 sync('.')
 END
 """
+
+
+def owner_and_time(disk, path):
+    done = say.output([disks.tool("debugfs"), "-R", f"stat {path}", disk], "debugfs")
+    return re.findall(r"User: +(\d+) +Group: +(\d+)", done) + re.findall(r" mtime: 0x(\w+)", done)
 
 
 @boot(when=small)
@@ -450,6 +460,9 @@ def what_was_synced_through_an_overlay_survives_a_power_cut(lab):
              for name in ("new", "appended", "touched", "folder/new")}
     if found != {"new": "new", "appended": "lower\nupper", "touched": "lower\n", "folder/new": "new"}:
         raise Failed(f"the upper layer has {found}")
+    found = [owner_and_time(lab.folder / "disk", f"/upper/{name}") for name in ("owned", "moved")]
+    if found != [[("1000", "2000"), "3b9aca00"]] * 2:
+        raise Failed(f"the upper layer has owners and times {found}")
 
 
 # -- the campaign ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
  * copied all the same, and stays without one.
  */
 #include "fs/overlay/overlay.h"
+#include "lx/acl.h"
 
 #define CHUNK (64u * 1024)
 
@@ -72,6 +73,7 @@ static int copy_xattrs(struct lx_inode *from, struct lx_inode *to)
 {
 	char *list;
 	int n, err = 0;
+	bool def;
 
 	if (!from->ops->listxattr || !to->ops->setxattr)
 		return 0;
@@ -83,25 +85,40 @@ static int copy_xattrs(struct lx_inode *from, struct lx_inode *to)
 		return -ENOMEM;
 	n = from->ops->listxattr(from, list, (size_t)n);
 	for (int i = 0; i < n && !err; i += (int)strlen(list + i) + 1)
-		if (!str_has_prefix(list + i, OVL_XATTR_PREFIX))
+		if (!str_has_prefix(list + i, OVL_XATTR_PREFIX) && !lx_acl_is_name(list + i, &def))
 			err = copy_one_xattr(from, to, list + i);
 	rt_free(list);
 	return n < 0 ? n : err;
 }
 
+/* In memory and, where the upper layer is on a medium, in its journal. */
+static int set_attributes(struct lx_inode *to, const struct lx_attr *a, struct lx_time ctime)
+{
+	/* whoever stores the inode stores this, too */
+	lx_time_set(&to->ctime, ctime);
+	if (to->ops->setattr)
+		return to->ops->setattr(to, a);
+	lx_setattr_copy(to, a);
+	return 0;
+}
+
 /* Owner, mode, times, attributes, and where it came from, so that its number stays. */
 static int copy_attributes(struct ovl_inode *oi, struct lx_inode *from, struct lx_inode *to)
 {
-	int err = copy_xattrs(from, to);
+	struct lx_attr a = { .valid = LX_ATTR_UID | LX_ATTR_GID | LX_ATTR_MODE | LX_ATTR_ATIME | LX_ATTR_MTIME,
+			     .mode = from->mode & 07777, .uid = from->uid, .gid = from->gid,
+			     .atime = lx_time_get(&from->atime), .mtime = lx_time_get(&from->mtime) };
+	int err;
 
+	rt_mutex_lock_nested(&to->lock);
+	err = copy_xattrs(from, to);
 	if (!err && to->ops->setxattr)
 		err = to->ops->setxattr(to, OVL_XATTR_ORIGIN, &oi->ino, sizeof(oi->ino), 0);
-	to->uid = from->uid;
-	to->gid = from->gid;
-	to->mode = from->mode;
-	lx_time_set(&to->atime, lx_time_get(&from->atime));
-	lx_time_set(&to->mtime, lx_time_get(&from->mtime));
-	lx_time_set(&to->ctime, lx_time_get(&from->ctime));
+	if (!err && !lx_is_lnk(from))
+		err = lx_inode_acl_copy(from, to);
+	if (!err)
+		err = set_attributes(to, &a, lx_time_get(&from->ctime));
+	rt_mutex_unlock(&to->lock);
 	return err;
 }
 
@@ -169,7 +186,8 @@ static int copy_one(struct ovl_super *s, struct lx_dentry *d, struct lx_dentry *
 	struct lx_inode *inode = lx_d_inode(d), *dir = lx_d_inode(updir), *from;
 	struct ovl_inode *oi = ovl_inode(inode);
 	struct lx_dentry *copy = NULL, *place = NULL;
-	struct lx_time mtime = lx_time_get(&dir->mtime), ctime = lx_time_get(&dir->ctime);
+	struct lx_attr before = { .valid = LX_ATTR_MTIME, .mtime = lx_time_get(&dir->mtime) };
+	struct lx_time ctime = lx_time_get(&dir->ctime);
 	char name[LX_NAME_MAX + 1];
 	struct lx_qstr q = { name, lx_dentry_name(d, name), 0 };
 	int err = 0;
@@ -195,8 +213,7 @@ static int copy_one(struct ovl_super *s, struct lx_dentry *d, struct lx_dentry *
 		err = copy ? lx_vfs_link(copy, dir, place) : make_other(oi, from, dir, place);
 	if (!err) {
 		/* the directory looks as before: nothing happened in it */
-		lx_time_set(&dir->mtime, mtime);
-		lx_time_set(&dir->ctime, ctime);
+		err = set_attributes(dir, &before, ctime);
 		atomic_store_explicit(&oi->upper, lx_dentry_get(place), memory_order_release);
 	}
 	rt_mutex_unlock(&dir->lock);

@@ -15,6 +15,7 @@
 
 #include "base/format.h"
 #include "fs/overlay/overlay.h"
+#include "lx/acl.h"
 
 /* -- looking up */
 
@@ -216,6 +217,22 @@ static int set_opaque(struct lx_inode *real)
 				   : -EOPNOTSUPP;
 }
 
+/* Lists for what was made in the work directory, which has none to inherit. */
+static int give_lists(struct lx_inode *made, struct lx_acl *acl, struct lx_acl *def)
+{
+	int err = 0;
+
+	if ((acl || def) && !made->ops->set_acl)
+		return -EOPNOTSUPP;
+	rt_mutex_lock_nested(&made->lock);
+	if (acl)
+		err = made->ops->set_acl(made, false, acl, made->mode);
+	if (!err && def)
+		err = made->ops->set_acl(made, true, def, made->mode);
+	rt_mutex_unlock(&made->lock);
+	return err;
+}
+
 /*
  * Make something in the work directory, and put it over what is at @target in
  * @updir (both locked).  @out: a reference to its dentry, which is in place then.
@@ -224,12 +241,23 @@ static int make_over(struct ovl_super *s, const struct make *m, bool opaque, str
 		     struct lx_dentry *target, struct lx_dentry **out)
 {
 	struct lx_inode *work = lx_d_inode(s->work.dentry);
+	struct make here = *m;		/* but where it inherits from is its place */
+	struct lx_acl *acl = NULL, *def = NULL;
 	struct lx_dentry *t;
-	int err = temp(s, &t);
+	int err = m->old ? 0 : lx_acl_inherit(updir, &here.mode, &acl, &def);
 
-	if (err)
+	if (!err)
+		err = temp(s, &t);
+	if (err) {
+		lx_acl_put(acl);
+		lx_acl_put(def);
 		return err;
-	err = real_make(m, work, t);
+	}
+	err = real_make(&here, work, t);
+	if (!err)
+		err = give_lists(lx_d_inode(t), acl, def);
+	lx_acl_put(acl);
+	lx_acl_put(def);
 	if (!err && opaque)
 		err = set_opaque(lx_d_inode(t));
 	if (!err)
@@ -354,6 +382,7 @@ static int ovl_tmpfile(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode
 {
 	struct ovl_super *s = ovl_super(dir->sb);
 	struct ovl_inode *oi = rt_zalloc(sizeof(*oi));
+	struct lx_acl *acl, *def;
 	struct lx_inode *work;
 	struct lx_dentry *t;
 	int err;
@@ -362,11 +391,18 @@ static int ovl_tmpfile(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode
 		rt_free(oi);
 		return s->upper.dentry ? -ENOMEM : -EROFS;
 	}
+	err = lx_acl_inherit(dir, &mode, &acl, &def);
+	if (err) {
+		rt_free(oi);
+		return err;
+	}
 	work = lx_d_inode(s->work.dentry);
 	rt_mutex_lock_nested(&work->lock);
 	err = temp(s, &t);
 	if (!err) {
 		err = work->ops->tmpfile ? work->ops->tmpfile(work, t, mode) : -EOPNOTSUPP;
+		if (!err)
+			err = give_lists(lx_d_inode(t), acl, def);
 		if (!err)
 			lx_d_inode(t)->linkable = true;
 		lx_dentry_unhash(t);
@@ -374,6 +410,8 @@ static int ovl_tmpfile(struct lx_inode *dir, struct lx_dentry *d, lx_mode_t mode
 			lx_dentry_put(t);
 	}
 	rt_mutex_unlock(&work->lock);
+	lx_acl_put(acl);
+	lx_acl_put(def);
 	if (err) {
 		rt_free(oi);
 		return err;
@@ -590,5 +628,5 @@ const struct lx_inode_ops ovl_dir_iops = {
 	.rmdir = ovl_rmdir,
 	.rename = ovl_rename,
 	.tmpfile = ovl_tmpfile,
-	OVL_ATTR_OPS,
+	OVL_ATTR_OPS, OVL_ACL_OPS,
 };

@@ -12,6 +12,7 @@
 #include <asm/mman.h>
 
 #include "fs/overlay/overlay.h"
+#include "lx/acl.h"
 #include "lx/mm.h"
 
 void ovl_sync_attributes(struct lx_inode *inode)
@@ -27,6 +28,8 @@ void ovl_sync_attributes(struct lx_inode *inode)
 	lx_time_set(&inode->mtime, lx_time_get(&real->mtime));
 	lx_time_set(&inode->ctime, lx_time_get(&real->ctime));
 	inode->btime = real->btime;
+	/* that there is a list, which is kept with the real inode */
+	atomic_store(&inode->acl, atomic_load(&real->acl) ? LX_ACL_ASK : NULL);
 	atomic_store(&inode->nlink, atomic_load(&real->nlink));
 	atomic_store(&inode->size, atomic_load(&real->size));
 }
@@ -243,6 +246,38 @@ int ovl_removexattr(struct lx_inode *inode, const char *name)
 	return err;
 }
 
+/* -- access control lists */
+
+struct lx_inode *ovl_acl_of(struct lx_inode *inode)
+{
+	return ovl_real(inode);
+}
+
+int ovl_set_acl(struct lx_inode *inode, bool def, struct lx_acl *acl, lx_mode_t mode)
+{
+	struct lx_acl *old;
+	struct lx_inode *real;
+	int err = lx_inode_acl(inode, def, &old);
+
+	if (err)
+		return err;
+	lx_acl_put(old);
+	/* what is not there needs no copy */
+	if (!acl && !old && mode == inode->mode)
+		return 0;
+	err = ovl_copy_up(inode);
+	if (err)
+		return err;
+	real = ovl_real(inode);
+	if (!real->ops->set_acl)
+		return -EOPNOTSUPP;
+	rt_mutex_lock_nested(&real->lock);
+	err = real->ops->set_acl(real, def, acl, mode);
+	rt_mutex_unlock(&real->lock);
+	ovl_sync_attributes(inode);
+	return err;
+}
+
 static int ovl_readlink(struct lx_dentry *d, char *buf, size_t size)
 {
 	struct lx_inode *inode = lx_d_inode(d);
@@ -260,9 +295,9 @@ static struct lx_inode *ovl_pages_of(struct lx_inode *inode)
 	return oi->lower0 ? lx_d_inode(oi->lower0) : ovl_real(inode);
 }
 
-const struct lx_inode_ops ovl_reg_iops = { .pages_of = ovl_pages_of, OVL_ATTR_OPS };
+const struct lx_inode_ops ovl_reg_iops = { .pages_of = ovl_pages_of, OVL_ATTR_OPS, OVL_ACL_OPS };
 const struct lx_inode_ops ovl_link_iops = { .readlink = ovl_readlink, OVL_ATTR_OPS };
-const struct lx_inode_ops ovl_special_iops = { OVL_ATTR_OPS };
+const struct lx_inode_ops ovl_special_iops = { OVL_ATTR_OPS, OVL_ACL_OPS };
 
 /* -- files */
 

@@ -90,6 +90,9 @@ int ovl_getxattr(struct lx_inode *inode, const char *name, void *buf, size_t siz
 int ovl_setxattr(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags);
 int ovl_listxattr(struct lx_inode *inode, char *buf, size_t size);
 int ovl_removexattr(struct lx_inode *inode, const char *name);
+struct lx_inode *ovl_acl_of(struct lx_inode *inode);
+int ovl_set_acl(struct lx_inode *inode, bool def, struct lx_acl *acl, lx_mode_t mode);
+#define OVL_ACL_OPS .acl_of = ovl_acl_of, .set_acl = ovl_set_acl
 #define OVL_ATTR_OPS \
 	.getattr = ovl_getattr, .setattr = ovl_setattr, .getxattr = ovl_getxattr, \
 	.setxattr = ovl_setxattr, .listxattr = ovl_listxattr, .removexattr = ovl_removexattr

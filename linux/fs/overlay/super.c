@@ -16,6 +16,7 @@
 #include "base/format.h"
 #include "fs/overlay/overlay.h"
 #include "fs/overlay/ovl_fs.h"
+#include "lx/acl.h"
 
 #define OVERLAY_MAGIC 0x794c7630
 
@@ -164,11 +165,28 @@ static int open_lowers(struct ovl_super *s)
 	return err;
 }
 
+static int forget_lists(struct lx_inode *dir)
+{
+	int err = 0;
+
+	rt_mutex_lock(&dir->lock);
+	for (int def = 0; !err && dir->ops->set_acl && def < 2; def++) {
+		struct lx_acl *acl;
+
+		err = lx_inode_acl(dir, def, &acl);
+		if (!err && acl)
+			err = dir->ops->set_acl(dir, def, NULL, dir->mode);
+		lx_acl_put(acl);
+	}
+	rt_mutex_unlock(&dir->lock);
+	return err;
+}
+
 /* The work directory proper: "work" in what workdir= names, as Linux makes it. */
 static int open_work(struct ovl_super *s)
 {
 	struct lx_qstr q = { "work", 4, lx_name_hash("work", 4) };
-	struct lx_dentry *d;
+	struct lx_dentry *d = NULL;
 	struct lx_inode *dir;
 	struct lx_path p;
 	int err = open_dir(s->work_text, &p);
@@ -186,6 +204,9 @@ static int open_work(struct ovl_super *s)
 	if (!err && lx_d_negative(d))
 		err = dir->ops->mkdir ? dir->ops->mkdir(dir, d, S_IFDIR) : -EROFS;
 	rt_mutex_unlock(&dir->lock);
+	/* what is made in there inherits from where it is going to be */
+	if (!err)
+		err = forget_lists(lx_d_inode(d));
 	if (!err) {
 		s->work.mnt = lx_mount_get(p.mnt);
 		s->work.dentry = d;
