@@ -24,6 +24,7 @@
 #include "block/block.h"
 #include "fs/erofs/disk.h"
 #include "fs/erofs/erofs.h"
+#include "lx/acl.h"
 #include "vfs/vfs_priv.h"
 
 #define MAX_DIR_BLOCK	65536u
@@ -184,6 +185,10 @@ static int get_inode(struct lx_super *sb, uint64_t nid, struct lx_inode **out)
 		inode->ops = &special_iops;
 		lx_inode_put(inode);
 		return err;
+	}
+	if (info->xattr_size) {
+		atomic_store(&inode->acl, LX_ACL_ASK);
+		atomic_store(&inode->default_acl, lx_is_dir(inode) ? LX_ACL_ASK : NULL);
 	}
 	switch (inode->mode & S_IFMT) {
 	case S_IFREG:
@@ -566,7 +571,27 @@ static int erofs_listxattr(struct lx_inode *inode, char *buf, size_t size)
 	return err ? err : (int)x.used;
 }
 
-#define XATTR_OPS .getxattr = erofs_getxattr, .listxattr = erofs_listxattr
+/* The image has access control lists as programs see them. */
+static int erofs_get_acl(struct lx_inode *inode, bool def, struct lx_acl **acl)
+{
+	const char *name = def ? XATTR_NAME_POSIX_ACL_DEFAULT : XATTR_NAME_POSIX_ACL_ACCESS;
+	int n = erofs_getxattr(inode, name, NULL, 0);
+	void *value;
+
+	*acl = NULL;
+	if (n <= 0)
+		return n == -ENODATA ? 0 : n;
+	value = rt_alloc((size_t)n);
+	if (!value)
+		return -ENOMEM;
+	n = erofs_getxattr(inode, name, value, (size_t)n);
+	if (n >= 0)
+		n = lx_acl_from_value(value, (size_t)n, acl);
+	rt_free(value);
+	return n;
+}
+
+#define XATTR_OPS .getxattr = erofs_getxattr, .listxattr = erofs_listxattr, .get_acl = erofs_get_acl
 
 static const struct lx_inode_ops dir_iops = {
 	.lookup = erofs_lookup, .readpages = erofs_readpages, XATTR_OPS,
