@@ -17,7 +17,7 @@ def machine_with(lab, *files, **options):
     return disks.Machine(lab, *files, programs=True, **options)
 
 
-EVERYWHERE = ("fs", "file", "dir", "attr", "direct")
+EVERYWHERE = ("fs", "file", "dir", "attr", "acl", "direct")
 
 
 @boot(seconds=600, when=lambda configuration: configuration.cpus == 2)
@@ -34,13 +34,13 @@ def programs_see_the_same_on_every_file_system(lab):
         # a tmpfs's limit does not hold for pages that appear by touching a mapping (CAVEATS.md)
         limited = machine.run("/tests/fs_test", "-l").split()
         limited.remove("a_mapped_hole_that_gets_no_block_is_a_bus_error")
-        wrong += machine.cases("fs", "/mnt/tmpfs", *limited)
+        wrong += machine.cases("fs", "/mnt/tmpfs", *limited) + machine.cases("acl", "/mnt/tmpfs")
         for program in EVERYWHERE:
             wrong += machine.cases(program, "/mnt/large")
             # what Linux's overlay puts into d_ino, and refuses in pwritev2, is its own
             wrong += [] if lab.linux else machine.cases(program, "/root")
-        wrong += machine.cases("fs", "/mnt/small")
-        wrong += machine.cases("direct", "/mnt/small")
+        for program in ("fs", "acl", "direct"):
+            wrong += machine.cases(program, "/mnt/small")
         # one is unmounted, one only read-only, and one is left to the init, with somebody at work in it
         machine.shell("""umount /mnt/large; mount -o remount,ro /mnt/small
             sleep 1000 >/mnt/left/open & cp -r /usr/share/perl5 /mnt/left""")
@@ -98,7 +98,8 @@ def more_is_written_than_memory_holds(lab):
 # Cut off in the middle: one kernel writes, the other replays its journal, and goes on.
 
 WRITER = """
-import os, random, sys, zlib
+import os, random, struct, sys, zlib
+ACCESS, DEFAULT = 'system.posix_acl_access', 'system.posix_acl_default'
 top, seed = sys.argv[1], int(sys.argv[2])
 rnd = random.Random(seed)
 keep, work = f'{top}/keep{seed}', f'{top}/work{seed}'
@@ -106,6 +107,13 @@ os.makedirs(keep); os.makedirs(work + '/sub')
 
 def data(n):
     return rnd.randbytes(n)
+
+def acl():          # a list with named users and groups, sometimes too many for an inode
+    ids = sorted(rnd.sample(range(100000), rnd.randrange(1, 20)))
+    entry = lambda tag, id=0xffffffff: struct.pack('<HHI', tag, rnd.randrange(8), id)
+    return struct.pack('<I', 2) + entry(1) + b''.join(entry(2, i) for i in ids) + entry(4) + entry(8, ids[0]) + entry(16) + entry(32)
+
+os.setxattr(keep, DEFAULT, acl())
 
 def somewhere():
     return f'{work}/' + rnd.choice(('', 'sub/')) + f'name-{rnd.randrange(60)}' + '-long' * rnd.randrange(12)
@@ -121,6 +129,7 @@ def disturb():      # anything, and never mind whether it works: what must not b
         elif what == 6: os.rename(a, b)
         elif what == 7: os.link(a, b)
         elif what == 8: os.symlink('t' * rnd.randrange(1, 100), a)
+        elif rnd.randrange(4) == 0: os.setxattr(a, rnd.choice((ACCESS, DEFAULT)), acl())
         elif rnd.randrange(2): os.mkdir(a)
         else: os.rmdir(a)
     except OSError:
@@ -136,6 +145,9 @@ for i in range(1000000):
     fd = os.open(name + '.new', os.O_CREAT | os.O_WRONLY, 0o640)
     for at in range(0, len(contents), 7000):
         os.write(fd, contents[at:at + 7000])
+    if i % 2:       # else it keeps what it has inherited
+        os.setxattr(fd, ACCESS, acl())
+    contents += os.getxattr(fd, ACCESS)
     os.fsync(fd); os.close(fd)
     os.rename(name + '.new', name)
     fd = os.open(keep, os.O_RDONLY); os.fsync(fd); os.close(fd)
@@ -148,7 +160,7 @@ wrong = []
 for line in sys.stdin:
     name, size, crc = line.split()
     try:
-        contents = open(name, 'rb').read()
+        contents = open(name, 'rb').read() + os.getxattr(name, 'system.posix_acl_access')
         if (len(contents), zlib.crc32(contents)) != (int(size), int(crc)): wrong.append(name + ' is not as it was')
     except OSError as error:
         wrong.append(str(error))
