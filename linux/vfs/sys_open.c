@@ -4,6 +4,7 @@
  */
 #include <linux/close_range.h>
 #include <linux/openat2.h>
+#include <linux/fs.h>
 #include <asm/ioctls.h>
 #include <asm/signal.h>
 
@@ -384,6 +385,14 @@ long lx_sys_ioctl(struct lx_task *self, int fd, unsigned int cmd, unsigned long 
 			ret = -ENOTTY;
 		}
 		break;
+	case FS_IOC_GETFLAGS:
+	case FS_IOC_SETFLAGS:
+		if (f->inode->ops && f->inode->ops->get_flags) {
+			ret = cmd == FS_IOC_GETFLAGS ? lx_ioctl_getflags(f, uaddr(arg))
+						     : lx_ioctl_setflags(self, f, uaddr(arg));
+			break;
+		}
+		__attribute__((fallthrough));
 	default:
 		if (f->ops->ioctl)
 			ret = f->ops->ioctl(f, cmd, arg);

@@ -317,6 +317,12 @@ typedef int lx_direct_piece(struct lx_file *f, uint64_t off, struct lx_iter *it,
 /* Piece by piece until the iterator or the file ends; *@pos is how far it came.  0, or the first error. */
 int lx_direct_io(struct lx_file *f, struct lx_iter *it, lx_off_t *pos, bool write, lx_direct_piece *piece);
 
+/* -- inode_flags.c: FS_IOC_GETFLAGS and FS_IOC_SETFLAGS of inodes that have lx_inode_ops.get_flags */
+long lx_ioctl_getflags(struct lx_file *f, uaddr_t to);
+long lx_ioctl_setflags(struct lx_task *self, struct lx_file *f, uaddr_t from);
+/* What of FS_*_FL the VFS acts upon, into iflags.  Inode locked, or nobody else's. */
+void lx_inode_apply_flags(struct lx_inode *inode, uint32_t flags);
+
 /* -- xattr.c: extended attributes kept in memory */
 struct lx_xattrs { struct list list; uint64_t bytes; };
 void lx_xattrs_init(struct lx_xattrs *x);

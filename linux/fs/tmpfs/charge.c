@@ -141,5 +141,5 @@ const struct lx_inode_ops tmpfs_reg_iops = {
 	.prepare_write = prepare_write,
 	.write_short = write_short,
 	.hole_punched = hole_punched,
-	TMPFS_XATTR_OPS, .set_acl = tmpfs_set_acl,
+	TMPFS_XATTR_OPS, TMPFS_FLAG_OPS, .set_acl = tmpfs_set_acl,
 };

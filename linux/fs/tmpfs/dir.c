@@ -374,7 +374,7 @@ const struct lx_inode_ops tmpfs_dir_iops = {
 	.rmdir = tmpfs_rmdir,
 	.rename = tmpfs_rename,
 	.tmpfile = tmpfs_tmpfile,
-	TMPFS_XATTR_OPS, .set_acl = tmpfs_set_acl,
+	TMPFS_XATTR_OPS, TMPFS_FLAG_OPS, .set_acl = tmpfs_set_acl,
 };
 
 const struct lx_inode_ops tmpfs_link_iops = {

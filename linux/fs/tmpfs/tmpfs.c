@@ -20,6 +20,9 @@
 #include "fs/tmpfs/tmpfs_impl.h"
 #include "lx/acl.h"
 
+#define FLAGS		(FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL)
+#define INHERITED	(FS_NODUMP_FL | FS_NOATIME_FL)
+
 static const struct lx_inode_ops special_iops;
 static const struct lx_super_ops sops;
 
@@ -44,6 +47,8 @@ struct lx_inode *tmpfs_new_inode(struct lx_super *sb, struct lx_inode *dir, lx_m
 	}
 	lx_xattrs_init(&n->xattrs);
 	n->next_cookie = FIRST_COOKIE;
+	n->flags = dir ? tmpfs_node(dir)->flags & INHERITED : 0;
+	lx_inode_apply_flags(inode, n->flags);
 	inode->private = n;
 	inode->rdev = rdev;
 	if (self && self->cred) {
@@ -173,6 +178,23 @@ int tmpfs_set_acl(struct lx_inode *inode, bool def, struct lx_acl *acl, lx_mode_
 	inode->mode = mode;
 	lx_inode_touch(inode, LX_ATTR_CTIME);
 	lx_inode_acl_set(inode, def, acl ? lx_acl_get(acl) : NULL);
+	return 0;
+}
+
+/* -- flags */
+
+uint32_t tmpfs_get_flags(struct lx_inode *inode)
+{
+	return tmpfs_node(inode)->flags;
+}
+
+int tmpfs_set_flags(struct lx_inode *inode, uint32_t flags)
+{
+	if (flags & ~(uint32_t)FLAGS)
+		return -EOPNOTSUPP;
+	tmpfs_node(inode)->flags = flags;
+	lx_inode_apply_flags(inode, flags);
+	lx_inode_touch(inode, LX_ATTR_CTIME);
 	return 0;
 }
 

@@ -23,6 +23,7 @@ struct tmpfs_super {
 
 struct tmpfs_node {
 	struct lx_xattrs xattrs;
+	uint32_t flags;			/* FS_*_FL: the inode's lock */
 	struct rb_tree names, cookies;	/* directories */
 	uint64_t next_cookie;
 	struct lx_inode *parent;	/* directories: not a reference; itself at the root */
@@ -65,6 +66,10 @@ int tmpfs_listxattr(struct lx_inode *inode, char *buf, size_t size);
 int tmpfs_removexattr(struct lx_inode *inode, const char *name);
 
 int tmpfs_set_acl(struct lx_inode *inode, bool def, struct lx_acl *acl, lx_mode_t mode);
+
+uint32_t tmpfs_get_flags(struct lx_inode *inode);
+int tmpfs_set_flags(struct lx_inode *inode, uint32_t flags);
+#define TMPFS_FLAG_OPS .get_flags = tmpfs_get_flags, .set_flags = tmpfs_set_flags
 
 #define TMPFS_XATTR_OPS \
 	.getxattr = tmpfs_getxattr, .setxattr = tmpfs_setxattr, \

@@ -154,6 +154,9 @@ struct lx_inode_ops {
 	int (*setxattr)(struct lx_inode *inode, const char *name, const void *val, size_t size, int flags);
 	int (*listxattr)(struct lx_inode *inode, char *buf, size_t size);
 	int (*removexattr)(struct lx_inode *inode, const char *name);
+	/* FS_*_FL (<linux/fs.h>) of the inode, which is locked.  set_flags: -EOPNOTSUPP (there are no such), -EPERM... */
+	uint32_t (*get_flags)(struct lx_inode *inode);
+	int (*set_flags)(struct lx_inode *inode, uint32_t flags);
 	/*
 	 * Access control lists (lx/acl.h), where there are any.  get_acl: a slot of the inode says
 	 * LX_ACL_ASK; *@acl is a reference or NULL.  The inode need not be locked.
