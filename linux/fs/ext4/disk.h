@@ -167,7 +167,8 @@ _Static_assert(sizeof(struct e4_disk_inode) == 160, "inode");
 #define E4_FL_PROJINHERIT	0x20000000u
 #define E4_FL_CASEFOLD		0x40000000u
 #define E4_FL_USER_VISIBLE	0x604bdfffu	/* FS_IOC_GETFLAGS */
-#define E4_FL_USER_MODIFIABLE	0x604380ffu	/* FS_IOC_SETFLAGS */
+#define E4_FL_USER_MODIFIABLE	0x604bc0ffu	/* FS_IOC_SETFLAGS; the others are left alone */
+#define E4_FL_DIR_ONLY		0x60030000u	/* DIRSYNC, TOPDIR, PROJINHERIT, CASEFOLD */
 #define E4_FL_INHERITED		0x200180c8u	/* by what is made in a directory */
 
 /* Extent trees. */

@@ -52,6 +52,46 @@ static int truncate(struct lx_inode *inode, uint64_t size)
 	return err;
 }
 
+/* -- flags */
+
+static uint32_t get_flags(struct lx_inode *inode)
+{
+	uint32_t flags = e4_inode(inode)->flags & E4_FL_USER_VISIBLE;
+
+	return lx_is_reg(inode) ? flags & ~E4_FL_PROJINHERIT : flags;
+}
+
+static int set_flags(struct lx_inode *inode, uint32_t flags)
+{
+	struct e4_inode *e = e4_inode(inode);
+	struct e4_handle h;
+	uint32_t changed;
+	int err = 0;
+
+	if (flags & ~E4_FL_USER_VISIBLE)
+		return -EOPNOTSUPP;
+	/* chattr(1) gives back what it was shown */
+	flags &= E4_FL_USER_MODIFIABLE;
+	changed = (flags ^ e->flags) & E4_FL_USER_MODIFIABLE;
+	if (!lx_is_dir(inode) && (flags & E4_FL_DIR_ONLY))
+		return -EOPNOTSUPP;
+	if ((e->flags & flags & E4_FL_IMMUTABLE) && changed)
+		return -EPERM;
+	/* block maps, journaled data and case folding are not to be had */
+	if (changed & (E4_FL_EXTENTS | E4_FL_JOURNAL_DATA | E4_FL_CASEFOLD))
+		return -EOPNOTSUPP;
+	if (lx_is_reg(inode) && (changed & flags & E4_FL_IMMUTABLE))
+		err = e4_writeback(inode);
+	if (!err)
+		err = e4_begin(e4_super_of(inode), 2, &h);
+	if (err)
+		return err;
+	e->flags ^= changed;
+	lx_inode_apply_flags(inode, e->flags);
+	lx_inode_touch(inode, LX_ATTR_CTIME);
+	return e4_end(&h, e4_store(&h, inode));
+}
+
 /* -- symlinks */
 
 static int readlink(struct lx_dentry *d, char *buf, size_t size)
@@ -206,16 +246,17 @@ static void accessed(struct lx_inode *inode)
 #define COMMON .getattr = getattr, .setattr = setattr, .accessed = accessed, \
 	.getxattr = e4_getxattr, .listxattr = e4_listxattr, .setxattr = e4_setxattr, \
 	.removexattr = e4_removexattr
+#define FLAGS .get_flags = get_flags, .set_flags = set_flags
 #define LISTS .get_acl = e4_get_acl, .set_acl = e4_set_acl
 
 const struct lx_inode_ops e4_dir_iops = {
 	.lookup = lookup, .create = e4_create, .mkdir = e4_mkdir, .mknod = e4_mknod,
 	.symlink = e4_symlink, .tmpfile = e4_tmpfile, .link = e4_link, .unlink = e4_unlink,
-	.rmdir = e4_rmdir, .rename = e4_rename, COMMON, LISTS,
+	.rmdir = e4_rmdir, .rename = e4_rename, COMMON, LISTS, FLAGS,
 };
 const struct lx_inode_ops e4_reg_iops = {
 	.readpages = e4_readpages, .prepare_write = e4_prepare_write, .write_back = true,
-	.truncate = truncate, COMMON, LISTS,
+	.truncate = truncate, COMMON, LISTS, FLAGS,
 };
 const struct lx_inode_ops e4_link_iops = { .readlink = readlink, COMMON };
 const struct lx_inode_ops e4_special_iops = { COMMON, LISTS };

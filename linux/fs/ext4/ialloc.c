@@ -156,6 +156,7 @@ static void inherit(struct lx_inode *inode, const struct lx_inode *dir)
 	else if (type != S_IFDIR)
 		flags &= E4_FL_NODUMP | E4_FL_NOATIME;
 	e4_inode(inode)->flags |= flags;
+	lx_inode_apply_flags(inode, flags);
 	if (self && self->cred) {
 		inode->uid = self->cred->fsuid;
 		inode->gid = self->cred->fsgid;

@@ -188,19 +188,6 @@ static int decode_type(struct lx_inode *inode)
 	return e->flags & E4_FL_EXTENTS ? e4_ext_check_root(inode) : 0;
 }
 
-static void decode_flags(struct lx_inode *inode)
-{
-	uint32_t flags = e4_inode(inode)->flags;
-
-	inode->iflags &= ~(LX_INODE_IMMUTABLE | LX_INODE_APPEND | LX_INODE_NOATIME);
-	if (flags & E4_FL_IMMUTABLE)
-		inode->iflags |= LX_INODE_IMMUTABLE;
-	if (flags & E4_FL_APPEND)
-		inode->iflags |= LX_INODE_APPEND;
-	if (flags & E4_FL_NOATIME)
-		inode->iflags |= LX_INODE_NOATIME;
-}
-
 /* Are there attributes in the inode itself? */
 static bool has_xattrs(const struct e4_super *s, const struct e4_inode *e, const struct e4_disk_inode *di)
 {
@@ -255,7 +242,7 @@ static int decode(struct lx_inode *inode, const struct e4_disk_inode *di, bool s
 	}
 	memcpy(e->block, di->block, sizeof(e->block));
 	decode_times(inode, di);
-	decode_flags(inode);
+	lx_inode_apply_flags(inode, e->flags);	/* the bits are the same */
 	if (e->flags & (E4_FL_INLINE_DATA | E4_FL_ENCRYPT | E4_FL_CASEFOLD | E4_FL_EA_INODE))
 		return e4_corrupt(s, "inode %u has features that the file system lacks", e->ino);
 	return decode_type(inode);
