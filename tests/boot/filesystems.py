@@ -34,12 +34,14 @@ def programs_see_the_same_on_every_file_system(lab):
         # a tmpfs's limit does not hold for pages that appear by touching a mapping (CAVEATS.md)
         limited = machine.run("/tests/fs_test", "-l").split()
         limited.remove("a_mapped_hole_that_gets_no_block_is_a_bus_error")
-        wrong += machine.cases("fs", "/mnt/tmpfs", *limited) + machine.cases("acl", "/mnt/tmpfs")
+        wrong += machine.cases("fs", "/mnt/tmpfs", *limited)
+        for program in ("acl", "flags"):
+            wrong += machine.cases(program, "/mnt/tmpfs")
         for program in EVERYWHERE:
             wrong += machine.cases(program, "/mnt/large")
             # what Linux's overlay puts into d_ino, and refuses in pwritev2, is its own
             wrong += [] if lab.linux else machine.cases(program, "/root")
-        for program in ("fs", "acl", "direct"):
+        for program in ("fs", "acl", "flags", "direct"):
             wrong += machine.cases(program, "/mnt/small")
         # one is unmounted, one only read-only, and one is left to the init, with somebody at work in it
         machine.shell("""umount /mnt/large; mount -o remount,ro /mnt/small
