@@ -296,6 +296,24 @@ TEST(the_request_with_the_bad_block_fails_and_no_other)
 	}
 }
 
+TEST(a_log_that_lies_is_not_believed)
+{
+	for (int lie = LOG_BAD_SUM; lie <= LOG_NOT_OF_QUEUE; lie++) {
+		REQUIRE(begin());
+		pretend.log_lie = lie;
+		read_beside_a_bad_block(UINT32_MAX, BLK_S_IOERR);
+		CHECK_EQ(pretend.resets, 1);
+	}
+}
+
+TEST(an_adapter_without_64_bit_addresses_is_refused_where_memory_is_above)
+{
+	pretend_begin(9, 32);
+	pretend.no_64bit = true;
+	REQUIRE(rig_begin(1));
+	CHECK_EQ(incarnate(true, 0), K_ERR_NOT_SUPPORTED);
+}
+
 TEST(a_queued_error_without_a_log_goes_away_when_the_block_is_good_again)
 {
 	REQUIRE(begin());

@@ -142,11 +142,17 @@ static void read_log(uint32_t slot)
 	uint8_t log[512] = { 0 }, sum = 0;
 
 	log[0] = pretend.failed_tag;
+	if (pretend.log_lie == LOG_OTHER_TAG)
+		log[0] = 31;
+	if (pretend.log_lie == LOG_NOT_OF_QUEUE)
+		log[0] |= 0x80;
 	log[2] = 0x41;
 	log[3] = PRETEND_UNCORRECTABLE;
 	for (unsigned int i = 0; i < 511; i++)
 		sum = (uint8_t)(sum + log[i]);
 	log[511] = (uint8_t)-sum;
+	if (pretend.log_lie == LOG_BAD_SUM)
+		log[511]++;
 	move(slot, log, 512, false);
 	pretend.failed = false;
 }

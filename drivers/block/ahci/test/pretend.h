@@ -26,6 +26,7 @@ struct pretend {
 	bool firmware_owns, firmware_keeps;
 	uint64_t bad_block;		/* UINT64_MAX: none */
 	uint32_t bad_times;		/* that many times it fails; UINT32_MAX: always */
+	enum { LOG_TRUE, LOG_BAD_SUM, LOG_OTHER_TAG, LOG_NOT_OF_QUEUE } log_lie;
 	uint32_t stray;			/* bits of PxSACT that it sets by itself */
 
 	/* What it did. */
