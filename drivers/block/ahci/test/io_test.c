@@ -450,27 +450,104 @@ TEST(and_its_successors_too)
 	}
 }
 
-/* With queued commands there is one store after which a live device cannot be taken over. */
-TEST(a_death_needs_a_reset_at_one_step_only)
+/* A write, and a death at each step; how many of them need a reset.  @works: the device goes on. */
+static uint32_t resets_of_deaths(bool works)
 {
 	uint32_t resets = 0, step = 1;
 	int status;
 
 	do {
-		REQUIRE(begin());
+		if (!begin())
+			return UINT32_MAX;
 		CHECK(rig_submit_one(0, BLK_T_OUT, 0, 0, 512) != UINT16_MAX);
 		rig.steps_left = step++;
 		status = rig_end_of(serve);
 		rig.steps_left = 0;
 		if (!status)
 			break;
+		if (works)
+			pretend_work();
 		next_life();
 		CHECK_EQ(rig_take(0, NULL), BLK_S_OK);
 		resets += pretend.resets;
+		/* Nothing is done twice unless it had to be. */
+		CHECK(pretend.resets || pretend.commands[ATA_WRITE_QUEUED] == 1);
 		CHECK(is_clean());
 	} while (step < 1000);
 	CHECK(step > 10);
-	CHECK_EQ(resets, 2);		/* before and after the write of PxCI */
+	return resets;
+}
+
+/* With queued commands there is one store after which a live device cannot be taken over. */
+TEST(a_death_needs_a_reset_at_one_step_only)
+{
+	/* Before the write of PxCI; and after it, if the device has the command and is not done. */
+	CHECK_EQ(resets_of_deaths(true), 1);
+	CHECK_EQ(resets_of_deaths(false), 2);
+}
+
+/* The reads beside a bad block, with a death at a step: no other data, and no other errors. */
+static void die_in_recovery(uint32_t step, bool has_log)
+{
+	uint32_t deaths = 0, failed = 0;
+
+	REQUIRE(begin());
+	pretend.has_log = has_log;
+	pretend.bad_block = 3;
+	for (uint32_t i = 0; i < 6; i++)
+		CHECK(rig_submit_one(0, BLK_T_IN, i, i * 512, 512) != UINT16_MAX);
+	blk_server_serve(&disk.server, 0);
+	pretend_work();
+	rig.steps_left = step;
+	for (int status = rig_end_of(serve); status; status = rig_end_of(next_life)) {
+		REQUIRE(status == RIG_DEATH && ++deaths < 3);
+		rig.steps_left = 0;
+	}
+	rig.steps_left = 0;
+	for (uint32_t i = 0; i < 6; i++) {
+		uint8_t status = rig_take(0, NULL);
+
+		CHECK(status == BLK_S_OK || status == BLK_S_IOERR);
+		failed += status == BLK_S_IOERR;
+	}
+	CHECK_EQ(failed, 1);
+	for (uint32_t i = 0; i < 6; i++)
+		CHECK(i == 3 || memcmp(rig.data + i * 512, pretend.medium + i * 512, 512) == 0);
+	CHECK(is_clean());
+}
+
+TEST(a_driver_may_die_while_it_recovers_from_an_error)
+{
+	for (uint32_t step = 1; step < 120; step++) {
+		die_in_recovery(step, true);
+		die_in_recovery(step, false);
+	}
+}
+
+TEST(a_reset_does_not_make_parts_and_failures_successes)
+{
+	/* The first of two commands is done. */
+	REQUIRE(begin());
+	CHECK(rig_submit_one(0, BLK_T_IN, 0, 0, 200192) != UINT16_MAX);
+	blk_server_serve(&disk.server, 0);
+	pretend_work();
+	rig.adopt_flags = COMPONENT_ADOPT_RESET;
+	REQUIRE(incarnate(false, BLK_F_FLUSH) == K_OK);
+	CHECK_EQ(rig_take(0, NULL), 0xff);
+	serve();
+	CHECK_EQ(rig_take(0, NULL), BLK_S_OK);
+	CHECK(memcmp(rig.data, pretend.medium, 200192) == 0);
+	/* A command that is alone has failed, and its bit is clear. */
+	REQUIRE(begin_with(9, 0, BLK_F_FLUSH));
+	pretend.clears_failed = true;
+	pretend.bad_block = 3;
+	CHECK(rig_submit_one(0, BLK_T_IN, 3, 0, 512) != UINT16_MAX);
+	blk_server_serve(&disk.server, 0);
+	rig.adopt_flags = COMPONENT_ADOPT_RESET;
+	REQUIRE(incarnate(false, BLK_F_FLUSH) == K_OK);
+	serve();
+	CHECK_EQ(rig_take(0, NULL), BLK_S_IOERR);
+	CHECK(is_clean());
 }
 
 TEST(a_successor_goes_on_with_what_the_device_has)
