@@ -172,7 +172,7 @@ def little_memory_is_said(lab):
 def image_that_is_not_whole_is_said(lab):
     """Less memory than the image, and an initrd that QEMU can only put on top of it."""
     expect_panic(lab, lab.machine(memory=2), "not enough memory for the kernel image")
-    expect_panic(lab, lab.machine(memory=4, initrd=lab.file("initrd", bytes(2 << 20))),
+    expect_panic(lab, lab.machine(memory=6, initrd=lab.file("initrd", bytes(4 << 20))),
                  "the loader put the initrd over the kernel image")
 
 
