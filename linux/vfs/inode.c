@@ -163,7 +163,6 @@ int lx_generic_permission(struct lx_task *self, const struct lx_cred *cred, stru
 			  int mask)
 {
 	lx_mode_t mode = inode->mode;
-
 	int err = -EAGAIN;
 
 	if (cred->fsuid == inode->uid)
