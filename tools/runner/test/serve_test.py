@@ -175,8 +175,8 @@ class BrokenHost(unittest.TestCase):
 
 
 def setUpModule():
-    # As the kernel starts an init: a shell in the background has its programs ignore these.
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    # As the kernel starts an init: a shell in the background, and nohup, have their programs ignore these.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
 
 
