@@ -95,7 +95,7 @@ def a_driver_keeps_to_its_registers(lab):
     """On microvm, eight devices share a page; the neighbour is a disk that goes on working."""
     disk = lab.file("disk", bytes([0x11, 0x22, 0x33, 0x44]) + bytes((1 << 20) - 4))
     for kind in ("microvm", "microvm,acpi=off"):
-        machine = client(lab, "test-nosy", machine=kind, drives=[qemu.Drive(disk, False)])
+        machine = client(lab, "test-nosy", "client.seconds=30", machine=kind, drives=[qemu.Drive(disk, False)])
         lab.expect_boot(machine, "nosy.0: all was denied", "client: virtio-blk.0: read 0: 11 22 33 44",
                         "client: nosy.0: read 0: 16 bytes", "client: done", status=0)
 
