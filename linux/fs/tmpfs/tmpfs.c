@@ -23,6 +23,7 @@
 #define FLAGS		(FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL)
 #define INHERITED	(FS_NODUMP_FL | FS_NOATIME_FL)
 
+static struct lx_fs_type tmpfs_type, ramfs_type;
 static const struct lx_inode_ops special_iops;
 static const struct lx_super_ops sops;
 
@@ -173,8 +174,8 @@ int tmpfs_removexattr(struct lx_inode *inode, const char *name)
 /* The inode's slots are where the lists are kept. */
 int tmpfs_set_acl(struct lx_inode *inode, bool def, struct lx_acl *acl, lx_mode_t mode)
 {
-	if (inode->sb->type->name[0] == 'r' && inode->sb->type->name[1] == 'a')
-		return -EOPNOTSUPP;	/* ramfs */
+	if (inode->sb->type == &ramfs_type)
+		return -EOPNOTSUPP;
 	inode->mode = mode;
 	lx_inode_touch(inode, LX_ATTR_CTIME);
 	lx_inode_acl_set(inode, def, acl ? lx_acl_get(acl) : NULL);
@@ -377,7 +378,7 @@ int lx_tmpfs_make(const struct lx_fs_type *type, const char *options, bool limit
 static int tmpfs_mount(const struct lx_fs_type *type, const char *source, unsigned long flags,
 		       const char *options, struct lx_super **out)
 {
-	int err = lx_tmpfs_make(type, options, type->name[0] == 't', out);
+	int err = lx_tmpfs_make(type, options, type == &tmpfs_type, out);
 
 	if (!err)
 		(*out)->flags = flags;
