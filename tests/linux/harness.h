@@ -202,6 +202,9 @@ static void __attribute__((noreturn)) harness_child(const struct harness_case *t
 						    const char *dir)
 {
 	setpgid(0, 0);
+	/* Who started us may have had some ignored: a shell in the background, nohup. */
+	for (int sig = 1; sig < 32; sig++)
+		signal(sig, SIG_DFL);
 	/* Out of the way of the low numbers that cases expect to be free. */
 	harness_verdict = fcntl(verdict, F_DUPFD_CLOEXEC, 200);
 	close(verdict);
