@@ -148,13 +148,12 @@ uint32_t blk_index(const struct blk *b)
 
 /* -- whole operations ------------------------------------------------------------------------------------ */
 
-/*
- * Requests in flight of one transfer, and how many the driver is told of at once: each telling costs a
- * switch to it and an exit to the hypervisor, but the device is to work while others are copied.
- */
-enum { BATCH = 8, TELL = 8 };
+enum { BATCH = 8 };
 
-/* Up to BATCH requests at a time for the pieces of one transfer; the first failure ends it. */
+/*
+ * Up to BATCH requests at a time for the pieces of one transfer; the first failure ends it.  The driver is
+ * told of them together: each telling costs a switch to it, and with some devices an exit to a hypervisor.
+ */
 k_status_t blk_transfer(struct blk *b, enum blk_op op, uint64_t sector, size_t n, blk_copy_fn *copy,
 			void *arg)
 {
@@ -176,11 +175,11 @@ k_status_t blk_transfer(struct blk *b, enum blk_op op, uint64_t sector, size_t n
 				break;
 			}
 			n -= piece;
-			blk_submit_more(b, r[count], n && (count + 1) % TELL);
+			blk_submit_more(b, r[count], n && count + 1 < BATCH);
 			sector += piece / BLK_SECTOR;
 		}
-		if (count % TELL && n)
-			blk_tell(b);	/* it was to be more */
+		if (count < BATCH && n)
+			blk_tell(b);	/* there were to be more */
 		if (count && st == K_ERR_SHOULD_WAIT)
 			st = K_OK;
 		for (unsigned int i = 0; i < count; i++) {

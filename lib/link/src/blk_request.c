@@ -322,16 +322,6 @@ static bool is_done(struct blk_request *r)
 	return atomic_load_explicit(&r->state, memory_order_acquire) == DONE;
 }
 
-bool blk_poll(struct blk *b, struct blk_request *r)
-{
-	if (is_done(r))
-		return true;
-	rt_mutex_lock(&b->lock);
-	reap(b);
-	rt_mutex_unlock(&b->lock);
-	return is_done(r);
-}
-
 /* -- waiting */
 
 /* Until @r is done: true, and the lock is not held any more; or nobody leads: it is. */

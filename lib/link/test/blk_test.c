@@ -244,6 +244,36 @@ TEST(blk_many_threads_read_what_they_wrote)
 	blk_close(b);
 }
 
+/* Takes @arg pieces, then no more. */
+static bool copy_so_many(void *arg, void *data, size_t n)
+{
+	int *left = arg;
+
+	return (*left)-- > 0;
+}
+
+TEST(blk_copies_that_fail_end_the_transfer)
+{
+	struct blk *b = open_with(1 << 30);
+	enum { PIECES = 6 };
+
+	REQUIRE(b);
+	/* More often than there are requests: none is lost, and none is left untold. */
+	for (int i = 0; i < 100; i++) {
+		int left = i % PIECES;
+
+		CHECK_EQ(blk_transfer(b, i % 2 ? BLK_WRITE : BLK_READ, 0, PIECES * BLK_REQUEST_MAX, copy_so_many,
+				      &left), K_ERR_BAD_ADDRESS);
+	}
+	run_workers(b);
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(failed, 0);
+	stop = true;
+	(void)!k_bell_ring(FAKE_SERVER_BELL, 1);
+	fake_join();
+	blk_close(b);
+}
+
 TEST(blk_death_ends_every_wait)
 {
 	for (int requests = 0; requests < 300; requests += 37) {

@@ -110,8 +110,6 @@ k_status_t blk_serial(struct blk *b, char id[21]);
 k_status_t blk_request_get(struct blk *b, enum blk_op op, uint64_t sector, uint32_t length,
 			   bool wait, struct blk_request **out);
 void blk_submit(struct blk *b, struct blk_request *r);
-/* Whether it has completed; looks at the ring, does not sleep. */
-bool blk_poll(struct blk *b, struct blk_request *r);
 /* Sleep until it has completed, and return how it ended. */
 k_status_t blk_wait(struct blk *b, struct blk_request *r);
 /* Give back a request that is not in flight. */
