@@ -37,6 +37,7 @@ static k_status_t create(struct group *group, uint64_t size, uint32_t flags, str
 	m->flags = flags;
 	m->size = size;
 	spinlock_init(&m->lock, LOCK_MEMORY);
+	kmutex_init(&m->zap_lock, LOCK_ZAP);
 	list_init(&m->regions);
 	*out = m;
 	return K_OK;

@@ -8,6 +8,8 @@
  * has a smaller number, it references that region's space, lets go of the object,
  * locks the space, and edits all regions of that space on the list.  With the space
  * locked they cannot change.  Every region it has seen gets the round's number.
+ * One zap of an object at a time, by its zap_lock: the number of another one, which
+ * wanted other pages or other changes, would hide what this one has not seen.
  *
  * Regions that come to the list meanwhile need no visit: they are either new, and
  * faults look at the object as it is now; or parts, moves and copies of regions
@@ -98,6 +100,7 @@ void memory_zap(struct memory *m, uint64_t first, uint64_t end, enum zap_what wh
 	struct region *r;
 	uint64_t round;
 
+	kmutex_lock(&m->zap_lock);
 	spin_lock(&m->lock);
 	round = ++m->zap_round;
 	while ((r = next_region(m, round, first, end))) {
@@ -112,8 +115,10 @@ void memory_zap(struct memory *m, uint64_t first, uint64_t end, enum zap_what wh
 		kmutex_lock(&space->lock);
 		zap_in_space(m, space, round, first, end, what);
 		kmutex_unlock(&space->lock);
-		object_put(&space->object);
+		/* If it has ended meanwhile: what goes with it may want locks before zap_lock. */
+		object_put_deferred(&space->object);
 		spin_lock(&m->lock);
 	}
 	spin_unlock(&m->lock);
+	kmutex_unlock(&m->zap_lock);
 }

@@ -306,6 +306,56 @@ SELFTEST(path_lengths_of_memory)
 	object_put(&group->object);
 }
 
+/* -- two at the mappings of one object --------------------------------------------------- */
+
+static struct {
+	struct memory *memory;
+	_Atomic(uint32_t) running;
+} zaps;
+
+static void discard_page(uint64_t index)
+{
+	check(memory_discard(zaps.memory, index * K_PAGE_SIZE, K_PAGE_SIZE) == K_OK);
+	atomic_fetch_sub(&zaps.running, 1);
+}
+
+static void map_shared(struct space *space, uint64_t pages)
+{
+	struct k_map map = { .addr = BASE + (1 << 20), .length = pages * K_PAGE_SIZE,
+			     .flags = K_MAP_FIXED | K_MAP_SHARED, .prot = K_PROT_READ | K_PROT_WRITE,
+			     .max_prot = K_PROT_READ | K_PROT_WRITE };
+
+	check(space_map(space, &map, zaps.memory, NULL) == K_OK);
+}
+
+/* The first one waits at a space, while the second has work in the other space alone. */
+SELFTEST(pages_go_from_all_mappings_whoever_else_is_at_them)
+{
+	struct space *narrow = space_with(1), *wide = space_with(1);
+	uint32_t word = 7;
+
+	check(memory_create(NULL, 16 * K_PAGE_SIZE, 0, &zaps.memory) == K_OK);
+	map_shared(narrow, 1);
+	map_shared(wide, 16);
+	thread_set_run_space(wide, false);
+	check(!arch_copy_to_user(BASE + (1 << 20), &word, 4));
+	zaps.running = 2;
+	kmutex_lock(&narrow->lock);
+	thread_spawn_kernel("first", discard_page, 0);
+	while (!READ_ONCE(zaps.memory->zap_round))
+		sched_yield();
+	thread_spawn_kernel("second", discard_page, 9);
+	for (unsigned i = 0; i < 1000 && atomic_load(&zaps.running) == 2; i++)
+		sched_yield();
+	kmutex_unlock(&narrow->lock);
+	while (atomic_load(&zaps.running))
+		sched_sleep_until(time_now_ns() + 1000000);
+	check(arch_load_user_u32(BASE + (1 << 20), &word) && word == 0);
+	leave_space(wide);
+	object_put(&narrow->object);
+	object_put(&zaps.memory->object);
+}
+
 /* -- everything at once ------------------------------------------------------------------ */
 
 #define STORM_SPACES	3u

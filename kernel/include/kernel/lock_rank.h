@@ -22,6 +22,7 @@ enum lock_rank {
 	LOCK_PROCESS = 14,	/* a process: state, threads                               */
 	LOCK_TIMER_OBJECT = 15,	/* a timer object: setting and cancelling                  */
 	LOCK_CHAINS = 16,	/* which bell is chained to which                          */
+	LOCK_ZAP = 18,		/* a memory object: one at a time goes through its mappings */
 	LOCK_SPACE = 20,	/* a space: regions and page tables.  Two: address order   */
 
 	/* -- spinlocks held with interrupts enabled ------------------------------ */

@@ -62,7 +62,8 @@ struct memory {
 	struct page_tree pages;
 	struct list regions;		/* of struct region.object_link */
 	uint64_t mappings;		/* length of regions */
-	uint64_t zap_round;		/* see mm/rmap.c */
+	struct kmutex zap_lock;		/* rank LOCK_ZAP; a slice uses its parent's: see mm/rmap.c */
+	uint64_t zap_round;		/* changed with zap_lock and lock, read with lock */
 	_Atomic(uint64_t) pins;		/* pages pinned for DMA */
 };
 

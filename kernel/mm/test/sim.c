@@ -241,6 +241,11 @@ k_status_t object_init(struct object *object, enum k_type type, struct group *gr
 
 void object_abandon(struct object *object) { sim_objects--; }
 
+void object_put_deferred(struct object *object)
+{
+	object_put(object);
+}
+
 void object_last_put(struct object *object)
 {
 	sim_objects--;
