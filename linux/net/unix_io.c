@@ -72,27 +72,40 @@ static uint32_t unread(const struct unix_msg *msg)
 
 /* -- sending ------------------------------------------------------------------------------------------- */
 
-/* Wait until the sender's buffer has room. */
+static bool has_wmem(struct unix_sock *u)
+{
+	return atomic_load(&u->wmem) < (uint32_t)atomic_load(&u->base.sndbuf);
+}
+
+/* Why there is nothing to wait for, though there is no room: *@err; or there is. */
+static bool is_settled(struct unix_sock *u, int *err)
+{
+	if (has_wmem(u))
+		return true;
+	rt_mutex_lock(&u->lock);
+	*err = socket_take_error(&u->base);
+	if (!*err && u->shutdown & SHUTDOWN_SEND)
+		*err = -EPIPE;
+	rt_mutex_unlock(&u->lock);
+	return *err;
+}
+
+/*
+ * Wait until the sender's buffer has room, which comes without the socket's lock: whoever waits
+ * is on the queue before it looks.
+ */
 static int wait_for_wmem(struct unix_sock *u, bool nonblock, uint64_t deadline)
 {
-	int err = 0;
+	int err = 0, ended;
 
-	if (atomic_load(&u->wmem) < (uint32_t)atomic_load(&u->base.sndbuf))
+	if (has_wmem(u))
 		return 0;
 	/* Room that came before this is seen below; room that comes after it is told. */
 	atomic_store(&u->nospace, true);
 	if (nonblock)
-		return atomic_load(&u->wmem) < (uint32_t)atomic_load(&u->base.sndbuf) ? 0 : -EAGAIN;
-	rt_mutex_lock(&u->lock);
-	while (!err && atomic_load(&u->wmem) >= (uint32_t)atomic_load(&u->base.sndbuf)) {
-		err = socket_take_error(&u->base);
-		if (!err && u->shutdown & SHUTDOWN_SEND)
-			err = -EPIPE;
-		if (!err)
-			err = unix_sleep(u, &u->wait, deadline, false);
-	}
-	rt_mutex_unlock(&u->lock);
-	return err;
+		return has_wmem(u) ? 0 : -EAGAIN;
+	ended = lx_wait_event(lx_self(), &u->wait, is_settled(u, &err), deadline, LX_WAIT_INTERRUPTIBLE);
+	return err ? err : socket_wait_errno(ended, deadline);
 }
 
 /* All @n bytes of the message from the program: 0 or -EFAULT. */

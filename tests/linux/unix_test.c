@@ -394,6 +394,29 @@ TEST(stream_waitall_carries_more_than_the_buffer)
 	CHECK_EQ(recv(s[1], buf, sizeof(buf), MSG_WAITALL), (ssize_t)sizeof(buf));
 }
 
+/* Each write waits for room, and each read makes some: no wake-up may be lost between the two. */
+TEST(stream_writers_hear_of_all_room)
+{
+	enum { TURNS = 20000, SIZE = 1500 };
+	static char buf[SIZE];
+	int s[2], small = 1;
+
+	pair(SOCK_STREAM, s);
+	CHECK_OK(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)));
+	if (fork() == 0) {
+		for (int i = 0; i < TURNS; i++)
+			if (write(s[0], buf, SIZE) != SIZE)
+				_exit(1);
+		_exit(0);
+	}
+	for (size_t left = (size_t)TURNS * SIZE; left;) {
+		ssize_t n = read(s[1], buf, left < SIZE ? left : SIZE);
+
+		CHECK(n > 0);
+		left -= (size_t)n;
+	}
+}
+
 TEST(stream_fills_up)
 {
 	static char buf[4096];
