@@ -112,6 +112,7 @@ static void start_subsystems(void)
 	lx_xstate_init(&lx_system.info);
 	lx_pidns_limits(&lx_system.info);
 	must(lx_timer_start(), "timers");
+	lx_loadavg_start();
 	lx_vdso_init();
 	must(lx_vfs_init(), "file systems");
 	must(lx_reclaim_start(), "reclaim");

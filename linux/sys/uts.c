@@ -106,8 +106,10 @@ long lx_sys_sysinfo(struct lx_task *self, uaddr_t uinfo)
 	if (k_system_info(&k) != K_OK)
 		return -EIO;
 	s.uptime = (long)(k.uptime_ns / 1000000000);
+	lx_load_averages(s.loads);
 	s.totalram = k.memory_bytes;
 	s.freeram = k.free_bytes;
+	s.sharedram = k.shared_bytes;
 	s.procs = (unsigned short)MIN(lx_init_pidns.tasks, 65535u);
 	s.mem_unit = 1;
 	return lx_copy_to_user(uinfo, &s, sizeof(s));

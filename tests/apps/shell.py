@@ -112,6 +112,17 @@ def text_tools(guest):
     guest.shell("file /bin/bash | grep -c 'ELF 64-bit LSB pie executable'", stdout="1\n")
 
 
+@application(when=lambda configuration: configuration.cpus == 2)
+def load_average_rises_with_the_load(guest):
+    # It is counted once in five seconds.
+    guest.shell("""
+for i in 1 2 3 4; do while :; do :; done & done
+sleep 6
+kill %1 %2 %3 %4
+cut -d' ' -f1 /proc/loadavg | awk '{ print ($1 >= 0.1) }'
+""", stdout="1\n")
+
+
 @application()
 def process_tools(guest):
     guest.shell("ps -e -o pid=,comm= | awk '$1 == 1 {print $2}'", stdout="concord-init\n")

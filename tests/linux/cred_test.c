@@ -350,3 +350,26 @@ TEST(sysinfo_makes_sense)
 	CHECK(s.freeram <= s.totalram);
 	CHECK(s.uptime >= 0 && s.procs > 0);
 }
+
+/* Unless they change in between, which they do once in five seconds. */
+TEST(load_averages_are_the_same_everywhere)
+{
+	double shown[3], given[3];
+	struct sysinfo before, after;
+	FILE *f;
+
+	do {
+		CHECK_OK(sysinfo(&before));
+		CHECK(f = fopen("/proc/loadavg", "r"));
+		CHECK_EQ(fscanf(f, "%lf %lf %lf", &shown[0], &shown[1], &shown[2]), 3);
+		fclose(f);
+		CHECK_EQ(getloadavg(given, 3), 3);
+		CHECK_OK(sysinfo(&after));
+	} while (memcmp(before.loads, after.loads, sizeof(before.loads)));
+	for (int i = 0; i < 3; i++) {
+		double exact = (double)before.loads[i] / (1 << SI_LOAD_SHIFT);
+
+		CHECK(shown[i] >= exact - 0.006 && shown[i] <= exact + 0.006);
+		CHECK_EQ((long)(given[i] * 100 + 0.5), (long)(shown[i] * 100 + 0.5));
+	}
+}

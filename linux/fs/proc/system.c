@@ -4,6 +4,7 @@
  * proc(5); numbers that do not exist here are 0.
  */
 #include <linux/capability.h>
+#include <linux/sysinfo.h>
 
 #include "abi/calls.h"
 #include "base/format.h"
@@ -157,36 +158,11 @@ static void cpu_line(struct pseudo_buf *b, const char *name, const struct k_cpu_
 		      (unsigned long long)(c->interrupt_ns / TICK_NS));
 }
 
-/* How many tasks run or want to, and how many there are. */
-static void count_tasks(unsigned int *running, unsigned int *blocked, unsigned int *all)
-{
-	struct lx_group *g;
-	lx_pid_t pid = 0;
-
-	*running = *blocked = *all = 0;
-	while ((g = lx_group_next(lx_self(), pid))) {
-		struct lx_task *t;
-		lx_pid_t tid = 0;
-
-		while ((t = lx_group_next_task(g, tid))) {
-			uint32_t state = atomic_load(&t->state);
-
-			*running += state == LX_RUNNING;
-			*blocked += state == LX_DISK_SLEEP;
-			(*all)++;
-			tid = t->tid + 1;
-			lx_task_put(t);
-		}
-		pid = g->pid + 1;
-		lx_group_put(g);
-	}
-}
-
 static int show_stat(struct pseudo_buf *b, void *arg)
 {
 	struct k_system_info k = system_info();
 	struct k_cpu_info sum = { 0 }, c;
-	unsigned int running, blocked, all;
+	struct lx_task_counts tasks;
 	uint64_t boot = (rt_realtime_ns() - rt_now_ns()) / 1000000000;
 
 	for (uint32_t i = 0; i < k.cpus; i++) {
@@ -206,12 +182,12 @@ static int show_stat(struct pseudo_buf *b, void *arg)
 		snprintf(name, sizeof(name), "cpu%u", i);
 		cpu_line(b, name, &c);
 	}
-	count_tasks(&running, &blocked, &all);
+	lx_count_tasks(lx_self(), &tasks);
 	pseudo_printf(b, "intr %llu\nctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\n"
 		      "procs_blocked %u\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
 		      (unsigned long long)k.interrupts, (unsigned long long)k.context_switches,
 		      (unsigned long long)boot, (unsigned long long)atomic_load(&lx_init_pidns.forks),
-		      MAX(running, 1u), blocked);
+		      MAX(tasks.running, 1u), tasks.blocked);
 	return 0;
 }
 
@@ -234,10 +210,18 @@ static int show_uptime(struct pseudo_buf *b, void *arg)
 
 static int show_loadavg(struct pseudo_buf *b, void *arg)
 {
-	unsigned int running, blocked, all;
+	unsigned long loads[LX_LOADS];
+	struct lx_task_counts tasks;
 
-	count_tasks(&running, &blocked, &all);
-	pseudo_printf(b, "0.00 0.00 0.00 %u/%u %d\n", MAX(running, 1u), all, lx_init_pidns.last);
+	lx_load_averages(loads);
+	for (unsigned int i = 0; i < LX_LOADS; i++) {
+		/* to the nearest hundredth */
+		unsigned long hundredths = (loads[i] * 100 + (1ul << (SI_LOAD_SHIFT - 1))) >> SI_LOAD_SHIFT;
+
+		pseudo_printf(b, "%lu.%02lu ", hundredths / 100, hundredths % 100);
+	}
+	lx_count_tasks(lx_self(), &tasks);
+	pseudo_printf(b, "%u/%u %d\n", MAX(tasks.running, 1u), tasks.all, lx_init_pidns.last);
 	return 0;
 }
 

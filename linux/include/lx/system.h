@@ -19,6 +19,11 @@ struct lx_system {
 
 extern struct lx_system lx_system;
 
+/* The load averages over one, five and fifteen minutes, in units of 1 / 65536 (sysinfo(2)). */
+#define LX_LOADS 3
+void lx_load_averages(unsigned long loads[LX_LOADS]);
+void lx_loadavg_start(void);		/* after the timers */
+
 /* sysctls that more than one place looks at */
 extern _Atomic(uint32_t) lx_overcommit_memory, lx_overcommit_ratio, lx_randomize_va_space;
 extern _Atomic(uint64_t) lx_mmap_min_addr;

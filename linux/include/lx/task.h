@@ -207,6 +207,9 @@ const struct lx_cred *lx_task_cred_get(struct lx_task *t);
 /* For /proc: the first group with a pid >= @pid, a reference; or NULL.  Threads: lx_group_next_task. */
 struct lx_group *lx_group_next(struct lx_task *self, lx_pid_t pid);
 struct lx_task *lx_group_next_task(struct lx_group *g, lx_pid_t tid);
+/* How many tasks of the caller's pid namespace (NULL: of all) run or want to, wait for a disk, and are there. */
+struct lx_task_counts { unsigned int running, blocked, all; };
+void lx_count_tasks(struct lx_task *self, struct lx_task_counts *counts);
 /* A reference to the leader; NULL when the group was reaped. */
 struct lx_task *lx_group_leader(struct lx_group *g);
 /* Numbers as /proc/PID/stat shows them; 0 without parent. */
