@@ -194,7 +194,12 @@ EROFS EROFS EROFS EROFS
 
 BROKEN_FOLDER = """
 print(mount(OPTIONS))
-print(run(os.listdir, '/mnt/dir'), run(os.stat, '/mnt/dir/file'), run(made, '/mnt/dir/new'))
+def mode():                         # the inode can be read
+    at = run(os.stat, '/mnt/dir')
+    return at if isinstance(at, str) else oct(at.st_mode)
+
+print(mode())
+print(run(os.listdir, '/mnt/dir'), run(os.stat, '/mnt/dir/file'), run(made, '/mnt/dir/new'), mode())
 print(run(made, '/mnt/new'), run(os.unlink, '/mnt/' + min(os.listdir('/mnt'))), len(open('/mnt/c').read()))
 print(command('umount', '/mnt'))
 """
@@ -206,13 +211,15 @@ def errors_remount_ro_holds_for_folders_that_cannot_be_read(lab):
     drive = qemu.Drive(disk, faults=fails("read", sector_of(disk, "/dir", 0)))
     expect(lab, drive, BROKEN_FOLDER.replace("OPTIONS", "'errors=continue'"), """\
 0
-EIO EIO EIO
+0o40755
+EIO EIO EIO 0o40755
 None None 65536
 0
 """)
     expect(lab, drive, BROKEN_FOLDER.replace("OPTIONS", "'errors=remount-ro'"), """\
 0
-EIO EIO EIO
+0o40755
+EIO EIO EIO 0o40755
 EROFS EROFS 65536
 0
 """)

@@ -114,6 +114,8 @@ struct e4_inode {
 	bool dirty_ref;			/* dirty_lock: the list holds a reference */
 	struct list orphan_link;	/* orphan_lock */
 	_Atomic(uint32_t) sync_tid, datasync_tid;	/* to be committed by fsync, fdatasync; 0: none */
+	/* Of a directory that could not be read when it was looked up: where that was; else 0. */
+	_Atomic(uint32_t) presumed_parent;
 	uint64_t goal;			/* map_lock: where to allocate next, or 0 */
 	uint32_t goal_lblock;
 };

@@ -116,23 +116,63 @@ static int readlink(struct lx_dentry *d, char *buf, size_t size)
 
 /* -- looking up */
 
+static int wrong_parent(struct lx_inode *inode)
+{
+	return e4_corrupt(e4_super_of(inode), "directory %llu has a wrong \"..\"", (unsigned long long)inode->ino);
+}
+
+/* Can the block with ".." not be read, for now?  Whoever only wants the inode need not know. */
+static bool is_unreadable(struct lx_inode *dir)
+{
+	struct e4_map map;
+	struct e4_buf *b;
+	int err = e4_map(dir, 0, 1, &map);
+
+	if (!err && map.block && !map.unwritten)
+		err = e4_buf_read(&e4_super_of(dir)->cache, map.block, &b);
+	else
+		return false;
+	if (!err)
+		e4_buf_put(b);
+	return err == -EIO;
+}
+
 /*
  * A directory is found under one parent only, the one that its ".." names: whatever
- * a broken image says, the tree of names is a tree.
+ * a broken image says, the tree of names is a tree.  One that cannot be read now is looked at
+ * before anything is found in it.
  */
 static int check_parent(struct lx_inode *dir, struct lx_inode *inode)
 {
-	struct e4_super *s = e4_super_of(dir);
-	uint32_t parent = 0;
+	struct e4_inode *e = e4_inode(inode);
+	uint32_t parent = 0, none = 0, here = e4_inode(dir)->ino;
 	int err;
 
 	if (!lx_is_dir(inode))
 		return 0;
 	if (inode == dir || inode->ino == E4_ROOT_INO)
-		return e4_corrupt(s, "directory %llu is in itself", (unsigned long long)inode->ino);
+		return e4_corrupt(e4_super_of(dir), "directory %llu is in itself", (unsigned long long)inode->ino);
+	if (is_unreadable(inode))
+		return atomic_compare_exchange_strong(&e->presumed_parent, &none, here) || none == here
+			       ? 0 : wrong_parent(inode);
 	err = e4_dir_parent(inode, &parent);
-	if (!err && parent != dir->ino)
-		err = e4_corrupt(s, "directory %llu has a wrong \"..\"", (unsigned long long)inode->ino);
+	return !err && parent != here ? wrong_parent(inode) : err;
+}
+
+/* Is the directory where it was found while it could not be read? */
+static int confirm_parent(struct lx_inode *dir)
+{
+	struct e4_inode *e = e4_inode(dir);
+	uint32_t presumed = atomic_load(&e->presumed_parent), parent = 0;
+	int err;
+
+	if (!presumed)
+		return 0;
+	err = e4_dir_parent(dir, &parent);
+	if (!err && parent != presumed)
+		err = wrong_parent(dir);
+	if (!err)
+		atomic_store(&e->presumed_parent, 0);
 	return err;
 }
 
@@ -141,8 +181,10 @@ static int lookup(struct lx_inode *dir, struct lx_dentry *d)
 	struct e4_name name = { d->name, d->name_len };
 	struct lx_inode *inode;
 	struct e4_found found;
-	int err = e4_dir_find(dir, &name, false, &found);
+	int err = confirm_parent(dir);
 
+	if (!err)
+		err = e4_dir_find(dir, &name, false, &found);
 	if (err == -ENOENT)
 		return 0;		/* negative */
 	if (!err)
