@@ -55,6 +55,11 @@ def _mode():
     return "unshare" if works("--map-auto", "--map-root-user") else "fakechroot"
 
 
+# A shell command, with the new root as $1: postgresql-15 is to be installed without making a data base.
+BEFORE_PACKAGES = ('mkdir -p "$1/etc/postgresql-common" && '
+                   'echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"')
+
+
 def _make_tar(name, path):
     apt.update()
     sources = path.with_suffix(".list")
@@ -62,7 +67,7 @@ def _make_tar(name, path):
     say.note(f"making the {name} image from Debian packages: this takes some minutes, once")
     fresh = path.with_suffix(".new.tar")
     say.run(["mmdebstrap", f"--mode={_mode()}", "--variant=minbase", "--format=tar",
-             f"--include={','.join(packages(name))}",
+             f"--include={','.join(packages(name))}", f"--essential-hook={BEFORE_PACKAGES}",
              "--aptopt=Acquire::Languages \"none\"",
              "--dpkgopt=path-exclude=/usr/share/doc/*",
              "--dpkgopt=path-include=/usr/share/doc/*/copyright",
