@@ -55,9 +55,12 @@ def _mode():
     return "unshare" if works("--map-auto", "--map-root-user") else "fakechroot"
 
 
-# A shell command, with the new root as $1: postgresql-15 is to be installed without making a data base.
-BEFORE_PACKAGES = ('mkdir -p "$1/etc/postgresql-common" && '
-                   'echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"')
+# What to do before a package is installed, by the package: a shell command, with the new root as $1.
+BEFORE = {
+    "postgresql-15":                   # no data base of its own
+        'mkdir -p "$1/etc/postgresql-common" && '
+        'echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"',
+}
 
 
 def _make_tar(name, path):
@@ -66,8 +69,9 @@ def _make_tar(name, path):
     sources.write_text("\n".join(apt.debian_sources()) + "\n")
     say.note(f"making the {name} image from Debian packages: this takes some minutes, once")
     fresh = path.with_suffix(".new.tar")
+    hooks = [f"--essential-hook={BEFORE[package]}" for package in packages(name) if package in BEFORE]
     say.run(["mmdebstrap", f"--mode={_mode()}", "--variant=minbase", "--format=tar",
-             f"--include={','.join(packages(name))}", f"--essential-hook={BEFORE_PACKAGES}",
+             f"--include={','.join(packages(name))}", *hooks,
              "--aptopt=Acquire::Languages \"none\"",
              "--dpkgopt=path-exclude=/usr/share/doc/*",
              "--dpkgopt=path-include=/usr/share/doc/*/copyright",
