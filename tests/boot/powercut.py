@@ -18,11 +18,13 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
 import zlib
+from pathlib import Path
 
 from concord import disks, places, qemu, say, writelog
-from concord.scenario import Failed, boot
+from concord.scenario import Failed, Skip, boot
 
 SAMPLES = 8             # of a record's cuts are mounted by Concord, too
 PROGRAM = places.ROOT / "tests/boot/guest/acknowledge.py"
@@ -206,7 +208,47 @@ class Dpkg(Steps):
         return len(installed)
 
 
-CHECKERS = {"journal": Files, "wal": Sqlite, "rollback": Sqlite, "git": Git, "dpkg": Dpkg}
+class Postgres(Steps):
+    """The server of this machine recovers what the guest's has left, as an ordinary user, and is asked."""
+
+    SERVER = Path("/usr/lib/postgresql/15/bin/postgres")
+    NOBODY = 65534
+    WORDS = ("-c", "restart_after_crash=off", "-c", "autovacuum=off", "-c", "ignore_checksum_failure=off", "-D", "base", "postgres")
+    # one line each, and what each has to answer; a damaged page is an error
+    QUESTIONS = """
+select number + 0 as steps from last
+select count(*) as rows, coalesce(max(number), 0) as highest, count(*) filter (where text <> repeat(number || '.', number * 7919 % 900 + 1)) as wrong from t
+select sum(amount) as money from accounts
+select count(bt_index_check(c.oid, true)::text) as indexes from pg_class c join pg_am a on a.oid = c.relam where c.relkind = 'i' and a.amname = 'btree'
+select count(*) as damage from pg_class c, lateral verify_heapam(c.oid) where c.relkind in ('r', 't')
+"""
+
+    def ask(self, folder):
+        with tempfile.TemporaryDirectory() as home:     # where another user gets to
+            base = shutil.move(folder / "base", home + "/base")
+            as_user = []
+            if os.geteuid() == 0:
+                subprocess.run(["chown", "-R", f"{self.NOBODY}:{self.NOBODY}", home], check=True)
+                as_user = ["setpriv", f"--reuid={self.NOBODY}", f"--regid={self.NOBODY}", "--clear-groups"]
+            done = subprocess.run([*as_user, self.SERVER, "--single", *self.WORDS], input=self.QUESTIONS.lstrip(), cwd=home,
+                                  env={"LC_ALL": "C"}, capture_output=True, text=True)
+            shutil.rmtree(base, ignore_errors=True)
+        said = dict(re.findall(r'(\w+) = "(-?\d+)"', done.stdout))
+        if done.returncode or re.search("ERROR|FATAL|PANIC|WARNING", done.stderr) or len(said) != 7:
+            raise Failed(f"{self.who}: {said}, status {done.returncode}: {done.stderr[-3000:]}")
+        return {name: int(value) for name, value in said.items()}
+
+    def steps(self, folder):
+        said = self.ask(folder)
+        steps = said["steps"]
+        wanted = {"steps": steps, "rows": steps, "highest": steps, "wrong": 0, "money": 0, "damage": 0}
+        if {**said, "indexes": None} != {**wanted, "indexes": None}:
+            raise Failed(f"{self.who}: {said} instead of {wanted}")
+        return steps
+
+
+CHECKERS = {"journal": Files, "wal": Sqlite, "rollback": Sqlite, "git": Git, "dpkg": Dpkg,
+            "postgres": Postgres}
 
 
 # -- cutting ---------------------------------------------------------------------------------------
@@ -282,21 +324,22 @@ def sample(rnd, positions, most):
     return positions if most is None or len(positions) <= most else rnd.sample(positions, most)
 
 
-def choose(cutter, rnd, flushes, answers, between):
+def choose(cutter, rnd, flushes, answers, between, prepared):
     """(position, how to cut there), in the order of the positions."""
-    at = writelog.flush_positions(cutter.disk.entries)
+    begin = min(event.position for event in cutter.events) if prepared else 0
+    at = [position for position in writelog.flush_positions(cutter.disk.entries) if position > begin]
     end = len(cutter.disk.entries)
     chosen = [(position, cutter.at_flush) for position in sample(rnd, at, flushes)]
     chosen += [(position, cutter.at_answer) for position in
                sample(rnd, [event.position for event in cutter.events if event.kind == "done"], answers)]
     # most writes are in the cache right before a flush
-    chosen += [(rnd.choice((rnd.choice(at) - 1, rnd.randrange(end + 1))), cutter.between) for _ in range(between)]
+    chosen += [(rnd.choice((rnd.choice(at) - 1, rnd.randrange(begin, end + 1))), cutter.between) for _ in range(between)]
     return sorted(chosen, key=lambda cut: cut[0])
 
 
 def cut_power(lab, seed, wanted, options=("-b4096",), size="48M", words=(), flushes=None, answers=None,
-              between=40):
-    """Record, cut at that many places, and say how it went; the Cutter."""
+              between=40, prepared=False):
+    """Record, cut at that many places (prepared: once the workers are), and say how it went; the Cutter."""
     rnd = random.Random(seed)
     disk = disks.make_ext4(lab.folder / "disk", size, *options)
     image = disk.read_bytes()
@@ -304,7 +347,7 @@ def cut_power(lab, seed, wanted, options=("-b4096",), size="48M", words=(), flus
     events, entries, deaths = record(lab, disk, seed, wanted, words)
     recorded = time.monotonic()
     cutter = Cutter(lab, image, events, entries, wanted)
-    for number, (position, cut) in enumerate(choose(cutter, rnd, flushes, answers, between)):
+    for number, (position, cut) in enumerate(choose(cutter, rnd, flushes, answers, between, prepared)):
         cut(position, f"{seed}/{number}")
     if words and not deaths:
         raise Failed(f"nothing was killed by {words}")
@@ -355,6 +398,11 @@ def mounted_shows_the_same(lab, images):
         disks.check_ext4(image)
 
 
+def need_postgresql():
+    if not Postgres.SERVER.exists():
+        raise Skip("postgresql-15 is not installed")
+
+
 def small(configuration):
     return configuration.cpus == 2 and configuration.placement == "kernel"
 
@@ -362,6 +410,12 @@ def small(configuration):
 @boot(seconds=300, when=small)
 def what_was_acknowledged_survives_a_power_cut(lab):
     cut_power(lab, 1, {"journal": 40, "wal": 6, "rollback": 3}, flushes=10, between=10)
+
+
+@boot(image="test", seconds=300, when=small)
+def what_postgresql_acknowledged_survives_a_power_cut(lab):
+    need_postgresql()
+    cut_power(lab, 2, {"postgres": 12}, size="96M", flushes=2, answers=2, between=3, prepared=True)
 
 
 # The inode has left memory before it is synced.
@@ -472,13 +526,15 @@ KINDS = (["-b4096"], ["-b1024", "-Jsize=1"], ["-b4096", "-Jsize=4"], ["-b1024", 
          ["-b2048", "-O^64bit", "-I128"])
 
 
-def campaign(name, words, first):
+def campaign(name, words, first, wanted=EVERYTHING, size="64M", flushes=None, between=300):
     def run(lab):
         counts, wrong = Counts(), []
+        if "postgres" in wanted:
+            need_postgresql()
         for seed in range(first, first + 10):
             try:
-                cutter = cut_power(lab, seed, EVERYTHING, KINDS[seed % len(KINDS)], "64M", words,
-                                   flushes=None, between=300)
+                cutter = cut_power(lab, seed, wanted, KINDS[seed % len(KINDS)], size, words,
+                                   flushes=flushes, between=between, prepared="postgres" in wanted)
                 counts.add(cutter.counts)
                 mounted_shows_the_same(lab, cutter.samples)
             except Failed as failure:
@@ -488,9 +544,12 @@ def campaign(name, words, first):
             raise Failed("\n".join(wrong))
     run.__name__ = name
     run.__module__ = __name__
-    boot(seconds=7200, full=True, when=lambda configuration: configuration.cpus in (2, 4))(run)
+    boot(image="test" if "postgres" in wanted else "default", seconds=7200, full=True, when=lambda configuration: configuration.cpus in (2, 4))(run)
 
 
 campaign("nothing_is_lost_again_and_again", (), int(os.environ.get("POWERCUT_SEED", "100")))
 campaign("nothing_is_lost_while_drivers_die", ("concord.kill=virtio-blk.1@3000/150",),
          int(os.environ.get("POWERCUT_SEED", "200")))
+campaign("postgresql_loses_nothing", (), int(os.environ.get("POWERCUT_SEED", "300")), {"postgres": 150}, "160M", 60, 100)
+campaign("postgresql_loses_nothing_while_drivers_die", ("concord.kill=virtio-blk.1@3000/150",),
+         int(os.environ.get("POWERCUT_SEED", "400")), {"postgres": 150}, "160M", 60, 100)

@@ -12,6 +12,7 @@ A claim about a file is [path, bytes, CRC], or [path, null, null] where it is no
 import json
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -43,8 +44,13 @@ class Worker(threading.Thread):
             with lock:
                 print(self.name, "failed", json.dumps({"why": repr(error)}), flush=True)
             raise
+        finally:
+            self.end()
 
     def prepare(self):
+        pass
+
+    def end(self):
         pass
 
 
@@ -263,7 +269,83 @@ class Dpkg(Numbered):
                         self.package(number)], check=True, stdout=subprocess.DEVNULL)
 
 
-KINDS = {"journal": Journal, "wal": Sqlite, "rollback": SqliteDelete, "git": Git, "dpkg": Dpkg}
+class Postgres(Numbered):
+    """A server with a client whose transactions are acknowledged, and another one that moves what it does not count."""
+
+    PROGRAMS = "/usr/lib/postgresql/15/bin/"
+    # little memory and a short log, so that pages are written and checkpoints come, with background processes at work
+    CONFIGURATION = """
+listen_addresses = ''
+unix_socket_directories = '%s'
+max_connections = 10
+shared_buffers = 512kB
+min_wal_size = 2MB
+max_wal_size = 2MB
+autovacuum_naptime = 1
+autovacuum_vacuum_threshold = 20
+"""
+    TABLES = """
+create extension amcheck;
+create table t (number integer primary key, text text);
+create table last (number integer);
+insert into last values (0);
+create table accounts (number integer primary key, amount integer);
+insert into accounts select n, 0 from generate_series(0, 49) n;
+checkpoint;
+"""
+    MOVE = """
+\\set from random(0, 49)
+\\set to (:from + 1) % 50
+update accounts set amount = amount + case number when :to then 1 else -1 end where number in (:from, :to);
+"""
+
+    def program(self, name, *words, run=subprocess.run, **options):
+        """As a user who is not root, which the server insists on."""
+        return run(["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", self.PROGRAMS + name, *words],
+                   cwd=self.sockets, env={"LC_ALL": "C", "PATH": os.environ["PATH"], "PGHOST": self.sockets},
+                   stderr=self.log, **options)
+
+    def prepare(self):
+        self.sockets = f"/tmp/{self.name}"
+        self.log = open(self.sockets + ".log", "w")
+        os.mkdir(self.sockets)
+        for path in (self.folder, self.sockets):
+            shutil.chown(path, "postgres", "postgres")
+        quiet = {"stdout": self.log, "check": True}
+        self.program("initdb", "--pgdata", self.folder + "/base", "--username=postgres", "--auth=trust", "--no-sync",
+                     "--data-checksums", "--wal-segsize=1", **quiet)
+        with open(self.folder + "/base/postgresql.conf", "w") as file:
+            file.write(self.CONFIGURATION % self.sockets)
+        os.sync()
+        self.program("pg_ctl", "--pgdata", self.folder + "/base", "--silent", "--wait", "--log", self.sockets + "/server.log",
+                     "start", **quiet)
+        self.program("psql", "-qX", "-v", "ON_ERROR_STOP=1", "postgres", input=self.TABLES, text=True, **quiet)
+        with open(self.sockets + "/move", "w") as file:
+            file.write(self.MOVE)
+        self.mover = self.program("pgbench", "--no-vacuum", "--rate=20", "--time=1000000", "--file=move", "postgres",
+                                  run=subprocess.Popen, stdout=self.log)
+        self.client = self.program("psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "postgres", run=subprocess.Popen, text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def work(self, number):
+        self.client.stdin.write(f"""begin;
+insert into t values ({number}, '{row(number)}');
+update t set text = '{row(number // 2 + 1)}' where number = {number // 2 + 1};
+update last set number = {number};
+commit;
+\\echo {number}
+""")
+        self.client.stdin.flush()
+        if self.client.stdout.readline() != f"{number}\n" or self.mover.poll() is not None:
+            with open(self.log.name) as log, open(self.sockets + "/server.log") as server:
+                raise RuntimeError(f"the server has failed: {log.read()[-1000:]}{server.read()[-1000:]}")
+
+    def end(self):
+        self.program("pg_ctl", "--pgdata", self.folder + "/base", "--silent", "--mode=immediate", "stop", stdout=self.log)
+
+
+KINDS = {"journal": Journal, "wal": Sqlite, "rollback": SqliteDelete, "git": Git, "dpkg": Dpkg,
+         "postgres": Postgres}
 lock = threading.Lock()
 
 
