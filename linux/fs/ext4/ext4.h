@@ -6,7 +6,7 @@
  *	journal.c ...	transactions over them (journal.h)
  *	group.c		group descriptors; balloc.c, ialloc.c: allocation
  *	inode.c, istore.c	inodes from and to the inode tables
- *	map.c		where a file's blocks are: extents.c, extmod.c, blockmap.c
+ *	map.c		where a file's blocks are: extents.c, extpath.c, extmod.c, blockmap.c
  *	dir.c, htree.c	finding names; dirmod.c, dxmod.c: changing them
  *	xattr.c, xattrmod.c	attributes; acl.c: those that are access control lists
  *	reserve.c, writeback.c	from the page cache to the disk; batch.c: many at once; sync.c: when

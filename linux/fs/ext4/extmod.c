@@ -5,130 +5,8 @@
  * A change walks to its leaf.  If the leaf is full, one step makes the tree roomier
  * (the lowest full node below one with room is split, or the tree grows by a level),
  * and the walk begins again: every step is simple, and there are few.
- *
- * The first block of an index entry is always that of the node it leads to.
  */
-#include "fs/ext4/extents.h"
-#include "fs/ext4/journal.h"
-
-struct level {
-	struct e4_buf *buf;		/* NULL: the root, in the inode */
-	uint8_t *node;
-	uint32_t bytes;
-	int at;				/* the entry that leads down, or begins at or before the block */
-};
-
-struct path {
-	struct e4_handle *h;
-	struct lx_inode *inode;
-	unsigned int depth;
-	struct level l[E4_EXT_MAX_DEPTH + 1];
-};
-
-static struct e4_ext_header *head(const struct level *l)
-{
-	return (struct e4_ext_header *)l->node;
-}
-
-static uint32_t entries(const struct level *l)
-{
-	return e4_ext_entries(l->node, l->bytes);
-}
-
-static void set_entries(struct level *l, uint32_t n)
-{
-	put_le16(head(l)->entries, (uint16_t)n);
-}
-
-static uint32_t room(const struct level *l)
-{
-	return MIN((uint32_t)get_le16(head(l)->max), e4_ext_room(l->bytes));
-}
-
-static struct e4_ext *entry(const struct level *l, int i)
-{
-	return e4_ext_at(l->node, (uint32_t)i);
-}
-
-static int bad(struct lx_inode *inode, const char *what)
-{
-	return e4_corrupt(e4_super_of(inode), "extent tree of inode %u: %s", e4_inode(inode)->ino, what);
-}
-
-/* -- walking */
-
-static void put_path(struct path *p)
-{
-	for (unsigned int i = 1; i <= p->depth && i <= E4_EXT_MAX_DEPTH; i++)
-		e4_buf_put(p->l[i].buf);
-}
-
-/* To the leaf that @lblock belongs into; put_path() after success. */
-static int walk(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock, struct path *p)
-{
-	struct e4_inode *e = e4_inode(inode);
-
-	*p = (struct path){ .h = h, .inode = inode };
-	p->l[0] = (struct level){ .node = e->block, .bytes = sizeof(e->block) };
-	p->depth = get_le16(head(&p->l[0])->depth);
-	if (p->depth > E4_EXT_MAX_DEPTH)
-		return bad(inode, "too deep");
-	for (unsigned int i = 0; i <= p->depth; i++) {
-		struct level *l = &p->l[i];
-		int err;
-
-		l->at = e4_ext_search(l->node, l->bytes, lblock);
-		if (i == p->depth)
-			break;
-		l->at = MAX(l->at, 0);
-		err = entries(l) ? e4_ext_node(inode, e4_index_block((struct e4_ext_index *)
-								     entry(l, l->at)),
-					       p->depth - i - 1, &l[1].buf)
-				 : bad(inode, "an index node is empty");
-		if (err) {
-			p->depth = i;
-			put_path(p);
-			return err;
-		}
-		l[1].node = l[1].buf->data;
-		l[1].bytes = e4_super_of(inode)->block_size;
-	}
-	return 0;
-}
-
-/* The node is about to be changed. */
-static int join(struct path *p, unsigned int i)
-{
-	return p->l[i].buf ? e4_change(p->h, p->l[i].buf) : 0;
-}
-
-/* It was. */
-static void seal(struct path *p, unsigned int i)
-{
-	if (p->l[i].buf)
-		e4_ext_set_csum(p->inode, p->l[i].node);
-}
-
-/* The first entry of the node at level @i changed: so does what leads to it. */
-static int fix_keys(struct path *p, unsigned int i)
-{
-	while (i-- > 0) {
-		struct level *l = &p->l[i];
-		struct e4_ext *key = entry(l, l->at);
-		int err;
-
-		if (get_le32(key->block) == get_le32(entry(&p->l[i + 1], 0)->block))
-			break;
-		err = join(p, i);
-		if (err)
-			return err;
-		memcpy(key->block, entry(&p->l[i + 1], 0)->block, 4);
-		seal(p, i);
-		if (l->at)
-			break;
-	}
-	return 0;
-}
+#include "fs/ext4/extpath.h"
 
 static void add_blocks(struct lx_inode *inode, int64_t n)
 {
@@ -137,21 +15,21 @@ static void add_blocks(struct lx_inode *inode, int64_t n)
 
 /* -- entries */
 
-static void insert_at(struct level *l, int i, const struct e4_ext *x)
+static void insert_at(struct e4_level *l, int i, const struct e4_ext *x)
 {
-	uint32_t n = entries(l);
+	uint32_t n = e4_level_entries(l);
 
-	memmove(entry(l, i + 1), entry(l, i), (n - (uint32_t)i) * sizeof(*x));
-	*entry(l, i) = *x;
-	set_entries(l, n + 1);
+	memmove(e4_level_entry(l, i + 1), e4_level_entry(l, i), (n - (uint32_t)i) * sizeof(*x));
+	*e4_level_entry(l, i) = *x;
+	e4_level_set_entries(l, n + 1);
 }
 
-static void remove_at(struct level *l, int i)
+static void remove_at(struct e4_level *l, int i)
 {
-	uint32_t n = entries(l);
+	uint32_t n = e4_level_entries(l);
 
-	memmove(entry(l, i), entry(l, i + 1), (n - 1 - (uint32_t)i) * sizeof(struct e4_ext));
-	set_entries(l, n - 1);
+	memmove(e4_level_entry(l, i), e4_level_entry(l, i + 1), (n - 1 - (uint32_t)i) * sizeof(struct e4_ext));
+	e4_level_set_entries(l, n - 1);
 }
 
 static void set_ext(struct e4_ext *x, uint32_t lblock, uint32_t n, uint64_t block, bool unwritten)
@@ -194,10 +72,10 @@ static void lengthen(struct e4_ext *x, uint32_t n)
 }
 
 /* Put @x behind entry @at of the leaf, into a neighbour if it joins; false: no room. */
-static bool add_to_leaf(struct level *l, int at, const struct e4_ext *x)
+static bool add_to_leaf(struct e4_level *l, int at, const struct e4_ext *x)
 {
-	struct e4_ext *left = at >= 0 ? entry(l, at) : NULL;
-	struct e4_ext *right = (uint32_t)(at + 1) < entries(l) ? entry(l, at + 1) : NULL;
+	struct e4_ext *left = at >= 0 ? e4_level_entry(l, at) : NULL;
+	struct e4_ext *right = (uint32_t)(at + 1) < e4_level_entries(l) ? e4_level_entry(l, at + 1) : NULL;
 
 	if (left && joins(left, x)) {
 		lengthen(left, e4_ext_len(x));
@@ -212,7 +90,7 @@ static bool add_to_leaf(struct level *l, int at, const struct e4_ext *x)
 			e4_ext_unwritten(x));
 		return true;
 	}
-	if (entries(l) >= room(l))
+	if (e4_level_entries(l) >= e4_level_room(l))
 		return false;
 	insert_at(l, at + 1, x);
 	return true;
@@ -220,9 +98,9 @@ static bool add_to_leaf(struct level *l, int at, const struct e4_ext *x)
 
 /* -- making room */
 
-static void init_node(struct level *l, unsigned int depth)
+static void init_node(struct e4_level *l, unsigned int depth)
 {
-	struct e4_ext_header *h = head(l);
+	struct e4_ext_header *h = e4_level_head(l);
 
 	put_le16(h->magic, E4_EXT_MAGIC);
 	put_le16(h->entries, 0);
@@ -233,14 +111,14 @@ static void init_node(struct level *l, unsigned int depth)
 
 void e4_ext_init(struct e4_inode *e)
 {
-	struct level root = { .node = e->block, .bytes = sizeof(e->block) };
+	struct e4_level root = { .node = e->block, .bytes = sizeof(e->block) };
 
 	memset(e->block, 0, sizeof(e->block));
 	init_node(&root, 0);
 	e->flags |= E4_FL_EXTENTS;
 }
 
-static int new_node(struct path *p, unsigned int depth, struct level *l)
+static int new_node(struct e4_path *p, unsigned int depth, struct e4_level *l)
 {
 	int err = e4_alloc_meta(p->h, e4_inode_goal(p->inode), &l->buf);
 
@@ -255,9 +133,9 @@ static int new_node(struct path *p, unsigned int depth, struct level *l)
 }
 
 /* The root's entries go into a block, to which the root leads. */
-static int grow(struct path *p)
+static int grow(struct e4_path *p)
 {
-	struct level *root = &p->l[0], below = { 0 };
+	struct e4_level *root = &p->l[0], below = { 0 };
 	int err;
 
 	if (p->depth >= E4_EXT_MAX_DEPTH)
@@ -265,52 +143,52 @@ static int grow(struct path *p)
 	err = new_node(p, p->depth, &below);
 	if (err)
 		return err;
-	memcpy(entry(&below, 0), entry(root, 0), entries(root) * sizeof(struct e4_ext));
-	set_entries(&below, entries(root));
+	memcpy(e4_level_entry(&below, 0), e4_level_entry(root, 0), e4_level_entries(root) * sizeof(struct e4_ext));
+	e4_level_set_entries(&below, e4_level_entries(root));
 	e4_ext_set_csum(p->inode, below.node);
 	init_node(root, p->depth + 1);
-	set_index(entry(root, 0), get_le32(entry(&below, 0)->block), below.buf->block);
-	set_entries(root, 1);
+	set_index(e4_level_entry(root, 0), get_le32(e4_level_entry(&below, 0)->block), below.buf->block);
+	e4_level_set_entries(root, 1);
 	e4_buf_put(below.buf);
 	return 0;
 }
 
 /* Split the full node at level @i, whose parent has room; @lblock is to be added. */
-static int split(struct path *p, unsigned int i, uint32_t lblock)
+static int split(struct e4_path *p, unsigned int i, uint32_t lblock)
 {
-	struct level *l = &p->l[i], *up = &p->l[i - 1], right = { 0 };
+	struct e4_level *l = &p->l[i], *up = &p->l[i - 1], right = { 0 };
 	bool leaf = i == p->depth;
-	uint32_t n = entries(l), from = n / 2;
+	uint32_t n = e4_level_entries(l), from = n / 2;
 	struct e4_ext key;
 	int err;
 
 	/* who appends leaves full nodes behind; a leaf may begin empty, an index may not */
 	if ((uint32_t)l->at + 1 == n)
 		from = leaf ? n : n - 1;
-	err = join(p, i);
+	err = e4_path_join(p, i);
 	if (!err)
-		err = join(p, i - 1);
+		err = e4_path_join(p, i - 1);
 	if (!err)
 		err = new_node(p, p->depth - i, &right);
 	if (err)
 		return err;
-	memcpy(entry(&right, 0), entry(l, (int)from), (n - from) * sizeof(struct e4_ext));
-	set_entries(&right, n - from);
-	set_entries(l, from);
-	set_index(&key, from < n ? get_le32(entry(&right, 0)->block) : lblock, right.buf->block);
+	memcpy(e4_level_entry(&right, 0), e4_level_entry(l, (int)from), (n - from) * sizeof(struct e4_ext));
+	e4_level_set_entries(&right, n - from);
+	e4_level_set_entries(l, from);
+	set_index(&key, from < n ? get_le32(e4_level_entry(&right, 0)->block) : lblock, right.buf->block);
 	insert_at(up, up->at + 1, &key);
 	e4_ext_set_csum(p->inode, right.node);
-	seal(p, i);
-	seal(p, i - 1);
+	e4_path_seal(p, i);
+	e4_path_seal(p, i - 1);
 	e4_buf_put(right.buf);
 	return 0;
 }
 
-static int make_room(struct path *p, uint32_t lblock)
+static int make_room(struct e4_path *p, uint32_t lblock)
 {
 	unsigned int i = p->depth;
 
-	while (i && entries(&p->l[i - 1]) >= room(&p->l[i - 1]))
+	while (i && e4_level_entries(&p->l[i - 1]) >= e4_level_room(&p->l[i - 1]))
 		i--;
 	return i ? split(p, i, lblock) : grow(p);
 }
@@ -322,26 +200,26 @@ static int insert_one(struct e4_handle *h, struct lx_inode *inode, const struct 
 	uint32_t lblock = get_le32(x->block);
 
 	for (unsigned int turn = 0; turn < 2 * E4_EXT_MAX_DEPTH + 2; turn++) {
-		struct path p;
-		int err = walk(h, inode, lblock, &p);
+		struct e4_path p;
+		int err = e4_path_walk(h, inode, lblock, &p);
 		bool done = false;
 
 		if (err)
 			return err;
-		err = join(&p, p.depth);
+		err = e4_path_join(&p, p.depth);
 		if (!err)
 			done = add_to_leaf(&p.l[p.depth], p.l[p.depth].at, x);
 		if (done) {
-			seal(&p, p.depth);
-			err = fix_keys(&p, p.depth);
+			e4_path_seal(&p, p.depth);
+			err = e4_path_fix_keys(&p, p.depth);
 		} else if (!err) {
 			err = make_room(&p, lblock);
 		}
-		put_path(&p);
+		e4_path_put(&p);
 		if (err || done)
 			return err;
 	}
-	return bad(inode, "no room can be made");
+	return e4_ext_bad(inode, "no room can be made");
 }
 
 int e4_ext_insert(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock, uint32_t n,
@@ -367,23 +245,23 @@ int e4_ext_insert(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock, 
 /* -- removing */
 
 /* The node at level @i is empty: free it, and what becomes empty above. */
-static int drop_empty(struct path *p, unsigned int i)
+static int drop_empty(struct e4_path *p, unsigned int i)
 {
-	for (; i && !entries(&p->l[i]); i--) {
-		struct level *up = &p->l[i - 1];
+	for (; i && !e4_level_entries(&p->l[i]); i--) {
+		struct e4_level *up = &p->l[i - 1];
 		int err = e4_free_blocks(p->h, p->l[i].buf->block, 1, true);
 
 		if (!err)
-			err = join(p, i - 1);
+			err = e4_path_join(p, i - 1);
 		if (err)
 			return err;
 		add_blocks(p->inode, -1);
 		remove_at(up, up->at);
-		seal(p, i - 1);
-		if (entries(up) && !up->at)
-			return fix_keys(p, i - 1);
+		e4_path_seal(p, i - 1);
+		if (e4_level_entries(up) && !up->at)
+			return e4_path_fix_keys(p, i - 1);
 	}
-	if (!i && !entries(&p->l[0]))
+	if (!i && !e4_level_entries(&p->l[0]))
 		init_node(&p->l[0], 0);
 	return 0;
 }
@@ -392,33 +270,33 @@ static int drop_empty(struct path *p, unsigned int i)
  * Take [a, b), which lies in the extent at the end of @p, out of it; a part behind
  * it is returned in *@tail (length 0: none).
  */
-static int cut(struct path *p, uint32_t a, uint32_t b, struct e4_ext *tail)
+static int cut(struct e4_path *p, uint32_t a, uint32_t b, struct e4_ext *tail)
 {
-	struct level *l = &p->l[p->depth];
-	struct e4_ext *x = entry(l, l->at), old = *x;
+	struct e4_level *l = &p->l[p->depth];
+	struct e4_ext *x = e4_level_entry(l, l->at), old = *x;
 	uint32_t first = get_le32(x->block), end = first + e4_ext_len(x);
 	bool unwritten = e4_ext_unwritten(x);
-	int err = join(p, p->depth);
+	int err = e4_path_join(p, p->depth);
 
 	put_le16(tail->len, 0);
 	if (err)
 		return err;
 	if (a == first && b == end) {
 		remove_at(l, l->at);
-		seal(p, p->depth);
-		if (!entries(l))
+		e4_path_seal(p, p->depth);
+		if (!e4_level_entries(l))
 			return drop_empty(p, p->depth);
-		return l->at ? 0 : fix_keys(p, p->depth);
+		return l->at ? 0 : e4_path_fix_keys(p, p->depth);
 	}
 	if (a == first) {
 		set_ext(x, b, end - b, e4_ext_start(&old) + (b - first), unwritten);
-		seal(p, p->depth);
-		return l->at ? 0 : fix_keys(p, p->depth);
+		e4_path_seal(p, p->depth);
+		return l->at ? 0 : e4_path_fix_keys(p, p->depth);
 	}
 	if (b < end)
 		set_ext(tail, b, end - b, e4_ext_start(&old) + (b - first), unwritten);
 	set_ext(x, first, a - first, e4_ext_start(&old), unwritten);
-	seal(p, p->depth);
+	e4_path_seal(p, p->depth);
 	return 0;
 }
 
@@ -434,32 +312,32 @@ static int remove_last(struct e4_handle *h, struct lx_inode *inode, uint32_t fro
 	uint64_t block, end;
 	struct e4_ext *x, tail;
 	uint32_t a, b;
-	struct path p;
-	int err = walk(h, inode, (uint32_t)(*to - 1), &p);
+	struct e4_path p;
+	int err = e4_path_walk(h, inode, (uint32_t)(*to - 1), &p);
 
 	if (err)
 		return err;
 	if (p.l[p.depth].at < 0) {
-		put_path(&p);
+		e4_path_put(&p);
 		return 0;
 	}
-	x = entry(&p.l[p.depth], p.l[p.depth].at);
+	x = e4_level_entry(&p.l[p.depth], p.l[p.depth].at);
 	end = (uint64_t)get_le32(x->block) + e4_ext_len(x);
 	if (end <= from) {
-		put_path(&p);
+		e4_path_put(&p);
 		return 0;
 	}
 	a = MAX(from, get_le32(x->block));
 	b = (uint32_t)MIN(end, *to);
 	block = e4_ext_start(x) + (a - get_le32(x->block));
 	if (!e4_extend(h, credits_to_free(s, b - a, p.depth) + E4_CREDITS_INSERT)) {
-		put_path(&p);
+		e4_path_put(&p);
 		return -EAGAIN;
 	}
 	err = e4_free_blocks(h, block, b - a, !lx_is_reg(inode));
 	if (!err)
 		err = cut(&p, a, b, &tail);
-	put_path(&p);
+	e4_path_put(&p);
 	if (err)
 		return err;
 	add_blocks(inode, -(int64_t)(b - a));
@@ -486,21 +364,21 @@ int e4_ext_remove(struct e4_handle *h, struct lx_inode *inode, uint32_t from, ui
 int e4_ext_convert(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock, uint32_t n)
 {
 	struct e4_ext written, tail, *x;
-	struct path p;
-	int err = walk(h, inode, lblock, &p);
-	struct level *l;
+	struct e4_path p;
+	int err = e4_path_walk(h, inode, lblock, &p);
+	struct e4_level *l;
 
 	if (err)
 		return err;
 	l = &p.l[p.depth];
-	x = l->at >= 0 ? entry(l, l->at) : NULL;
+	x = l->at >= 0 ? e4_level_entry(l, l->at) : NULL;
 	if (!x || !e4_ext_unwritten(x) || lblock + n > get_le32(x->block) + e4_ext_len(x)) {
-		put_path(&p);
-		return bad(inode, "an unwritten extent has gone");
+		e4_path_put(&p);
+		return e4_ext_bad(inode, "an unwritten extent has gone");
 	}
 	set_ext(&written, lblock, n, e4_ext_start(x) + (lblock - get_le32(x->block)), false);
 	err = cut(&p, lblock, lblock + n, &tail);
-	put_path(&p);
+	e4_path_put(&p);
 	if (!err && get_le16(tail.len))
 		err = insert_one(h, inode, &tail);
 	return err ? err : insert_one(h, inode, &written);
