@@ -11,6 +11,7 @@
  *	xattr.c, xattrmod.c	attributes; acl.c: those that are access control lists
  *	reserve.c, writeback.c	from the page cache to the disk; batch.c: many at once; sync.c: when
  *	truncate.c, orphan.c	shortening and deleting files
+ *	fallocate.c		blocks before there is data, and holes
  *	namei.c, file.c, super.c	the operations that the VFS calls
  *
  * Locks, outermost first (ranks in lx/lock_rank.h):

@@ -71,6 +71,13 @@ int e4_truncate_blocks(struct lx_inode *inode, uint64_t size);
 /* The block with the end of the file shows zeros behind it, also once the file is longer. */
 int e4_zero_tail(struct lx_inode *inode);
 void e4_evict(struct lx_inode *inode);
+/* Remove blocks of [from, to), in as many handles as it takes. */
+int e4_remove_blocks(struct lx_inode *inode, uint32_t from, uint64_t to);
+int e4_store_size(struct lx_inode *inode);	/* the disk's is the inode's, and all attributes */
+/* Is the block at @off one with contents on the disk? */
+bool e4_on_disk(struct lx_inode *inode, uint64_t off);
+
+/* -- fallocate.c */
 int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len);
 
 /* -- orphan.c */
