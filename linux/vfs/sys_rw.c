@@ -471,8 +471,13 @@ long lx_sys_fallocate(struct lx_task *self, int fd, int mode, int64_t off, int64
 	else if ((mode & FALLOC_FL_PUNCH_HOLE) &&
 		 ((mode & FALLOC_FL_ZERO_RANGE) || !(mode & FALLOC_FL_KEEP_SIZE)))
 		err = -EOPNOTSUPP;
+	else if ((mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) && (mode & (mode - 1)))
+		err = -EINVAL;		/* alone, or not at all */
 	else if (!(f->mode & LX_FMODE_WRITE))
 		err = -EBADF;
+	else if (((mode & ~FALLOC_FL_KEEP_SIZE) && (f->inode->iflags & LX_INODE_APPEND)) ||
+		 (f->inode->iflags & LX_INODE_IMMUTABLE))
+		err = -EPERM;
 	else if ((f->inode->mode & S_IFMT) == S_IFIFO)
 		err = -ESPIPE;
 	else if (lx_is_dir(f->inode))

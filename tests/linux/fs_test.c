@@ -316,6 +316,161 @@ TEST(zero_range_zeroes_and_can_lengthen)
 	check_zeros(fd, 60000, 15000);
 }
 
+/* What the file has to be: compared as it is read and as it is mapped. */
+static void check_is(int fd, const char *model, size_t size)
+{
+	char *buf = malloc(size), *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+
+	CHECK_EQ(st_at(fd).st_size, size);
+	CHECK(map != MAP_FAILED);
+	CHECK_EQ(pread(fd, buf, size, 0), size);
+	CHECK(!memcmp(buf, model, size));
+	CHECK(!memcmp(map, model, size));
+	CHECK_OK(munmap(map, size));
+	free(buf);
+}
+
+static long block_of_fs(void)
+{
+	struct statfs s;
+
+	CHECK_OK(statfs(".", &s));
+	return s.f_bsize;
+}
+
+static void need_shifts(int fd, int mode)
+{
+	if (fallocate(fd, mode, 0, block_of_fs()) < 0 && errno == EOPNOTSUPP)
+		SKIP("no such fallocate here");
+}
+
+/* EINVAL; since Linux 6.13 EOPNOTSUPP. */
+static void check_no_such_mode(int fd, int mode, long block)
+{
+	CHECK(fallocate(fd, mode, 0, block) < 0 && (errno == EINVAL || errno == EOPNOTSUPP));
+}
+
+TEST(collapsed_ranges_are_gone)
+{
+	long block = block_of_fs();
+	size_t size = 64 * (size_t)block + 100;
+	char *model = malloc(size);
+	int fd = make("f");
+	char *map;
+
+	fill(fd, size, 3);
+	CHECK_OK(ftruncate(fd, (off_t)size));
+	pattern(model, size, 0, 3);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(map != MAP_FAILED);
+	map[20 * block] = model[20 * block] = 'm';
+	need_shifts(fd, FALLOC_FL_COLLAPSE_RANGE);
+	memmove(model, model + block, size -= (size_t)block);
+	check_is(fd, model, size);
+	CHECK_EQ(map[19 * block], 'm');
+	for (int i = 0; i < 6; i++) {
+		size_t at = (size_t)((i * 7 + 1) * block), n = (size_t)((i + 1) * block);
+
+		if (i == 2)
+			CHECK_OK(fsync(fd));
+		CHECK_OK(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, (off_t)at, (off_t)n));
+		memmove(model + at, model + at + n, size - at - n);
+		size -= n;
+		check_is(fd, model, size);
+		map[at] = model[at] = (char)i;
+	}
+	CHECK_OK(fsync(fd));
+	check_is(fd, model, size);
+	CHECK_ERRNO(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 1, block), EINVAL);
+	CHECK_ERRNO(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, block + 1), EINVAL);
+	/* not up to the end, nor behind it */
+	CHECK_ERRNO(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, (off_t)(size / (size_t)block + 1) * block), EINVAL);
+	CHECK_ERRNO(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 100 * block, block), EINVAL);
+	check_no_such_mode(fd, FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_KEEP_SIZE, block);
+	check_no_such_mode(fd, FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE, block);
+	CHECK_ERRNO(fallocate(open("f", O_RDONLY), FALLOC_FL_COLLAPSE_RANGE, 0, block), EBADF);
+	check_is(fd, model, size);
+	free(model);
+}
+
+TEST(inserted_ranges_are_holes)
+{
+	long block = block_of_fs();
+	size_t size = 16 * (size_t)block + 100;
+	char *model = calloc(1, 2 * size + 64 * (size_t)block);
+	int fd = make("f");
+
+	fill(fd, size, 5);
+	CHECK_OK(ftruncate(fd, (off_t)size));
+	pattern(model, size, 0, 5);
+	need_shifts(fd, FALLOC_FL_INSERT_RANGE);
+	memmove(model + block, model, size);
+	memset(model, 0, (size_t)block);
+	size += (size_t)block;
+	check_is(fd, model, size);
+	for (int i = 0; i < 6; i++) {
+		size_t at = (size_t)((i * 5 % 17) * block), n = (size_t)((i + 1) * block);
+
+		if (i == 2)
+			CHECK_OK(fsync(fd));
+		CHECK_OK(fallocate(fd, FALLOC_FL_INSERT_RANGE, (off_t)at, (off_t)n));
+		memmove(model + at + n, model + at, size - at);
+		memset(model + at, 0, n);
+		size += n;
+		check_is(fd, model, size);
+		CHECK_EQ(pwrite(fd, "in", 2, (off_t)at), 2);
+		memcpy(model + at, "in", 2);
+	}
+	CHECK_OK(fsync(fd));
+	check_is(fd, model, size);
+	CHECK_ERRNO(fallocate(fd, FALLOC_FL_INSERT_RANGE, 1, block), EINVAL);
+	CHECK_ERRNO(fallocate(fd, FALLOC_FL_INSERT_RANGE, 0, block - 1), EINVAL);
+	CHECK_ERRNO(fallocate(fd, FALLOC_FL_INSERT_RANGE, 100 * block, block), EINVAL);
+	check_no_such_mode(fd, FALLOC_FL_INSERT_RANGE | FALLOC_FL_KEEP_SIZE, block);
+	CHECK_ERRNO(fallocate(fd, FALLOC_FL_INSERT_RANGE, 0, INT64_MAX / block * block), EFBIG);
+	check_is(fd, model, size);
+	/* blocks behind the end move as well */
+	CHECK_OK(fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)size, 10 * block));
+	CHECK_OK(fallocate(fd, FALLOC_FL_INSERT_RANGE, 0, block));
+	memmove(model + block, model, size);
+	memset(model, 0, (size_t)block);
+	check_is(fd, model, size + (size_t)block);
+	free(model);
+}
+
+/* Every other block is a hole: more extents than an inode has room for, and with small blocks than a node. */
+TEST(ranges_go_and_come_in_files_of_many_pieces)
+{
+	enum { PIECES = 700 };
+	long block = block_of_fs();
+	char want[16] = "", got[16];
+	int fd = make("f");
+
+	for (int i = 0; i < PIECES; i++) {
+		snprintf(want, sizeof(want), "%d", i);
+		CHECK_EQ(pwrite(fd, want, sizeof(want), 2 * i * block), sizeof(want));
+	}
+	CHECK_OK(ftruncate(fd, 2 * PIECES * block));
+	CHECK_OK(fsync(fd));
+	need_shifts(fd, FALLOC_FL_INSERT_RANGE);
+	CHECK_OK(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, block));
+	for (int turn = 0; turn < 3; turn++) {
+		CHECK_OK(fallocate(fd, FALLOC_FL_INSERT_RANGE, 2 * (PIECES / 2) * block, (turn + 1) * 100 * block));
+		CHECK_OK(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, (2 * (PIECES / 2) + turn) * block, (turn + 1) * 99 * block));
+	}
+	CHECK_EQ(st_at(fd).st_size, (2 * PIECES + 6) * block);
+	CHECK_OK(fsync(fd));
+	for (int i = 0; i < PIECES; i++) {
+		snprintf(want, sizeof(want), "%d", i);
+		CHECK_EQ(pread(fd, got, sizeof(got), (2 * i + (i < PIECES / 2 ? 0 : 6)) * block), sizeof(got));
+		CHECK(!strcmp(want, got));
+	}
+	CHECK_OK(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, block, 2 * (PIECES - 1) * block));
+	CHECK_EQ(pread(fd, got, sizeof(got), 0), sizeof(got));
+	CHECK(!strcmp(got, "0"));
+	CHECK_EQ(st_at(fd).st_size, 8 * block);
+}
+
 /* -- O_APPEND */
 
 TEST(appends_of_many_processes_are_all_there)

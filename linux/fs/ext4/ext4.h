@@ -11,7 +11,7 @@
  *	xattr.c, xattrmod.c	attributes; acl.c: those that are access control lists
  *	reserve.c, writeback.c	from the page cache to the disk; batch.c: many at once; sync.c: when
  *	truncate.c, orphan.c	shortening and deleting files
- *	fallocate.c		blocks before there is data, and holes
+ *	fallocate.c, extshift.c	blocks before there is data, holes; ranges that come and go
  *	namei.c, file.c, super.c	the operations that the VFS calls
  *
  * Locks, outermost first (ranks in lx/lock_rank.h):
@@ -323,6 +323,19 @@ int e4_ext_convert(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock,
  * came when the handle's credits were not enough (-EAGAIN: go on with another).
  */
 int e4_ext_remove(struct e4_handle *h, struct lx_inode *inode, uint32_t from, uint64_t *to);
+/*
+ * extshift.c: move the extents that begin at or behind *@from down by @n blocks, where a hole is; or make a
+ * hole of @n blocks at @at by moving what is there and behind it up, but for what begins at *@to or behind it.
+ * *@from and *@to say how far it came (-EAGAIN: go on with another handle).  E4_CREDITS_SHIFT.  -ENOSPC (a hole
+ * in the middle of an extent): everything has moved but the end of that extent: e4_ext_lower() undoes it.
+ */
+int e4_ext_lower(struct e4_handle *h, struct lx_inode *inode, uint64_t *from, uint32_t n);
+int e4_ext_raise(struct e4_handle *h, struct lx_inode *inode, uint32_t at, uint64_t *to, uint32_t n);
+/* Put the part of an extent that begins before @at and goes beyond it @n blocks higher up.  E4_CREDITS_INSERT. */
+int e4_ext_part(struct e4_handle *h, struct lx_inode *inode, uint32_t at, uint32_t n);
+/* Behind the last block that is mapped. */
+int e4_ext_end(struct lx_inode *inode, uint64_t *end);
+#define E4_CREDITS_SHIFT (E4_EXT_MAX_DEPTH + 2u)
 int e4_ind_remove(struct e4_handle *h, struct lx_inode *inode, uint32_t from, uint64_t *to);
 void e4_ext_init(struct e4_inode *e);	/* an empty tree */
 #define E4_CREDITS_INSERT 24u

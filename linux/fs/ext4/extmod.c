@@ -383,3 +383,37 @@ int e4_ext_convert(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock,
 		err = insert_one(h, inode, &tail);
 	return err ? err : insert_one(h, inode, &written);
 }
+
+/* -- parting */
+
+int e4_ext_part(struct e4_handle *h, struct lx_inode *inode, uint32_t at, uint32_t n)
+{
+	struct e4_ext tail, none, *x;
+	struct e4_level *l;
+	struct e4_path p;
+	uint64_t end = 0;
+	int err = e4_path_walk(h, inode, at, &p);
+
+	if (err)
+		return err;
+	l = &p.l[p.depth];
+	x = l->at >= 0 ? e4_level_entry(l, l->at) : NULL;
+	if (x)
+		end = (uint64_t)get_le32(x->block) + e4_ext_len(x);
+	if (!x || get_le32(x->block) >= at || end <= at) {
+		e4_path_put(&p);
+		return 0;
+	}
+	set_ext(&tail, at + n, (uint32_t)(end - at), e4_ext_start(x) + (at - get_le32(x->block)), e4_ext_unwritten(x));
+	err = cut(&p, at, (uint32_t)end, &none);
+	e4_path_put(&p);
+	if (!err)
+		err = insert_one(h, inode, &tail);
+	if (err == -ENOSPC) {
+		/* where it was it joins what it was cut off from, which takes no room */
+		put_le32(tail.block, at);
+		err = insert_one(h, inode, &tail);
+		return err ? err : -ENOSPC;
+	}
+	return err;
+}

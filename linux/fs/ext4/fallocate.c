@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fallocate(2): blocks for what is not written yet, and holes.
+ * fallocate(2): blocks for what is not written yet, holes, and ranges that go, or come, with everything
+ * behind them.
  *
- * The inode is locked, and wb_lock is held while blocks go: nobody may be writing their pages.
+ * The inode is locked, and wb_lock is held while blocks go or move: nobody may be writing their pages.
  */
 #include <linux/falloc.h>
 
@@ -94,24 +95,150 @@ static int punch(struct lx_inode *inode, uint64_t off, uint64_t end)
 			    : 0;
 }
 
+/* -- ranges that go and come */
+
+/* More blocks may be needed to say where the others are. */
+static bool is_full(struct e4_super *s)
+{
+	return atomic_load(&s->free_blocks) < atomic_load(&s->reserved) + 16;
+}
+
+/* The pages from @off on are not what they were.  They are clean: mappings dirty pages with the inode locked. */
+static void forget_pages(struct lx_inode *inode, uint64_t off)
+{
+	uint64_t size = inode->size, from = ALIGN_DOWN(off, PAGE), end = ALIGN_UP(size, PAGE);
+
+	if (!atomic_load(&inode->has_pages) || from >= end)
+		return;
+	/* whoever is filling one has supplied what he has read before */
+	rt_mutex_lock(&inode->pages_lock);
+	(void)!k_memory_discard(inode->pages.handle, from, end - from);
+	rt_mutex_unlock(&inode->pages_lock);
+}
+
+/* [off, off + len) goes, and what is behind it moves down: in one transaction, if the journal has room for it. */
+static int collapse(struct lx_inode *inode, uint64_t off, uint64_t len)
+{
+	struct e4_super *s = e4_super_of(inode);
+	struct e4_inode *e = e4_inode(inode);
+	uint32_t first = (uint32_t)(off >> s->block_bits), n = (uint32_t)(len >> s->block_bits);
+	uint64_t hole = (uint64_t)first + n, from = hole, size = inode->size - len;
+	struct e4_handle h;
+	int err, e1;
+
+	do {
+		err = e4_begin(s, CREDITS_STEP, &h);
+		if (err)
+			return err;
+		rt_write_lock(&e->map_lock);
+		e->goal = 0;
+		err = e4_ext_remove(&h, inode, first, &hole);
+		if (!err) {
+			hole = first;
+			err = e4_ext_lower(&h, inode, &from, n);
+		}
+		if (!err)
+			e->disk_size = size;
+		e1 = e4_store_locked(&h, inode);
+		rt_write_unlock(&e->map_lock);
+		atomic_store(&e->datasync_tid, h.tid);
+		err = e4_end(&h, e1 ? e1 : err);
+	} while (err == -EAGAIN);
+	forget_pages(inode, off);
+	return err ? err : lx_pages_truncate(inode, size);
+}
+
+/* One handle's part of it.  *@undo: there is no room for the extent that is parted: back. */
+static int insert_step(struct e4_handle *h, struct lx_inode *inode, uint32_t at, uint64_t *to, uint32_t n,
+		       bool *undo)
+{
+	int err;
+
+	if (*undo) {
+		err = e4_ext_lower(h, inode, to, n);
+		return err ? err : -ENOSPC;
+	}
+	err = e4_ext_raise(h, inode, at, to, n);
+	if (!err && !e4_extend(h, E4_CREDITS_INSERT + E4_CREDITS_SHIFT))
+		err = -EAGAIN;
+	if (!err)
+		err = e4_ext_part(h, inode, at, n);
+	if (err != -ENOSPC)
+		return err;
+	*undo = true;
+	*to = (uint64_t)at + n;
+	return -EAGAIN;
+}
+
+/* What is at @off and behind it moves up by @len.  As above. */
+static int insert(struct lx_inode *inode, uint64_t off, uint64_t len)
+{
+	struct e4_super *s = e4_super_of(inode);
+	struct e4_inode *e = e4_inode(inode);
+	uint32_t at = (uint32_t)(off >> s->block_bits), n = (uint32_t)(len >> s->block_bits);
+	uint64_t to = (uint64_t)E4_MAX_LBLOCK + 1, end, size = inode->size;
+	bool undo = false;
+	struct e4_handle h;
+	int err, e1;
+
+	rt_write_lock(&e->map_lock);
+	err = e4_ext_end(inode, &end);
+	rt_write_unlock(&e->map_lock);
+	if (!err && end + n > E4_MAX_LBLOCK)
+		err = -EINVAL;
+	if (!err)
+		err = lx_pages_truncate(inode, size + len);
+	if (err)
+		return err;
+	do {
+		err = e4_begin(s, CREDITS_STEP, &h);
+		if (err)
+			break;
+		rt_write_lock(&e->map_lock);
+		e->goal = 0;
+		err = insert_step(&h, inode, at, &to, n, &undo);
+		e->disk_size = err == -ENOSPC ? size : size + len;
+		e1 = e4_store_locked(&h, inode);
+		rt_write_unlock(&e->map_lock);
+		atomic_store(&e->datasync_tid, h.tid);
+		err = e4_end(&h, e1 ? e1 : err);
+	} while (err == -EAGAIN);
+	forget_pages(inode, off);
+	if (err)
+		(void)!lx_pages_truncate(inode, size);
+	return err;
+}
+
+static int shift(struct lx_inode *inode, int mode, uint64_t off, uint64_t len)
+{
+	struct e4_super *s = e4_super_of(inode);
+	int err;
+
+	if (!(e4_inode(inode)->flags & E4_FL_EXTENTS))
+		return -EOPNOTSUPP;
+	if ((off | len) & (s->block_size - 1))
+		return -EINVAL;
+	if (mode == FALLOC_FL_COLLAPSE_RANGE ? off + len >= inode->size : off >= inode->size)
+		return -EINVAL;
+	if (mode == FALLOC_FL_INSERT_RANGE && len > (uint64_t)inode->sb->max_bytes - inode->size)
+		return -EFBIG;
+	if (is_full(s))
+		return -ENOSPC;
+	err = e4_writeback_locked(inode);
+	if (err)
+		return err;
+	return mode == FALLOC_FL_COLLAPSE_RANGE ? collapse(inode, off, len) : insert(inode, off, len);
+}
+
 /* -- the call */
 
-int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len)
+static int change(struct lx_inode *inode, int mode, uint64_t start, uint64_t end)
 {
-	struct lx_inode *inode = f->inode;
 	struct e4_inode *e = e4_inode(inode);
-	uint64_t start = (uint64_t)off, end = start + (uint64_t)len;
 	int err = 0;
 
-	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
-		return -EOPNOTSUPP;
-	if (!e4_super_of(inode)->journal)
-		return -EROFS;
-	if (!(mode & FALLOC_FL_PUNCH_HOLE) && end > (uint64_t)inode->sb->max_bytes)
-		return -EFBIG;
-	rt_mutex_lock(&inode->lock);
-	e4_direct_drain(inode);
-	rt_mutex_lock(&e->wb_lock);
+	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
+		return shift(inode, mode, start, end - start);
 	if (mode & FALLOC_FL_PUNCH_HOLE)
 		end = MIN(end, DIV_ROUND_UP(inode->size, PAGE) * PAGE);
 	if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) && start < end)
@@ -125,6 +252,27 @@ int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len)
 		if (!err)
 			e->disk_size = inode->size;
 	}
+	return err;
+}
+
+int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len)
+{
+	struct lx_inode *inode = f->inode;
+	struct e4_inode *e = e4_inode(inode);
+	uint64_t start = (uint64_t)off, end = start + (uint64_t)len;
+	int err;
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE |
+		     FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
+		return -EOPNOTSUPP;
+	if (!e4_super_of(inode)->journal)
+		return -EROFS;
+	if (!(mode & FALLOC_FL_PUNCH_HOLE) && end > (uint64_t)inode->sb->max_bytes)
+		return -EFBIG;
+	rt_mutex_lock(&inode->lock);
+	e4_direct_drain(inode);
+	rt_mutex_lock(&e->wb_lock);
+	err = change(inode, mode, start, end);
 	if (!err) {
 		lx_inode_touch(inode, LX_ATTR_MTIME | LX_ATTR_CTIME);
 		err = e4_store_size(inode);

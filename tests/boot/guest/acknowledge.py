@@ -9,6 +9,7 @@ written WHO on standard input: the host knows then what the disk had been told b
 
 A claim about a file is [path, bytes, CRC], or [path, null, null] where it is not there."""
 
+import ctypes
 import json
 import os
 import random
@@ -81,10 +82,10 @@ class Journal(Worker):
     def step(self, number):
         if not self.deck:
             self.deck = [self.append, self.replace, self.overwrite, self.overwrite, self.cut, self.rename,
-                         self.delete, self.preallocate]
+                         self.delete, self.preallocate, self.collapse, self.insert]
             self.random.shuffle(self.deck)
         doing, path = self.deck.pop(), self.somewhere()
-        if doing in (self.overwrite, self.cut, self.rename, self.delete):
+        if doing in (self.overwrite, self.cut, self.rename, self.delete, self.collapse, self.insert):
             if not self.contents:
                 doing = self.append
             elif path not in self.contents:
@@ -150,6 +151,36 @@ class Journal(Worker):
         os.close(fd)
         sync_folder(os.path.dirname(path))
         self.contents[path] = (bytes(at) + data).ljust(room, b"\0")
+        self.done(path)
+
+    def shift(self, path, mode, at, size):
+        fd = os.open(path, os.O_RDWR)
+        if libc.fallocate64(fd, mode, ctypes.c_int64(at), ctypes.c_int64(size)):
+            raise OSError(ctypes.get_errno(), "fallocate")
+        os.fsync(fd)
+        os.close(fd)
+
+    def collapse(self, path):
+        """A range goes, and what is behind it moves."""
+        old = self.contents[path]
+        blocks = (len(old) - 1) // 4096
+        if blocks < 1:
+            return self.append(path)
+        self.begin(path)
+        at = self.random.randrange(blocks)
+        end = self.random.randrange(at, blocks) + 1
+        self.shift(path, 0x08, 4096 * at, 4096 * (end - at))
+        self.contents[path] = old[:4096 * at] + old[4096 * end:]
+        self.done(path)
+
+    def insert(self, path):
+        old = self.contents[path]
+        if not old:
+            return self.append(path)
+        self.begin(path)
+        at, size = self.random.randrange((len(old) + 4095) // 4096) * 4096, self.random.randrange(1, 8) * 4096
+        self.shift(path, 0x20, at, size)
+        self.contents[path] = old[:at] + bytes(size) + old[at:]
         self.done(path)
 
     def replace(self, path):
@@ -347,6 +378,7 @@ commit;
 KINDS = {"journal": Journal, "wal": Sqlite, "rollback": SqliteDelete, "git": Git, "dpkg": Dpkg,
          "postgres": Postgres}
 lock = threading.Lock()
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main():

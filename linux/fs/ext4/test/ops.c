@@ -203,13 +203,52 @@ static long transfer(const char *path, const struct op *op, bool write, uint32_t
 	return n;
 }
 
+/* Ranges that go or come with all that is behind them, where there is no such call: the same in steps. */
+static long shift_by_copy(int fd, int mode, long off, long len, long size)
+{
+	bool collapse = mode == FALLOC_FL_COLLAPSE_RANGE;
+	long from = collapse ? off + len : off, to = collapse ? off : off + len;
+	uaddr_t buf;
+
+	if (collapse ? off + len >= size : off >= size)
+		return -EINVAL;
+	buf = rig_user((size_t)(size - from));
+	if (lx_sys_pread64(self, fd, buf, (size_t)(size - from), from) != size - from ||
+	    lx_sys_pwrite64(self, fd, buf, (size_t)(size - from), to) != size - from)
+		return -EIO;
+	return collapse ? lx_sys_ftruncate(self, fd, size - len)
+			: lx_sys_fallocate(self, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len);
+}
+
+#define SHIFTED (200l << 10)		/* not for files longer than that */
+
+static long shift(const char *path, const struct op *op)
+{
+	int mode = op->flags & 1 ? FALLOC_FL_COLLAPSE_RANGE : FALLOC_FL_INSERT_RANGE;
+	long off = op->off & ~4095l, len = (op->len & ~4095l) + 4096, size, n = 0;
+	long fd = lx_sys_open(self, rig_str(path), O_RDWR, 0);
+
+	if (fd < 0)
+		return fd;
+	size = lx_sys_lseek(self, (int)fd, 0, SEEK_END);
+	if (size < SHIFTED)
+		n = lx_sys_fallocate(self, (int)fd, mode, off, len);
+	if (n == -EOPNOTSUPP)
+		n = shift_by_copy((int)fd, mode, off, len, size);
+	lx_sys_close(self, (int)fd);
+	return n;
+}
+
 static long allocate(const char *path, const struct op *op)
 {
 	static const int modes[] = { 0, FALLOC_FL_KEEP_SIZE,
 				     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE };
-	long fd = lx_sys_open(self, rig_str(path), O_RDWR, 0), n;
+	long fd, n;
 
+	if (op->flags % 16 < 6)
+		return shift(path, op);
+	fd = lx_sys_open(self, rig_str(path), O_RDWR, 0);
 	if (fd < 0)
 		return fd;
 	n = lx_sys_fallocate(self, (int)fd, modes[op->flags % 5], op->off, op->len + 1);
