@@ -33,6 +33,7 @@ class Drive:
     options: str = ""                       # more properties of the device, "a=1,b=2"
     log: Path | None = None                 # an empty file: every write goes there too (writelog.py)
     faults: str = ""                        # properties of a blkdebug: what goes wrong at the disk
+    is_served: bool = False                 # the path is a socket: an NBD server has the disk (nbd.py)
 
 
 def root_device(bus):
@@ -164,8 +165,11 @@ def _drive(number, drive):
     if drive.faults:
         words += [f"{prefix}driver=blkdebug", *(f"{prefix}{word}" for word in drive.faults.split(","))]
         prefix += "image."
-    words += [f"{prefix}driver=raw" if prefix else "format=raw"]
     path = str(drive.path).replace(",", ",,")
+    if drive.is_served:
+        return ",".join([*words, f"{prefix}driver=raw", f"{prefix}file.driver=nbd",
+                         f"{prefix}file.server.type=unix", f"{prefix}file.server.path={path}"])
+    words += [f"{prefix}driver=raw" if prefix else "format=raw"]
     return ",".join([*words, f"{prefix}file.filename={path}" if prefix else f"file={path}"])
 
 
