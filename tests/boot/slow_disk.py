@@ -7,7 +7,7 @@ see on Linux 6.1, where these tests hold, too, but for those of the driver's rep
 import os
 import time
 
-from concord import disks, nbd, runner
+from concord import disks, nbd, qemu, runner
 from concord.scenario import Failed, boot
 
 PRELUDE = """
@@ -60,6 +60,10 @@ class Task(threading.Thread):       # run() in a thread of its own
         self.join()
         return self.found
 """
+
+
+def once(configuration):
+    return configuration.cpus == 2 and configuration.placement == "kernel"
 
 
 def twice(configuration):
@@ -136,7 +140,7 @@ def is_not_replaced(console):
         raise Failed(f"its driver was replaced\n{console[-2000:]}")
 
 
-@boot(when=twice)
+@boot(when=once)
 def a_slow_disk_makes_its_users_wait_and_nobody_else(lab):
     is_not_replaced(expect(lab, SLOW, SLOW_SEEN, delay=100))
 
@@ -204,12 +208,36 @@ def until_it_is_replaced(server, machine):
     return {"stall": stall}
 
 
-@boot(when=lambda configuration: twice(configuration) and not configuration.kernel)
+@boot(when=lambda configuration: once(configuration) and not configuration.kernel)
 def a_disk_that_is_silent_for_too_long_is_reset(lab):
     console = expect(lab, STALLED, "0 0\nNone True True\n0 0\n", words=["concord.stall=1000"],
                      more=until_it_is_replaced)
     if "virtio-blk.1 was killed: a stalled queue" not in console or "after a reset" not in console:
         raise Failed(f"its driver was not replaced\n{console[-2000:]}")
+
+
+DEAF = """#!/bin/sh
+b=/bin/busybox
+until [ -b /dev/vda ]; do $b sleep 0.02; done
+i=0 failed=0
+while [ $i -lt 60 ]; do
+	$b dd if=/dev/vda of=/dev/null bs=4k skip=$i count=1 iflag=direct 2>/tmp/said || failed=$((failed + 1))
+	$b grep -o "Input/output error" /tmp/said
+	i=$((i + 1))
+done
+echo "failed: $failed of $i"
+$b poweroff -f
+"""
+
+
+@boot(when=lambda configuration: once(configuration) and not configuration.kernel)
+def a_request_that_a_disk_is_silent_about_again_and_again_fails_and_the_disk_goes_on(lab):
+    """Its drivers do not tell it of requests, which looks like a device that resets do not help."""
+    disk = lab.file("disk", bytes(1 << 20))
+    machine = lab.machine(["panic=-1", "concord.stall=1000", "virtio-blk.die=deaf:30"], memory=128,
+                          initrd=lab.initramfs(DEAF), drives=[qemu.Drive(disk)])
+    lab.expect_boot(machine, "virtio-blk.0: its device answered nothing 3 times in a row: 1 requests fail",
+                    "Input/output error", "failed: 1 of 60", status=0)
 
 
 # -- broken for a while ------------------------------------------------------------------------------
@@ -227,6 +255,6 @@ print(run(store, '/mnt/file', b'3' * 65536), load('/mnt/file') == b'3' * 65536, 
 """
 
 
-@boot(when=twice)
+@boot(when=once)
 def a_disk_that_fails_for_a_while_is_used_again(lab):
     is_not_replaced(expect(lab, BROKEN, "0\nEIO EIO EIO\nTrue\nTrue True\nNone True 0\n"))

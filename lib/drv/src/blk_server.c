@@ -133,7 +133,7 @@ static void begin(struct blk_server *s, uint32_t q, const struct vq_chain *c)
 	struct blk_flight *f = &s->queue[q].flights[c->head];
 	uint64_t counter = vq_device_counter(&s->d->queue[q], c->head);
 
-	if (!drv_work_on(s->d, q, c->head)) {
+	if (!drv_work_on(s->d, q, c->head) || drv_is_overdue(s->d, q, c->head)) {
 		refuse(s, q, c);
 	} else if (hangs(s, q, counter)) {
 		drv_log(s->d, RT_LOG_ERR,

@@ -14,14 +14,14 @@ static int mode;
 static uint64_t fatal_sector = UINT64_MAX;
 /* How many are left before it misbehaves; UINT64_MAX: it does not. */
 static uint64_t notifications = UINT64_MAX, blame = UINT64_MAX, nonsense = UINT64_MAX,
-		mute = UINT64_MAX, quiet = UINT64_MAX, astray = UINT64_MAX;
+		deaf = UINT64_MAX, mute = UINT64_MAX, quiet = UINT64_MAX, astray = UINT64_MAX;
 
 void drv_die_start(struct drv *d)
 {
 	static const struct {
 		const char *word;
 		uint64_t *left;
-	} misdeeds[] = { { "silent:", &notifications }, { "blame:", &blame },
+	} misdeeds[] = { { "silent:", &notifications }, { "deaf:", &deaf }, { "blame:", &blame },
 			 { "nonsense:", &nonsense }, { "mute:", &mute },
 			 { "quiet:", &quiet },
 			 { "astray:", &astray } };
@@ -32,6 +32,8 @@ void drv_die_start(struct drv *d)
 	if (!CONFIG_CHECKS || !d->record || !drv_option(d, "die", word, sizeof(word)))
 		return;
 	dying = d;
+	if (str_has_prefix(word, "deaf:"))
+		deaf = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(misdeeds); i++)
 		if (str_has_prefix(word, misdeeds[i].word) && d->start.incarnation == 1 &&
 		    parse_u64_all(word + strlen(misdeeds[i].word), &n))
@@ -77,6 +79,16 @@ static bool is_the_time(uint64_t *left)
 bool drv_is_silent(void)
 {
 	return is_time(&notifications);
+}
+
+void drv_hears(void)
+{
+	deaf = UINT64_MAX;
+}
+
+bool drv_is_deaf(void)
+{
+	return is_time(&deaf);
 }
 
 bool drv_blames(void)

@@ -59,7 +59,7 @@ static unsigned int prepare(struct forward *f, uint32_t q, const struct vq_chain
 	return forward_translate(f, c->segments, c->count, out, max);
 }
 
-/* The client gets an error, the device nothing: it was fatal to three drivers, or its session ended. */
+/* The client gets an error, the device nothing: it was fatal to three drivers, or overdue, or its session ended. */
 static void refuse(struct forward *f, uint32_t q, const struct vq_chain *c)
 {
 	uint32_t written = f->ops->fail ? f->ops->fail(f, q, c) : 0;
@@ -77,7 +77,7 @@ static bool hand_over(struct forward *f, uint32_t q)
 	uint16_t head;
 	unsigned int n;
 
-	if (!drv_work_on(f->hw.d, q, c->head)) {
+	if (!drv_work_on(f->hw.d, q, c->head) || drv_is_overdue(f->hw.d, q, c->head)) {
 		drv_work_done(f->hw.d);
 		refuse(f, q, c);
 		f->queue[q].waiting = false;

@@ -259,6 +259,15 @@ bool drv_work_on(struct drv *d, uint32_t queue, uint16_t head)
 	return t->requests[head].fatal < FATAL;
 }
 
+bool drv_is_overdue(const struct drv *d, uint32_t queue, uint16_t head)
+{
+	bool overdue = record_inflight(&d->start.link, d->record, queue)->requests[head].overdue;
+
+	if (overdue)
+		drv_hears();
+	return overdue;
+}
+
 void drv_work_done(struct drv *d)
 {
 	atomic_signal_fence(memory_order_release);

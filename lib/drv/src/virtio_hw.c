@@ -195,7 +195,7 @@ void virtio_hw_run(struct virtio_hw *hw)
 
 void virtio_hw_publish(struct virtio_hw *hw, uint32_t i)
 {
-	if (!vq_driver_publish(&hw->queue[i]))
+	if (drv_is_deaf() || !vq_driver_publish(&hw->queue[i]))
 		return;
 	drv_step();
 	if (!drv_is_silent())

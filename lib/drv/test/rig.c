@@ -73,6 +73,11 @@ bool drv_work_on(struct drv *unused, uint32_t queue, uint16_t head)
 	return true;
 }
 
+bool drv_is_overdue(const struct drv *d, uint32_t queue, uint16_t head)
+{
+	return record_inflight(&rig.geometry, rig.record, queue)->requests[head].overdue;
+}
+
 void drv_work_done(struct drv *unused)
 {
 }

@@ -78,6 +78,7 @@ static void record_taken(struct vq_device *q, uint16_t head)
 	q->inflight->counter = q->counter;
 	q->inflight->requests[head].counter = q->counter;
 	q->inflight->requests[head].fatal = 0;
+	q->inflight->requests[head].overdue = 0;
 	/* A signal fence is enough: only an end of this process comes between. */
 	atomic_signal_fence(memory_order_release);
 	vq_step(q->step);

@@ -76,6 +76,8 @@ struct instance {
 	uint64_t answered;		/* requests until then */
 	uint32_t failures;		/* ended without having done anything, in a row */
 	bool wants_reset;		/* its successor is to reset the device */
+	uint64_t silent_since;		/* requests that were answered when the queue stalled last */
+	uint32_t silences;		/* stalled queues in a row, without an answer in between */
 	uint64_t suspect;		/* counter of the request that the last one died of, or 0 */
 	uint64_t cpu_ns;		/* of all that ended */
 	uint64_t stall_ns;		/* of the last restart */

@@ -9,7 +9,8 @@
  *				BUSY_WALL_NS in all: it loops, or sleeps where it must not
  *	with a stalled queue	waiting, with requests of a disk unanswered, and none answered for
  *				STALL_MS (concord.stall=): the device has gone silent, or an answer was
- *				missed; its successor resets the device and believes nothing (renew.c)
+ *				missed; its successor resets the device and believes nothing (renew.c).
+ *				The third time in a row, it fails what is in flight: nobody waits for ever
  *	accused			its client says that it broke the protocol (renew.c)
  *
  * The heartbeat costs the driver two stores per wake-up and no message: it counts in its
@@ -38,7 +39,7 @@
 #define ALIVE_NS	SECOND		/* whoever lived that long was no failure */
 #define PAUSE_NS	10000000ull	/* the first */
 
-enum { FREE_FAILURES = 3, FAILURES = 10, FATAL = 3 };
+enum { FREE_FAILURES = 3, FAILURES = 10, FATAL = 3, SILENCES = 3 };
 
 static uint64_t now_ns(void)
 {
@@ -91,6 +92,50 @@ static void blame_request(struct instance *in)
 	if (r->fatal == FATAL)
 		report(RT_LOG_ERR, "%s: request %lu of queue %u ended %d incarnations in a row: "
 		       "it fails, the device goes on", in->name, r->counter, queue, FATAL);
+}
+
+/* How many requests are on record as taken; with @fail, they are to fail. */
+static uint32_t requests_taken(struct instance *in, bool fail)
+{
+	uint32_t count = 0;
+
+	for (uint32_t q = 0; q < in->link.queue_count; q++) {
+		struct record_inflight *t = record_inflight(&in->link, in->record, q);
+
+		for (uint32_t d = 0; d < in->link.queue_size; d++) {
+			count += t->requests[d].inflight != 0;
+			if (fail)
+				t->requests[d].overdue = t->requests[d].inflight;
+		}
+	}
+	return count;
+}
+
+/* The device has not answered anything through resets, by drivers that adopted nothing: their record is good. */
+static void fail_requests(struct instance *in)
+{
+	report(RT_LOG_ERR, "%s: its device answered nothing %d times in a row: %u requests fail", in->name,
+	       SILENCES, requests_taken(in, true));
+	in->silences = 0;
+}
+
+/*
+ * Its queue stands still, which is the device's doing if it was given something.  What its successor
+ * adopts: the last time the requests, to fail them, else nothing.
+ */
+static void fell_silent(struct instance *in)
+{
+	uint64_t answered = atomic_load_explicit(&in->record->answered, memory_order_relaxed);
+
+	if (in->ending)
+		return;
+	if (answered != in->silent_since)
+		in->silences = 0;
+	in->silent_since = answered;
+	in->silences += requests_taken(in, false) != 0;
+	in->wants_reset = true;
+	in->is_distrusted = in->silences < SILENCES;
+	instance_end(in, "a stalled queue", false);
 }
 
 static bool has_faulted(const struct instance *in)
@@ -208,6 +253,8 @@ void instance_ended(struct instance *in)
 		return;
 	}
 	blame_request(in);
+	if (in->silences >= SILENCES)
+		fail_requests(in);
 	/* What it adopted, it seems: nobody else has been there since. */
 	in->is_distrusted |= fell_over && !in->suspect;
 	if (renew_is_due(in, blames))
@@ -328,8 +375,7 @@ static void look_after(struct instance *in, uint64_t now)
 	} else if (hangs(in, beat, now)) {
 		instance_end(in, "no heartbeat", false);
 	} else if (stalls(in, now)) {
-		in->wants_reset = in->is_distrusted = true;
-		instance_end(in, "a stalled queue", false);
+		fell_silent(in);
 	}
 }
 

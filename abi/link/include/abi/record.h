@@ -90,7 +90,8 @@ struct record_inflight {
 	struct record_request {
 		uint8_t inflight;
 		uint8_t fatal;		/* incarnations in a row that ended working on it; init's */
-		uint8_t pad[4];
+		uint8_t overdue;	/* the device was silent about it for too long: it fails; init's */
+		uint8_t pad[3];
 		uint16_t next;		/* the batch's next; the head's own number ends it */
 		uint64_t counter;	/* order in which they were taken; never used twice */
 	} requests[];

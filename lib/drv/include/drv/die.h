@@ -14,6 +14,9 @@
  *	COMPONENT.die=sector:N	each time it works on a request for that sector (virtio-blk)
  *	COMPONENT.die=silent:N	not, but from its N-th notification on the first incarnation does
  *				not tell the device of anything any more
+ *	COMPONENT.die=deaf:N	not, but from the N-th time on nothing is shown to the device any more, by its
+ *				successors neither, until one is to fail a request that is overdue (drivers
+ *				of virtio devices)
  *	COMPONENT.die=blame:N	not; the first incarnation calls the N-th request it is given against the
  *				protocol (drivers of virtio devices)
  *	COMPONENT.die=nonsense:N	not; the first incarnation answers its N-th with a number that the
@@ -42,5 +45,9 @@ bool drv_is_mute(void);
 bool drv_is_quiet(void);
 /* "astray:": called before answers of @queue are shown. */
 void drv_go_astray(struct drv *d, uint32_t queue);
+/* A request is overdue. */
+void drv_hears(void);
+/* What was put into a ring of the device is not to be shown to it. */
+bool drv_is_deaf(void);
 /* The device is about to be notified, and is not to be. */
 bool drv_is_silent(void);

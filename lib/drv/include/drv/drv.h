@@ -109,6 +109,9 @@ unsigned int drv_bus_segments(struct drv *d, const struct vq_segment *s, struct 
  */
 bool drv_work_on(struct drv *d, uint32_t queue, uint16_t head);
 void drv_work_done(struct drv *d);
+/* The device has been silent about that request, again and again: it is not given it any more, and answered
+ * with an error. */
+bool drv_is_overdue(const struct drv *d, uint32_t queue, uint16_t head);
 
 /* Show the client what was answered in @queue, and ring its bell if it wants that. */
 void drv_publish(struct drv *d, uint32_t queue);
