@@ -232,6 +232,8 @@ static k_status_t small(struct blk *b, enum blk_op op, const void *out, void *in
 		return st;
 	if (out)
 		memcpy(r->data, out, n);
+	else if (n)
+		memset(r->data, 0, n);	/* a device may write less, and there was another's data */
 	blk_submit(b, r);
 	st = blk_wait(b, r);
 	if (st == K_OK && in)

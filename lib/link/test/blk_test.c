@@ -160,6 +160,48 @@ static void *mute(void *arg)
 	return NULL;
 }
 
+/* Reads come half, and are said to be done: @arg times; then a server that does what it should. */
+static void *halving(void *arg)
+{
+	struct vq_chain held[HELD];
+
+	config();
+	for (intptr_t i = (intptr_t)arg; i > 0; i--) {
+		const struct vq_segment *data;
+
+		while (!take_some(held))
+			fake_server_wait();
+		data = &held[0].segments[1];
+		memset(fake_pointer(data->addr, data->len), 0x55, data->len / 2);
+		*(uint8_t *)fake_pointer(held[0].segments[2].addr, 1) = 0;
+		vq_device_answer(&fake.queue[0], held[0].head, data->len / 2 + 1);
+		fake_publish(0);
+		if (i > 1 || (intptr_t)arg < 3)
+			fake_renew();
+	}
+	return (intptr_t)arg < 3 ? server(NULL) : NULL;
+}
+
+/* A serial number of two letters, of a device that writes no more than that. */
+static void *short_named(void *arg)
+{
+	struct vq_chain held[HELD];
+
+	config();
+	for (int served = 0; served < 2; served++) {
+		const struct vq_segment *data;
+
+		while (!take_some(held))
+			fake_server_wait();
+		data = &held[0].segments[1];
+		memset(fake_pointer(data->addr, data->len), 'X', MIN(data->len, served ? 2 : data->len));
+		*(uint8_t *)fake_pointer(held[0].segments[2].addr, 1) = 0;
+		vq_device_answer(&fake.queue[0], held[0].head, data->len + 1);
+		fake_publish(0);
+	}
+	return NULL;
+}
+
 /* Each worker has a part of the disk of its own, and knows what it wrote there. */
 static void *worker(void *arg)
 {
@@ -194,7 +236,7 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-static struct blk *open_server(void *(*fn)(void *))
+static struct blk *open_server_with(void *(*fn)(void *), void *arg)
 {
 	struct blk *b = NULL;
 	struct link *l;
@@ -203,8 +245,13 @@ static struct blk *open_server(void *(*fn)(void *))
 	stop = false;
 	fake_start(LINK_CLASS_BLOCK, 1, 32, 512 * 1024);
 	l = fake_open();
-	fake_thread(fn, NULL);
+	fake_thread(fn, arg);
 	return l && blk_open(l, UINT64_MAX, &b) == K_OK ? b : NULL;
+}
+
+static struct blk *open_server(void *(*fn)(void *))
+{
+	return open_server_with(fn, NULL);
 }
 
 static struct blk *open_with(int requests)
@@ -314,6 +361,50 @@ TEST(blk_request_that_is_never_answered_right_fails)
 	REQUIRE(b);
 	CHECK_EQ(blk_read(b, 0, buf, 512), K_ERR_IO);
 	CHECK_EQ(atomic_load(&fake_header()->epoch), 2);
+	fake_join();
+	blk_close(b);
+}
+
+static bool is_all(const uint8_t *buf, size_t n, uint8_t value)
+{
+	for (size_t i = 0; i < n; i++)
+		if (buf[i] != value)
+			return false;
+	return true;
+}
+
+TEST(blk_read_that_comes_half_is_never_taken_as_whole)
+{
+	static uint8_t buf[8192];
+
+	for (intptr_t times = 1; times <= 3; times++) {
+		struct blk *b;
+
+		memset(disk, 0x33, sizeof(buf));
+		memset(buf, 0xaa, sizeof(buf));
+		serve_until = 1 << 30;
+		b = open_server_with(halving, (void *)times);
+		REQUIRE(b);
+		CHECK_EQ(blk_read(b, 0, buf, sizeof(buf)), times < 3 ? K_OK : K_ERR_IO);
+		/* Of three attempts that came half nothing is handed out. */
+		CHECK(is_all(buf, sizeof(buf), times < 3 ? 0x33 : 0xaa));
+		stop = true;
+		(void)!k_bell_ring(FAKE_SERVER_BELL, 1);
+		fake_join();
+		blk_close(b);
+	}
+}
+
+TEST(blk_serial_number_has_nothing_of_earlier_requests)
+{
+	struct blk *b = open_server(short_named);
+	char id[21];
+	uint8_t buf[512];
+
+	REQUIRE(b);
+	CHECK_EQ(blk_read(b, 0, buf, sizeof(buf)), K_OK);
+	CHECK_EQ(blk_serial(b, id), K_OK);
+	CHECK_EQ(strcmp(id, "XX"), 0);
 	fake_join();
 	blk_close(b);
 }
