@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Bad disks: those that fail where they are read or written, lose their end, vanish, or hold garbage.
+"""Bad disks: those that fail where they are read or written, take half a write, lose their end, vanish, or hold garbage.
 
-What programs see is what they see on Linux 6.1, where these tests hold, too; and the machine goes on."""
+What programs see is what they see on Linux 6.1, where these tests hold, too, unless they say otherwise; and the machine goes on."""
 
 import random
 import re
+import shutil
 import subprocess
 
 from concord import disks, qemu
@@ -164,6 +165,38 @@ None None ['rw']
 """)
 
 
+TORN_WRITE = """
+print(mount())
+def letters(path, flags):
+    fd, area = os.open(path, flags), mmap.mmap(-1, 65536)
+    os.preadv(fd, [area], 0)
+    return ''.join(chr(area[i]) for i in range(0, 65536, 4096))
+area = mmap.mmap(-1, 65536)
+area[:] = b'z' * 65536
+direct, file_b = opened('/mnt/a', os.O_RDWR | os.O_DIRECT), opened('/mnt/b')
+print(run(os.pwritev, direct, [area], 0), letters('/mnt/a', os.O_DIRECT), letters('/mnt/a', 0))
+print(run(os.pwrite, file_b, area, 0), run(os.fdatasync, file_b), run(os.fdatasync, file_b), letters('/mnt/b', 0))
+open('/proc/sys/vm/drop_caches', 'w').write('3')
+print(letters('/mnt/b', 0), letters('/mnt/c', 0), writable())
+print(run(os.pwrite, file_b, area[:32768], 0), run(os.fdatasync, file_b), letters('/mnt/b', os.O_DIRECT))
+"""
+
+
+@boot(when=once)
+def a_write_whose_second_half_fails_is_an_error_and_leaves_half(lab):
+    """The disk takes 4 KiB at a time, and one of the pieces in the middle never."""
+    disk = disk_with_files(lab)
+    faults = ",".join(["max-transfer=4096", fails("write", sector_of(disk, "/a", 8)),
+                       fails("write", sector_of(disk, "/b", 8)).replace(".0.", ".1.")])
+    expect(lab, qemu.Drive(disk, faults=faults), TORN_WRITE, """\
+0
+EIO zzzzzzzzaaaaaaaa zzzzzzzzaaaaaaaa
+65536 EIO None zzzzzzzzzzzzzzzz
+zzzzzzzzbbbbbbbb cccccccccccccccc ['rw']
+32768 None zzzzzzzzbbbbbbbb
+""")
+
+
 # -- what the file system needs --------------------------------------------------------------------
 
 BROKEN_JOURNAL = """
@@ -223,6 +256,38 @@ EIO EIO EIO 0o40755
 EROFS EROFS 65536
 0
 """)
+
+
+def journal_with_torn(lab, kind):
+    """Two transactions wait to be replayed; half of the second one's block of that kind is not what was written."""
+    disk = disk_with_files(lab)
+    shutil.rmtree(lab.folder / "tree")
+    requests = ["jo -c -v 3"]
+    for name in "ab":
+        content = lab.file(f"new-{name}", name.upper().encode() * 4096)
+        requests.append(f"jw -b {debugfs(disk, f'blocks /{name}').split()[0]} {content}")
+    script = lab.file("requests", "\n".join([*requests, "jc", ""]).encode())
+    subprocess.run([disks.tool("debugfs"), "-w", "-f", script, disk], check=True, capture_output=True)
+    blocks = [int(block) for block in debugfs(disk, "blocks <8>").split()]
+    log = [int(block) for block in re.findall(rf"{kind}\D*at block (\d+)", debugfs(disk, "logdump -a"))]
+    with open(disk, "r+b") as file:
+        file.seek(blocks[log[1]] * 4096 + 2048)
+        file.write(b"\xa5" * 2048)
+    return disk
+
+
+TORN_JOURNAL = """
+print(mount())
+print(open('/mnt/a').read(2), open('/mnt/b').read(2), writable(), run(made, '/mnt/new'), run(os.sync), command('umount', '/mnt'))
+"""
+
+
+@boot(when=lambda configuration: once(configuration) and not configuration.kernel)
+def a_journal_is_replayed_until_a_torn_commit(lab):
+    """As e2fsck replays it, without which Linux does not mount it."""
+    disk = journal_with_torn(lab, "commit")
+    expect(lab, disk, TORN_JOURNAL, "0\nAA bb ['rw'] None None 0\n")
+    disks.check_ext4(disk)
 
 
 # -- disks that go, or are not what they say ---------------------------------------------------------
