@@ -51,7 +51,8 @@ class Lab:
     def machine(self, words=(), **changes):
         """A bare machine of this configuration: no disks, no initrd, words as given."""
         machine = qemu.Machine(self.kernel, machine=self.configuration.machine,
-                               memory=self.configuration.memory, cpus=self.configuration.cpus)
+                               memory=self.configuration.memory, cpus=self.configuration.cpus,
+                               iommu=self.configuration.has_iommu)
         machine.words = ["console=ttyS0"]
         if self.linux:
             machine.words.append("panic=-1")        # ours ends QEMU after a panic
