@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import bench, build, demo, faults, image, places, qemu, run, say, test
+from . import bench, build, demo, faults, heal, image, places, qemu, run, say, test
 
 USAGE = """\
 usage: ./concord [-v] COMMAND ...
@@ -252,6 +252,13 @@ def do_bench(words):
     options = parse(parser, words)
     if options.record and not options.icount:
         raise say.Failure("--record goes with --icount", 2)
+    if any(name.startswith("heal") for name in options.names):
+        wanted = [row for row in heal.ROWS if {"heal", row} & set(options.names)]
+        if not wanted or set(options.names) - {"heal", *heal.ROWS}:
+            raise say.Failure(f"{', '.join(heal.ROWS)} (heal: all of these) are measured apart from other rows", 2)
+        if options.record:
+            raise say.Failure("--record is not for the rows of heal", 2)
+        return heal.bench(wanted, options.rounds, options.icount, options.json)
     return bench.main(options.names, options.icount, options.rounds, options.json, options.record,
                       options.disk_bus)
 

@@ -2,24 +2,20 @@
 """`./concord demo NAME`: a short run that shows what the system is for."""
 
 import tempfile
-from pathlib import Path
 
-from . import places, run
+from . import heal as healing, qemu, run
 
 DEMOS = {"heal": "a disk driver is killed once a second under a load that compares checksums"}
-DISK_BYTES = 16 << 20
 
 
 def heal(options):
-    """A second disk, and tools/demo/heal.py in the guest."""
-    program = (places.ROOT / "tools/demo/heal.py").read_text()
+    """A second disk, on the bus that was asked for, and tools/demo/heal.py in the guest."""
+    component, device, bus, _ = healing.ROWS[f"heal-{options.disk_bus}"]
+    qemu.check_disk_bus(bus, options.machine)
+    options.disk_bus = "virtio"
     with tempfile.TemporaryDirectory(prefix="concord-demo-") as folder:
-        disk = Path(folder) / "disk"
-        disk.touch()
-        with disk.open("r+b") as file:
-            file.truncate(DISK_BYTES)
-        options.drive = [*options.drive, str(disk)]
-        return run.run(options, ["python3", "-u", "-c", program, str(options.seconds)])
+        drive = qemu.Drive(healing.disk(folder), bus=bus)
+        return run.run(options, healing.argv(component, device, options.seconds, 1), [drive])
 
 
 def main(name, options):

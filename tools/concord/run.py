@@ -163,8 +163,10 @@ def _show_console(guest):
           *kept, "----", sep="\n", file=sys.stderr)
 
 
-def run(options, command):
+def run(options, command, drives=()):
+    """`drives` follow the image's disk, before those of the options."""
     machine = machine_of(options, command)
+    machine.drives[1:1] = drives
     if not command:
         _interactive(machine)
     try:

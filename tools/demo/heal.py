@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Runs in the guest, by ./concord demo heal: a load with checksums on /dev/vdb, whose driver is
-killed once a second. Prints what happens, and figures; fails if a byte is wrong."""
+"""heal.py DRIVER DISK SECONDS ROUNDS [json|update]: runs in the guest, by ./concord demo heal and bench heal.
+
+A load with checksums on DISK works undisturbed for SECONDS, then while DRIVER is killed once a second;
+ROUNDS times, in turn. With "update", DRIVER is then updated, once a second, to the program on standard input; with both words the
+last line is the figures as JSON. Prints what happens, and figures for people; fails if a byte is wrong."""
 
 import json
 import mmap
@@ -12,16 +15,19 @@ import threading
 import time
 import zlib
 
-DRIVER, DISK = "virtio-blk.1", "/dev/vdb"
+DRIVER, DISK = sys.argv[1:3]
+SECONDS, ROUNDS = map(int, sys.argv[3:5])
+JSON, UPDATE = len(sys.argv) > 5, sys.argv[5:] == ["update"]
 BLOCK, BLOCKS = 64 << 10, 256
-SECONDS = int(sys.argv[1])
+PROGRAM = "/tmp/program"
+CALM, KILLS, UPDATES = "undisturbed", "kills", "updates"
 
 
 class Load(threading.Thread):
     """Writes random blocks, reads others back, and compares their sums; nothing is cached."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(daemon=True)      # it does not outlive a failure of the main thread
         self.stop = False
         self.bytes = self.checked = 0
         self.longest = 0.0              # since somebody last looked
@@ -55,51 +61,101 @@ class Load(threading.Thread):
             self.wrong.append(str(error))
 
 
+def conctl(*words):
+    return subprocess.run(["conctl", *words], capture_output=True, check=True, text=True).stdout
+
+
 def driver():
-    listed = json.loads(subprocess.run(["conctl", "ps", "--json"], capture_output=True, check=True).stdout)
-    return next(one for one in listed if one["name"] == DRIVER)
+    return next(one for one in json.loads(conctl("ps", "--json")) if one["name"] == DRIVER)
 
 
-def phase(load, kills):
-    """SECONDS of load; MB/s, and the stalls in ms."""
-    stalls = []
-    begin, start = load.bytes, time.monotonic()
-    for second in range(SECONDS):
-        before, load.longest = load.bytes, 0.0
-        done = driver()["restarts"]
-        if kills:
-            subprocess.run(["conctl", "kill", DRIVER], check=True)
-        time.sleep(max(0.0, start + second + 1 - time.monotonic()))
-        now = driver()
-        said = ""
-        if now["restarts"] > done:
-            stalls.append(now["last_stall_us"] / 1000)
-            said = f"  killed; incarnation {now['incarnation']} served after {stalls[-1]:.1f} ms;"
-        print(f"{second + 1:4} s  {(load.bytes - before) / 1e6:6.1f} MB,{said} slowest request "
-              f"{load.longest * 1000:.0f} ms, {'all sums right' if not load.wrong else 'WRONG DATA'}", flush=True)
-    return (load.bytes - begin) / (time.monotonic() - start) / 1e6, sorted(stalls)
+def disturb(what):
+    """What is done to the driver; undisturbed, a program that costs as much runs for nothing."""
+    if what == KILLS:
+        conctl("kill", DRIVER)
+    elif what == UPDATES:
+        conctl("update", DRIVER, PROGRAM)
+    else:
+        conctl("ps")
+
+
+def percentile(values, percent):
+    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)] if values else 0.0
+
+
+class Phase:
+    """SECONDS of the load; all times in ms."""
+
+    def __init__(self, load, what):
+        self.stalls, self.slowest = [], []      # of incarnations, and each second's request
+        begin, start = load.bytes, time.monotonic()
+        for second in range(SECONDS):
+            before, load.longest = load.bytes, 0.0
+            done = driver()["incarnation"]
+            disturb(what)
+            time.sleep(max(0.0, start + second + 1 - time.monotonic()))
+            now = driver()
+            self.slowest.append(load.longest * 1000)
+            said = ""
+            if now["incarnation"] > done:
+                self.stalls.append(now["last_stall_us"] / 1000)
+                said = f"  {what}: incarnation {now['incarnation']} served after {self.stalls[-1]:.1f} ms;"
+            print(f"{second + 1:4} s  {(load.bytes - before) / 1e6:6.1f} MB,{said} slowest request "
+                  f"{self.slowest[-1]:.0f} ms, {'all sums right' if not load.wrong else 'WRONG DATA'}", flush=True)
+        self.rate = (load.bytes - begin) / (time.monotonic() - start) / 1e6
+
+
+def median(values):
+    return percentile(values, 50)
+
+
+def summary(phases):
+    """Of a list of phases."""
+    stalls = [stall for phase in phases for stall in phase.stalls]
+    slowest = [request for phase in phases for request in phase.slowest]
+    return {"count": len(stalls), "rate": median([phase.rate for phase in phases]),
+            "stall": median(stalls), "stall-p99": percentile(stalls, 99), "slowest-p99": percentile(slowest, 99)}
+
+
+def post_mortem():
+    print("The last post-mortem (conctl log):", flush=True)
+    log = conctl("log", DRIVER).splitlines()
+    at = max((i for i, line in enumerate(log) if "was killed" in line), default=0)
+    print("\n".join("  " + line for line in log[at:]))
 
 
 def main():
+    phases = {CALM: [], KILLS: []}
+    if UPDATE:
+        with open(PROGRAM, "wb") as file:
+            file.write(sys.stdin.buffer.read())
+        phases[UPDATES] = []
     load = Load()
     load.start()
     print(f"A program writes blocks of {BLOCK >> 10} KiB to {DISK}, reads others back, and compares sums.")
-    calm, _ = phase(load, False)
-    print(f"Now {DRIVER}, the driver of that disk, is killed once a second.")
-    killed, stalls = phase(load, True)
+    for _ in range(ROUNDS):
+        for what, done in phases.items():
+            if what != CALM:
+                print(f"Now {DRIVER}, the driver of that disk: {what}, one a second.")
+            done.append(Phase(load, what))
     load.stop = True
     load.join()
-    print("The last post-mortem (conctl log):", flush=True)
-    log = subprocess.run(["conctl", "log", DRIVER], capture_output=True, text=True).stdout.splitlines()
-    at = max((i for i, line in enumerate(log) if "was killed" in line), default=0)
-    print("\n".join("  " + line for line in log[at:]))
-    p99 = stalls[min(len(stalls) - 1, int(len(stalls) * 0.99))] if stalls else 0.0
-    print(f"{len(stalls)} kills, {load.checked} blocks compared, {len(load.wrong)} wrong or failed; throughput "
-          f"{killed:.1f} MB/s with a kill a second, {calm:.1f} MB/s without ({100 * killed / calm:.0f} %); "
-          f"stall per kill: median {stalls[len(stalls) // 2] if stalls else 0:.1f} ms, p99 {p99:.1f} ms")
+    if not JSON:
+        post_mortem()
+    figures = {what: summary(done) for what, done in phases.items()}
+    for what in list(phases)[1:]:
+        ratios = [one.rate / calm.rate for one, calm in zip(phases[what], phases[CALM])]
+        figures[what]["ratio"] = median(ratios)
+    calm, killed = figures[CALM], figures[KILLS]
+    print(f"{killed['count']} kills, {load.checked} blocks compared, {len(load.wrong)} wrong or failed; throughput "
+          f"{killed['rate']:.1f} MB/s with a kill a second, {calm['rate']:.1f} MB/s without "
+          f"({100 * killed['ratio']:.0f} %); "
+          f"stall per kill: median {killed['stall']:.1f} ms, p99 {killed['stall-p99']:.1f} ms")
     for line in load.wrong[:5]:
         print(line)
-    sys.exit(bool(load.wrong) or not stalls)
+    if JSON:
+        print(json.dumps({**figures, "compared": load.checked, "wrong": len(load.wrong)}))
+    sys.exit(bool(load.wrong) or not killed["count"])
 
 
 main()
