@@ -296,8 +296,9 @@ class Dpkg(Numbered):
         return top + ".deb"
 
     def work(self, number):
-        subprocess.run(["dpkg", f"--root={self.folder}", "--force-all", "--log=/tmp/dpkg.log", "--install",
-                        self.package(number)], check=True, stdout=subprocess.DEVNULL)
+        # All that is forced includes not to sync what is unpacked: then it may be lost, on Linux, too.
+        subprocess.run(["dpkg", f"--root={self.folder}", "--force-all", "--no-force-unsafe-io", "--log=/tmp/dpkg.log",
+                        "--install", self.package(number)], check=True, stdout=subprocess.DEVNULL)
 
 
 class Postgres(Numbered):
