@@ -290,6 +290,12 @@ def a_journal_is_replayed_until_a_torn_commit(lab):
     disks.check_ext4(disk)
 
 
+@boot(when=once)
+def a_journal_with_a_torn_descriptor_before_a_commit_is_refused(lab):
+    """What was committed is not given up in silence."""
+    expect(lab, journal_with_torn(lab, "descriptor"), "print(mount() > 0, writable())\n", "True []\n")
+
+
 # -- disks that go, or are not what they say ---------------------------------------------------------
 
 def operated(lab, action, before, after, wanted):

@@ -216,6 +216,26 @@ static bool block_csum_ok(const struct recovery *r, uint32_t type)
 	return get_be32(r->block + j->s->block_size - 4) == e4_journal_tail_csum(j, r->block);
 }
 
+/*
+ * The log ends at a block of transaction @sequence that is not what was written: it was on its way when the
+ * power went.  Unless that transaction or a later one was committed, in the rest of the log, from @log on: then
+ * what somebody was told is on the disk would be lost, and that is not ours to decide.
+ */
+static int check_uncommitted(struct recovery *r, uint32_t log, uint32_t sequence, uint32_t blocks)
+{
+	const struct e4_j_header *h = (const struct e4_j_header *)r->block;
+	int err = 0;
+
+	for (; !err && blocks; blocks--, log = e4_journal_next(r->j, log)) {
+		err = read_log(r, log, r->block);
+		if (!err && get_be32(h->magic) == E4_J_MAGIC && get_be32(h->type) == E4_J_COMMIT &&
+		    !after(sequence, get_be32(h->sequence)) && block_csum_ok(r, E4_J_COMMIT))
+			err = e4_corrupt(r->j->s, "journal: transaction %u is damaged, and %u was committed",
+					 sequence, get_be32(h->sequence));
+	}
+	return err;
+}
+
 static int run_pass(struct recovery *r)
 {
 	struct e4_journal *j = r->j;
@@ -238,16 +258,18 @@ static int run_pass(struct recovery *r)
 		switch (type) {
 		case E4_J_DESCRIPTOR:
 			if (!block_csum_ok(r, type)) {
-				if (r->pass == SCAN)
-					goto end;
-				err = -EIO;
-				break;
+				if (r->pass != SCAN)
+					return -EIO;
+				err = check_uncommitted(r, log, sequence, budget);
+				goto end;
 			}
 			err = descriptor(r, &log, sequence, &budget);
 			break;
 		case E4_J_COMMIT:
-			if (r->pass == SCAN && !block_csum_ok(r, type))
+			if (r->pass == SCAN && !block_csum_ok(r, type)) {
+				err = check_uncommitted(r, log, sequence, budget);
 				goto end;
+			}
 			sequence++;
 			break;
 		case E4_J_REVOKE:
