@@ -30,5 +30,3 @@ uint64_t lx_pages_next(struct lx_inode *inode, uint64_t off, uint32_t what);
  * 0, -EIO (behind the end too), -ENOMEM, or what the file system says.
  */
 int lx_pages_fill(struct lx_inode *inode, uint64_t off, uint64_t want);
-/* Writing takes set-id bits away from whoever may not give them.  Inode locked. */
-void lx_pages_remove_privs(struct lx_task *self, struct lx_inode *inode);

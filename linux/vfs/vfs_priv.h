@@ -285,6 +285,8 @@ int lx_pages_truncate(struct lx_inode *inode, uint64_t size);
 int lx_pages_punch(struct lx_inode *inode, uint64_t off, uint64_t len);
 int lx_pages_zero(struct lx_inode *inode, uint64_t off, uint64_t len);
 int lx_pages_grow(struct lx_inode *inode, uint64_t size);
+/* Writing takes set-id bits away from whoever may not give them.  Inode locked. */
+void lx_pages_remove_privs(struct lx_task *self, struct lx_inode *inode);
 uint64_t lx_pages_resident(struct lx_inode *inode);
 /*
  * Have the missing pages of [off, off + n) read, a few megabytes at most, as far as that goes

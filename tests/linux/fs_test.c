@@ -350,6 +350,31 @@ static void check_no_such_mode(int fd, int mode, long block)
 	CHECK(fallocate(fd, mode, 0, block) < 0 && (errno == EINVAL || errno == EOPNOTSUPP));
 }
 
+TEST(fallocate_drops_set_user_id)
+{
+	static const int modes[] = { 0, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE,
+				     FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE };
+	long block = block_of_fs();
+	int fd = make("f");
+	struct stat st;
+
+	CHECK_ROOT();
+	fill(fd, 16 * (size_t)block, 1);
+	need_shifts(fd, FALLOC_FL_COLLAPSE_RANGE);
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		CHECK_OK(fchmod(fd, 04755));
+		CHECK_OK(fallocate(fd, modes[i], block, block));
+		CHECK_OK(fstat(fd, &st));
+		CHECK_EQ(st.st_mode & 07777, 04755);	/* root's changes do not */
+		IN_CHILD({
+			CHECK_OK(setuid(1000));
+			CHECK_OK(fallocate(fd, modes[i], block, block));
+		});
+		CHECK_OK(fstat(fd, &st));
+		CHECK_EQ(st.st_mode & 07777, 0755);
+	}
+}
+
 TEST(collapsed_ranges_are_gone)
 {
 	long block = block_of_fs();

@@ -10,6 +10,7 @@
 #include "abi/calls.h"
 #include "fs/ext4/journal.h"
 #include "fs/ext4/write.h"
+#include "lx/task.h"
 
 #define PAGE ((uint64_t)K_PAGE_SIZE)
 #define CREDITS_STEP 64u
@@ -274,6 +275,7 @@ int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len)
 	rt_mutex_lock(&e->wb_lock);
 	err = change(inode, mode, start, end);
 	if (!err) {
+		lx_pages_remove_privs(lx_self(), inode);
 		lx_inode_touch(inode, LX_ATTR_MTIME | LX_ATTR_CTIME);
 		err = e4_store_size(inode);
 	}
