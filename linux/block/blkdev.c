@@ -44,6 +44,11 @@ uint32_t lx_blkdev_dma_alignment(const struct lx_blkdev *b)
 	return b->disk->limits.dma_alignment;
 }
 
+uint32_t lx_blkdev_discard_granularity(const struct lx_blkdev *b)
+{
+	return b->disk->limits.discard_max ? b->disk->limits.discard_granularity : 0;
+}
+
 /* -- requests: counted for the partition and for its disk */
 
 struct request {

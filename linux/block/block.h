@@ -46,6 +46,9 @@ int lx_blkdev_write_direct(struct lx_blkdev *b, uint64_t off, const void *buf, s
  */
 int lx_blkdev_read_iter(struct lx_blkdev *b, uint64_t off, struct lx_iter *to, size_t n);
 int lx_blkdev_write_iter(struct lx_blkdev *b, uint64_t off, struct lx_iter *from, size_t n);
+/* Nobody needs what is there any more: multiples of the device's blocks.  0, -EIO, -EROFS, -EOPNOTSUPP. */
+int lx_blkdev_discard(struct lx_blkdev *b, uint64_t off, uint64_t n);
+uint32_t lx_blkdev_discard_granularity(const struct lx_blkdev *b);	/* bytes; 0: it cannot */
 /* What was written before is durable.  0 or -EIO. */
 int lx_blkdev_flush(struct lx_blkdev *b);
 bool lx_blkdev_is_read_only(const struct lx_blkdev *b);

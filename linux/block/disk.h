@@ -176,7 +176,6 @@ int lx_blkdevs_retract_all(struct lx_disk *d, uint64_t *numbers);	/* the partiti
 int lx_blkdev_resize(struct lx_blkdev *b, uint64_t sectors);	/* -EBUSY: overlaps */
 
 /* -- blkdev.c: transfers, see block.h */
-int lx_blkdev_discard(struct lx_blkdev *b, uint64_t off, uint64_t n);
 /* Zeros, by the disk's own means or written. */
 int lx_blkdev_zero(struct lx_blkdev *b, uint64_t off, uint64_t n);
 /* The page cache forgets everything; pages that are mapped stay what they are. */

@@ -2,6 +2,7 @@
 /*
  * Opening, closing and duplicating descriptors, fcntl, ioctl.
  */
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/openat2.h>
 #include <linux/fs.h>
@@ -358,6 +359,22 @@ static long regular_ioctl(struct lx_file *f, unsigned int cmd, unsigned long arg
 	return -ENOTTY;
 }
 
+static long trim(struct lx_task *self, struct lx_file *f, uaddr_t at)
+{
+	const struct lx_super *sb = f->inode->sb;
+	struct fstrim_range range;
+	int err;
+
+	if (!(lx_is_reg(f->inode) || lx_is_dir(f->inode)) || !sb->ops || !sb->ops->trim)
+		return -ENOTTY;
+	if (!lx_capable(self, CAP_SYS_ADMIN))
+		return -EPERM;
+	if (lx_copy_from_user(&range, at, sizeof(range)))
+		return -EFAULT;
+	err = sb->ops->trim(f->inode->sb, &range);
+	return err ? err : lx_copy_to_user(at, &range, sizeof(range));
+}
+
 long lx_sys_ioctl(struct lx_task *self, int fd, unsigned int cmd, unsigned long arg)
 {
 	struct lx_file *f = lx_fd_get(self, fd);
@@ -384,6 +401,9 @@ long lx_sys_ioctl(struct lx_task *self, int fd, unsigned int cmd, unsigned long 
 		} else {
 			ret = -ENOTTY;
 		}
+		break;
+	case FITRIM:
+		ret = trim(self, f, uaddr(arg));
 		break;
 	case FS_IOC_GETFLAGS:
 	case FS_IOC_SETFLAGS:

@@ -4,7 +4,7 @@
 import random
 import shutil
 
-from concord import disks
+from concord import disks, qemu
 from concord.scenario import Failed, boot
 
 
@@ -241,3 +241,46 @@ def kernels_replay_each_others_journals_again_and_again(lab):
             cut_off_and_replay(lab, seed, kinds[seed % len(kinds)])
         except Failed as failure:
             raise Failed(f"seed {seed}: {failure}") from None
+
+
+DISCARDED = """
+import re, subprocess, sys
+def run(*words):
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+def trimmed():
+    return int(re.search('([0-9]+) bytes', run('fstrim', '-v', '/mnt'))[1])
+
+run('mount', '-t', 'ext4', '-o', sys.argv[1], '/dev/vdb', '/mnt')
+with open('/mnt/stays', 'wb') as file:
+    file.write(b's' * (4 << 20))
+with open('/mnt/goes', 'wb') as file:
+    file.write(b'g' * (32 << 20))
+run('sync')
+run('rm', '/mnt/goes')
+run('sync')
+if sys.argv[1] != 'discard':
+    print(trimmed() >= 32 << 20, trimmed())
+print(open('/mnt/stays').read() == 's' * (4 << 20), 'discard' in open('/proc/mounts').read())
+run('umount', '/mnt')
+"""
+
+
+def discarded(lab, name, option, wanted):
+    """What a file system does not need any more, its disk does not have any more."""
+    disk = make_ext4(lab, name, "64M", "-b4096")
+    with disks.Machine(lab, qemu.Drive(disk, unmaps=True)) as machine:
+        found = machine.run("python3", "-c", DISCARDED, option)
+        if found != wanted:
+            raise Failed(f"programs see\n{found}and not\n{wanted}")
+        machine.power_off()
+    held = disk.stat().st_blocks * 512
+    if not 4 << 20 <= held < 16 << 20:
+        raise Failed(f"the disk's file still has {held} bytes")
+    disks.check_ext4(disk)
+
+
+@boot(when=lambda configuration: configuration.cpus == 2 and configuration.placement == "kernel")
+def free_blocks_are_discarded(lab):
+    discarded(lab, "asked-for", "nodiscard", "True 0\nTrue False\n")
+    discarded(lab, "at-once", "discard", "True True\n")

@@ -33,6 +33,7 @@ class Drive:
     options: str = ""                       # more properties of the device, "a=1,b=2"
     log: Path | None = None                 # an empty file: every write goes there too (writelog.py)
     faults: str = ""                        # properties of a blkdebug: what goes wrong at the disk
+    unmaps: bool = False                    # what the guest discards leaves the file
     is_served: bool = False                 # the path is a socket: an NBD server has the disk (nbd.py)
 
 
@@ -155,6 +156,8 @@ def _drive(number, drive):
     if drive.read_only:
         # an IDE disk cannot be: what is written to it is lost
         words += ["snapshot=on" if drive.bus == "ahci" else "read-only=on"]
+    if drive.unmaps:
+        words += ["discard=unmap"]
     prefix = ""
     if drive.log:
         log = str(drive.log).replace(",", ",,")

@@ -115,7 +115,7 @@ void e4_bitmap_done(struct e4_super *s, struct e4_group *g, bool inodes, const s
 
 /* -- searching: lock held */
 
-static uint32_t next_free(const struct e4_group *g, const uint64_t *map, uint32_t bits, uint32_t from)
+uint32_t e4_next_free(const struct e4_group *g, const uint64_t *map, uint32_t bits, uint32_t from)
 {
 	for (;;) {
 		from = (uint32_t)bitmap_next_clear(map, bits, from);
@@ -125,7 +125,7 @@ static uint32_t next_free(const struct e4_group *g, const uint64_t *map, uint32_
 	}
 }
 
-static uint32_t run_end(const struct e4_group *g, const uint64_t *map, uint32_t bits, uint32_t from)
+uint32_t e4_run_end(const struct e4_group *g, const uint64_t *map, uint32_t bits, uint32_t from)
 {
 	uint32_t end = (uint32_t)bitmap_next_set(map, bits, from);
 
@@ -141,8 +141,8 @@ static uint32_t search(const struct e4_group *g, const uint64_t *map, uint32_t b
 	uint32_t best = 0, limit = bits, i = goal;
 
 	for (int turn = 0; turn < 2; turn++) {
-		while ((i = next_free(g, map, bits, i)) < limit) {
-			uint32_t end = run_end(g, map, bits, i);
+		while ((i = e4_next_free(g, map, bits, i)) < limit) {
+			uint32_t end = e4_run_end(g, map, bits, i);
 
 			if (end - i > best) {
 				best = end - i;
@@ -286,6 +286,7 @@ static int free_in(struct e4_handle *h, struct e4_group *g, uint32_t at, uint32_
 		bitmap_clear_range((uint64_t *)b->data, at, n);
 		bitmap_set_range((uint64_t *)g->freed, at, n);
 		g->freed_count += n;
+		g->trimmed = 0;
 		e4_group_set_free_blocks(s, g, e4_group_free_blocks(s, g) + n);
 		e4_bitmap_done(s, g, false, b);
 	}

@@ -314,6 +314,9 @@ static void free_tx(struct e4_super *s, struct e4_tx *tx, bool committed)
 		struct e4_freed *f = tx->freed;
 
 		tx->freed = f->next;
+		/* before somebody else may have them; a disk that cannot is as good */
+		if (committed && atomic_load(&s->discards))
+			(void)!e4_discard(s, f->block, f->count);
 		if (committed)
 			e4_free_committed(s, f->block, f->count);
 		rt_free(f);

@@ -11,6 +11,7 @@
  *	xattr.c, xattrmod.c	attributes; acl.c: those that are access control lists
  *	reserve.c, writeback.c	from the page cache to the disk; batch.c: many at once; sync.c: when
  *	truncate.c, orphan.c	shortening and deleting files
+ *	discard.c	telling the disk of free blocks
  *	fallocate.c, extshift.c	blocks before there is data, holes; ranges that come and go
  *	namei.c, file.c, super.c	the operations that the VFS calls
  *
@@ -47,6 +48,7 @@ struct e4_group {
 	struct e4_disk_group *desc;	/* lock: in the table's bytes */
 	uint8_t *freed;			/* lock: bitmap of blocks freed and not committed, or NULL */
 	uint32_t freed_count;		/* lock: bits set in it */
+	uint32_t trimmed;		/* lock: the disk knows of all free runs that are as long; 0: it does not */
 	_Atomic(uint64_t) small_goal;	/* a hint: where the last small files of its inodes end, or 0 */
 };
 
@@ -90,6 +92,7 @@ struct e4_super {
 	struct lx_flusher wakes;	/* for memory's sake */
 	_Atomic(uint32_t) flusher_word;	/* enum in sync.c: wakes it, and ends it */
 	uint32_t commit_seconds;	/* constant */
+	_Atomic(bool) discards;		/* mount option "discard" */
 	struct rt_mutex spare_lock;	/* rank LX_LOCK_EXT4_SPARE */
 	uint8_t *spare;			/* spare_lock: to write back with when there is no memory for a buffer */
 };
@@ -164,6 +167,11 @@ bool e4_note_error(struct e4_super *s);	/* whether to log it: not more than a fe
  * Linux, not being able to read them (-EIO) is an error of the file system, with what errors= asks for.
  */
 int e4_read_vital(struct e4_super *s, uint64_t block, struct e4_buf **out);
+
+/* -- discard.c */
+int e4_trim(struct lx_super *sb, struct fstrim_range *range);	/* lx_super_ops.trim */
+/* Tell the disk that nobody needs [block, block + n) any more; -EOPNOTSUPP, -EIO. */
+int e4_discard(struct e4_super *s, uint64_t block, uint64_t n);
 
 /* -- group.c */
 int e4_groups_load(struct e4_super *s);		/* -EUCLEAN, -EIO, -ENOMEM */

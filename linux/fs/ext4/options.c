@@ -10,7 +10,7 @@
 static const char *const ignored[] = {
 	"acl", "user_xattr", "barrier", "barrier=1", "data=ordered", "delalloc",
 	"auto_da_alloc", "noauto_da_alloc", "block_validity", "noblock_validity", "init_itable",
-	"noinit_itable", "nodiscard", "noquota", "grpid=0", "nogrpid", "sysvgroups", "relatime",
+	"noinit_itable", "noquota", "grpid=0", "nogrpid", "sysvgroups", "relatime",
 	"journal_checksum", "i_version", "dioread_nolock", "dioread_lock", "nodioread_nolock",
 	"defaults",
 };
@@ -31,6 +31,11 @@ static int parse_one(struct e4_options *o, const char *word)
 		return 0;
 	if (str_equal(word, "noload") || str_equal(word, "norecovery")) {
 		o->noload = true;
+		return 0;
+	}
+	if (str_equal(word, "discard") || str_equal(word, "nodiscard")) {
+		o->discard_set = true;
+		o->discard = *word == 'd';
 		return 0;
 	}
 	if (str_has_prefix(word, "errors=")) {

@@ -11,6 +11,7 @@ struct e4_options {
 	uint8_t errors;			/* E4_ERRORS_*, if errors_set */
 	bool commit_set;
 	uint32_t commit;		/* seconds between commits */
+	bool discard_set, discard;
 };
 
 /* "a,b=c": -EINVAL for what is not known or not done.  @text may be NULL. */

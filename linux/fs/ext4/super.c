@@ -201,6 +201,11 @@ static void apply(struct e4_super *s, const struct e4_options *o)
 		s->errors_behaviour = o->errors;
 	if (o->commit_set)
 		s->commit_seconds = o->commit;
+	if (o->discard_set)
+		atomic_store(&s->discards, o->discard);
+	if (o->discard && !lx_blkdev_discard_granularity(s->dev))
+		rt_log(RT_LOG_WARNING, "EXT4-fs (%s): mounting with \"discard\" option, but the device does not "
+		       "support discard", s->name);
 }
 
 static int remount(struct lx_super *sb, unsigned long flags, const char *options)
@@ -239,6 +244,8 @@ static size_t show_options(struct lx_super *sb, char *buf, size_t size)
 		n = (size_t)strlcpy(buf, ",errors=panic", size);
 	if (s->commit_seconds != COMMIT_SECONDS)
 		n += (size_t)scnprintf(buf + n, size - n, ",commit=%u", s->commit_seconds);
+	if (atomic_load(&s->discards))
+		n += (size_t)scnprintf(buf + n, size - n, ",discard");
 	return n;
 }
 
@@ -250,6 +257,7 @@ static const struct lx_super_ops sops = {
 	.put = put,
 	.remount = remount,
 	.show_options = show_options,
+	.trim = e4_trim,
 };
 
 /* -- mounting */

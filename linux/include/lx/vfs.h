@@ -116,6 +116,7 @@ struct lx_dentry {
 
 struct lx_acl;
 struct lx_attr;				/* setattr request, below */
+struct fstrim_range;
 struct lx_kstat;
 
 /*
@@ -197,6 +198,8 @@ struct lx_super_ops {
 	void (*put)(struct lx_super *sb);		/* no inode is left: free private */
 	size_t (*show_options)(struct lx_super *sb, char *buf, size_t size);	/* ",size=64k" for /proc/mounts */
 	int (*remount)(struct lx_super *sb, unsigned long flags, const char *options);
+	/* FITRIM: tell the disk of free space in @range, whose len becomes how much that was.  NULL: -ENOTTY. */
+	int (*trim)(struct lx_super *sb, struct fstrim_range *range);
 };
 
 struct lx_super {
