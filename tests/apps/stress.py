@@ -12,7 +12,8 @@ STRESSORS = ["fork", "mmap", "vm", "pipe", "futex", "signal", "switch", "clone",
 
 def _define(name, seconds, full):
     def stress(guest):
-        # Memory use is bounded, so that what is tested is the stressor and not the OOM killer.
+        # Memory use is bounded, so that what is tested is the stressor and not the OOM killer; but malloc's is
+        # not: that is the size of one allocation, of which it makes many, and it may end what it started.
         sizes = {"vm": ["--vm-bytes", "64m"], "mmap": ["--mmap-bytes", "32m"],
                  "malloc": ["--malloc-bytes", "32m"]}.get(name, [])
         # These two refuse to run as root, or would end the guest by doing what root may do.
