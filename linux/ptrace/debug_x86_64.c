@@ -6,6 +6,10 @@
  * kernel gets are the breakpoints that are enabled, as local ones.  DR6 is ours: the
  * debug exception leaves in it what it was about.  Who may touch it: the tracer while
  * the task is stopped, else the task itself.
+ *
+ * The kernel loads a thread's breakpoints when it switches to it, or when it sets its own.  A task that
+ * has told of its stop may be resumed before it slept, without a switch: so it sets them
+ * again, itself, when it goes on.  What the tracer does is only a check then.
  */
 #include <asm/siginfo.h>
 #include <linux/errno.h>
@@ -71,9 +75,19 @@ int lx_debug_reg_set(struct lx_task *t, unsigned int i, uint64_t v)
 	} else {
 		return -EIO;
 	}
-	if (!err)
+	if (!err) {
 		t->ptrace->debug = fresh;
+		t->ptrace->debug_written = true;
+	}
 	return err;
+}
+
+void lx_debug_resume(struct lx_task *self)
+{
+	if (!self->ptrace->debug_written)
+		return;
+	self->ptrace->debug_written = false;
+	(void)debug_load(self, &self->ptrace->debug);	/* it was taken before */
 }
 
 int lx_debug_exception(struct lx_task *self, uint64_t dr6)

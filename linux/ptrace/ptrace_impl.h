@@ -15,6 +15,7 @@ struct lx_ptrace {
 	bool stepping;
 	/* As the tracer wrote them, and as the last debug exception left DR6. */
 	struct lx_debug_regs { uint64_t dr[4], dr6, dr7; } debug;
+	bool debug_written;		/* by the tracer, in this stop */
 	bool resumed_once;		/* the tracer has answered a stop */
 	int code;			/* of the stop, as in bits 8.. of the wait status */
 	int resume_signal;
@@ -46,3 +47,5 @@ long lx_ptrace_registers(struct lx_task *t, long request, uint64_t addr, uint64_
 /* DR @i of a stopped tracee (ptrace/debug_x86_64.c): as Linux answers PEEKUSER and POKEUSER. */
 uint64_t lx_debug_reg_get(const struct lx_task *t, unsigned int i);
 int lx_debug_reg_set(struct lx_task *t, unsigned int i, uint64_t v);
+/* The stop of @self is over: what its tracer wrote becomes true. */
+void lx_debug_resume(struct lx_task *self);

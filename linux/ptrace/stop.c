@@ -12,7 +12,8 @@
  * (PTRACE_INTERRUPT, SIGCONT to one that was seized) is only noted; the tracee makes it
  * on its way out (lx_ptrace_work).  While it listens (PTRACE_LISTEN) its stop goes on,
  * and the trap ends that with a new one.
- */#include <asm/siginfo.h>
+ */
+#include <asm/siginfo.h>
 #include <asm/signal.h>
 #include <linux/ptrace.h>
 
@@ -101,6 +102,7 @@ static int stop(struct lx_task *self, int code, const struct lx_siginfo *info, u
 
 	tell_tracer(self, code);
 	sleep_stopped(self, pt);
+	lx_debug_resume(self);
 
 	rt_mutex_lock(&g->lock);
 	sig = pt->resume_signal;
