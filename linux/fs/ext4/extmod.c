@@ -242,6 +242,17 @@ int e4_ext_insert(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock, 
 	return 0;
 }
 
+/*
+ * There was no room for an extent that was to follow from parting another one: @x covers all that was cut off,
+ * where it was, so that it joins what is left of that, which takes no room.
+ */
+static int put_back(struct e4_handle *h, struct lx_inode *inode, const struct e4_ext *x)
+{
+	if (insert_one(h, inode, x))
+		h->spoiled = true;
+	return -ENOSPC;
+}
+
 /* -- removing */
 
 /* The node at level @i is empty: free it, and what becomes empty above. */
@@ -305,12 +316,29 @@ static uint32_t credits_to_free(const struct e4_super *s, uint32_t n, unsigned i
 	return 2 * (n / s->blocks_per_group + 2) + 5 * depth + 12;
 }
 
+/* Take [a, b) out of the extent at the end of @p, which is put.  -ENOSPC: everything is as it was. */
+static int take_out(struct e4_path *p, uint32_t a, uint32_t b)
+{
+	struct e4_level *l = &p->l[p->depth];
+	struct e4_ext *x = e4_level_entry(l, l->at), tail, all;
+	uint32_t first = get_le32(x->block), end = first + e4_ext_len(x);
+	int err;
+
+	set_ext(&all, a, end - a, e4_ext_start(x) + (a - first), e4_ext_unwritten(x));
+	err = cut(p, a, b, &tail);
+	e4_path_put(p);
+	if (err || !get_le16(tail.len))
+		return err;
+	err = insert_one(p->h, p->inode, &tail);
+	return err == -ENOSPC ? put_back(p->h, p->inode, &all) : err;
+}
+
 /* The last extent that begins before @to, if it reaches into the range: 1; else 0. */
 static int remove_last(struct e4_handle *h, struct lx_inode *inode, uint32_t from, uint64_t *to)
 {
 	struct e4_super *s = h->s;
 	uint64_t block, end;
-	struct e4_ext *x, tail;
+	struct e4_ext *x;
 	uint32_t a, b;
 	struct e4_path p;
 	int err = e4_path_walk(h, inode, (uint32_t)(*to - 1), &p);
@@ -334,18 +362,14 @@ static int remove_last(struct e4_handle *h, struct lx_inode *inode, uint32_t fro
 		e4_path_put(&p);
 		return -EAGAIN;
 	}
-	err = e4_free_blocks(h, block, b - a, !lx_is_reg(inode));
+	err = take_out(&p, a, b);
 	if (!err)
-		err = cut(&p, a, b, &tail);
-	e4_path_put(&p);
+		err = e4_free_blocks(h, block, b - a, !lx_is_reg(inode));
 	if (err)
 		return err;
 	add_blocks(inode, -(int64_t)(b - a));
 	*to = a;
-	if (!get_le16(tail.len))
-		return 1;
-	err = insert_one(h, inode, &tail);
-	return err ? err : 1;
+	return 1;
 }
 
 int e4_ext_remove(struct e4_handle *h, struct lx_inode *inode, uint32_t from, uint64_t *to)
@@ -363,7 +387,7 @@ int e4_ext_remove(struct e4_handle *h, struct lx_inode *inode, uint32_t from, ui
 
 int e4_ext_convert(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock, uint32_t n)
 {
-	struct e4_ext written, tail, *x;
+	struct e4_ext written, unwritten, *x;
 	struct e4_path p;
 	int err = e4_path_walk(h, inode, lblock, &p);
 	struct e4_level *l;
@@ -377,11 +401,12 @@ int e4_ext_convert(struct e4_handle *h, struct lx_inode *inode, uint32_t lblock,
 		return e4_ext_bad(inode, "an unwritten extent has gone");
 	}
 	set_ext(&written, lblock, n, e4_ext_start(x) + (lblock - get_le32(x->block)), false);
-	err = cut(&p, lblock, lblock + n, &tail);
-	e4_path_put(&p);
-	if (!err && get_le16(tail.len))
-		err = insert_one(h, inode, &tail);
-	return err ? err : insert_one(h, inode, &written);
+	set_ext(&unwritten, lblock, n, e4_ext_start(&written), true);
+	err = take_out(&p, lblock, lblock + n);
+	if (err)
+		return err;
+	err = insert_one(h, inode, &written);
+	return err == -ENOSPC ? put_back(h, inode, &unwritten) : err;
 }
 
 /* -- parting */
@@ -409,11 +434,8 @@ int e4_ext_part(struct e4_handle *h, struct lx_inode *inode, uint32_t at, uint32
 	e4_path_put(&p);
 	if (!err)
 		err = insert_one(h, inode, &tail);
-	if (err == -ENOSPC) {
-		/* where it was it joins what it was cut off from, which takes no room */
-		put_le32(tail.block, at);
-		err = insert_one(h, inode, &tail);
-		return err ? err : -ENOSPC;
-	}
-	return err;
+	if (err != -ENOSPC)
+		return err;
+	put_le32(tail.block, at);
+	return put_back(h, inode, &tail);
 }

@@ -56,6 +56,8 @@ static int lower_leaf(struct e4_path *p, uint64_t *from, uint32_t n)
 	if (get_le32(e4_level_entry(l, first)->block) < n)
 		return e4_ext_bad(p->inode, "no hole to move into");
 	last = get_le32(e4_level_entry(l, end - 1)->block);
+	if (last < *from)
+		return e4_ext_bad(p->inode, "entries are not in order");
 	if (!e4_extend(p->h, E4_CREDITS_SHIFT))
 		return -EAGAIN;
 	*from = last + 1;
@@ -92,6 +94,8 @@ static int raise_leaf(struct e4_path *p, uint32_t at, uint64_t *to, uint32_t n)
 		return 0;
 	}
 	begin = get_le32(e4_level_entry(l, first)->block);
+	if (begin >= *to)
+		return e4_ext_bad(p->inode, "entries are not in order");
 	if (!e4_extend(p->h, E4_CREDITS_SHIFT))
 		return -EAGAIN;
 	*to = begin;

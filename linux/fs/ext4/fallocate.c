@@ -13,7 +13,6 @@
 #include "lx/task.h"
 
 #define PAGE ((uint64_t)K_PAGE_SIZE)
-#define CREDITS_STEP 64u
 
 /* -- room and holes */
 
@@ -117,118 +116,116 @@ static void forget_pages(struct lx_inode *inode, uint64_t off)
 	rt_mutex_unlock(&inode->pages_lock);
 }
 
-/* [off, off + len) goes, and what is behind it moves down: in one transaction, if the journal has room for it. */
-static int collapse(struct lx_inode *inode, uint64_t off, uint64_t len)
-{
-	struct e4_super *s = e4_super_of(inode);
-	struct e4_inode *e = e4_inode(inode);
-	uint32_t first = (uint32_t)(off >> s->block_bits), n = (uint32_t)(len >> s->block_bits);
-	uint64_t hole = (uint64_t)first + n, from = hole, size = inode->size - len;
-	struct e4_handle h;
-	int err, e1;
+struct shifting {
+	uint32_t at, n;			/* blocks */
+	uint64_t hole;			/* collapsing: to be removed up to here */
+	uint64_t next;			/* how far it has come: see extshift.c */
+	uint64_t size, old_size;	/* of the file: afterwards, before */
+	bool undo;			/* there is no room for the extent that is parted: back */
+};
 
-	do {
-		err = e4_begin(s, CREDITS_STEP, &h);
-		if (err)
-			return err;
-		rt_write_lock(&e->map_lock);
-		e->goal = 0;
-		err = e4_ext_remove(&h, inode, first, &hole);
-		if (!err) {
-			hole = first;
-			err = e4_ext_lower(&h, inode, &from, n);
-		}
-		if (!err)
-			e->disk_size = size;
-		e1 = e4_store_locked(&h, inode);
-		rt_write_unlock(&e->map_lock);
-		atomic_store(&e->datasync_tid, h.tid);
-		err = e4_end(&h, e1 ? e1 : err);
-	} while (err == -EAGAIN);
-	forget_pages(inode, off);
-	return err ? err : lx_pages_truncate(inode, size);
+static int collapse_some(struct e4_handle *h, struct lx_inode *inode, void *arg)
+{
+	struct shifting *c = arg;
+	int err = e4_ext_remove(h, inode, c->at, &c->hole);
+
+	if (!err) {
+		c->hole = c->at;
+		err = e4_ext_lower(h, inode, &c->next, c->n);
+	}
+	if (!err)
+		e4_inode(inode)->disk_size = c->size;
+	return err;
 }
 
-/* One handle's part of it.  *@undo: there is no room for the extent that is parted: back. */
-static int insert_step(struct e4_handle *h, struct lx_inode *inode, uint32_t at, uint64_t *to, uint32_t n,
-		       bool *undo)
+static int raise_or_undo(struct e4_handle *h, struct lx_inode *inode, struct shifting *c)
 {
 	int err;
 
-	if (*undo) {
-		err = e4_ext_lower(h, inode, to, n);
+	if (c->undo) {
+		err = e4_ext_lower(h, inode, &c->next, c->n);
 		return err ? err : -ENOSPC;
 	}
-	err = e4_ext_raise(h, inode, at, to, n);
+	err = e4_ext_raise(h, inode, c->at, &c->next, c->n);
 	if (!err && !e4_extend(h, E4_CREDITS_INSERT + E4_CREDITS_SHIFT))
 		err = -EAGAIN;
 	if (!err)
-		err = e4_ext_part(h, inode, at, n);
+		err = e4_ext_part(h, inode, c->at, c->n);
 	if (err != -ENOSPC)
 		return err;
-	*undo = true;
-	*to = (uint64_t)at + n;
+	c->undo = true;
+	c->next = (uint64_t)c->at + c->n;
 	return -EAGAIN;
 }
 
-/* What is at @off and behind it moves up by @len.  As above. */
-static int insert(struct lx_inode *inode, uint64_t off, uint64_t len)
+static int insert_some(struct e4_handle *h, struct lx_inode *inode, void *arg)
 {
-	struct e4_super *s = e4_super_of(inode);
+	struct shifting *c = arg;
+	int err = raise_or_undo(h, inode, c);
+
+	e4_inode(inode)->disk_size = err == -ENOSPC ? c->old_size : c->size;
+	return err;
+}
+
+/* What is behind it moves down: in one transaction, if the journal has room for it. */
+static int collapse(struct lx_inode *inode, struct shifting *c, uint64_t off)
+{
+	int err;
+
+	c->hole = c->next = (uint64_t)c->at + c->n;
+	err = e4_in_steps(inode, collapse_some, c);
+	forget_pages(inode, off);
+	return err ? err : lx_pages_truncate(inode, c->size);
+}
+
+/* What is there and behind it moves up.  As above. */
+static int insert(struct lx_inode *inode, struct shifting *c, uint64_t off)
+{
 	struct e4_inode *e = e4_inode(inode);
-	uint32_t at = (uint32_t)(off >> s->block_bits), n = (uint32_t)(len >> s->block_bits);
-	uint64_t to = (uint64_t)E4_MAX_LBLOCK + 1, end, size = inode->size;
-	bool undo = false;
-	struct e4_handle h;
-	int err, e1;
+	uint64_t end;
+	int err;
 
 	rt_write_lock(&e->map_lock);
 	err = e4_ext_end(inode, &end);
 	rt_write_unlock(&e->map_lock);
-	if (!err && end + n > E4_MAX_LBLOCK)
+	if (!err && end + c->n > E4_MAX_LBLOCK)
 		err = -EINVAL;
 	if (!err)
-		err = lx_pages_truncate(inode, size + len);
+		err = lx_pages_truncate(inode, c->size);
 	if (err)
 		return err;
-	do {
-		err = e4_begin(s, CREDITS_STEP, &h);
-		if (err)
-			break;
-		rt_write_lock(&e->map_lock);
-		e->goal = 0;
-		err = insert_step(&h, inode, at, &to, n, &undo);
-		e->disk_size = err == -ENOSPC ? size : size + len;
-		e1 = e4_store_locked(&h, inode);
-		rt_write_unlock(&e->map_lock);
-		atomic_store(&e->datasync_tid, h.tid);
-		err = e4_end(&h, e1 ? e1 : err);
-	} while (err == -EAGAIN);
+	c->next = (uint64_t)E4_MAX_LBLOCK + 1;
+	err = e4_in_steps(inode, insert_some, c);
 	forget_pages(inode, off);
 	if (err)
-		(void)!lx_pages_truncate(inode, size);
+		(void)!lx_pages_truncate(inode, c->old_size);
 	return err;
 }
 
 static int shift(struct lx_inode *inode, int mode, uint64_t off, uint64_t len)
 {
 	struct e4_super *s = e4_super_of(inode);
+	bool collapses = mode == FALLOC_FL_COLLAPSE_RANGE;
+	struct shifting c = {
+		.at = (uint32_t)(off >> s->block_bits), .n = (uint32_t)(len >> s->block_bits),
+		.old_size = inode->size, .size = collapses ? inode->size - len : inode->size + len,
+	};
 	int err;
 
 	if (!(e4_inode(inode)->flags & E4_FL_EXTENTS))
 		return -EOPNOTSUPP;
 	if ((off | len) & (s->block_size - 1))
 		return -EINVAL;
-	if (mode == FALLOC_FL_COLLAPSE_RANGE ? off + len >= inode->size : off >= inode->size)
+	if (collapses ? off + len >= inode->size : off >= inode->size)
 		return -EINVAL;
-	if (mode == FALLOC_FL_INSERT_RANGE && len > (uint64_t)inode->sb->max_bytes - inode->size)
+	if (!collapses && len > (uint64_t)inode->sb->max_bytes - inode->size)
 		return -EFBIG;
 	if (is_full(s))
 		return -ENOSPC;
 	err = e4_writeback_locked(inode);
 	if (err)
 		return err;
-	return mode == FALLOC_FL_COLLAPSE_RANGE ? collapse(inode, off, len) : insert(inode, off, len);
+	return collapses ? collapse(inode, &c, off) : insert(inode, &c, off);
 }
 
 /* -- the call */

@@ -19,7 +19,7 @@ static bool has_tree(const struct lx_inode *inode)
 	return lx_is_reg(inode) || lx_is_dir(inode) || (lx_is_lnk(inode) && inode->size >= E4_I_BLOCK);
 }
 
-int e4_remove_blocks(struct lx_inode *inode, uint32_t from, uint64_t to)
+int e4_in_steps(struct lx_inode *inode, e4_step_fn *step, void *arg)
 {
 	struct e4_super *s = e4_super_of(inode);
 	struct e4_inode *e = e4_inode(inode);
@@ -32,13 +32,32 @@ int e4_remove_blocks(struct lx_inode *inode, uint32_t from, uint64_t to)
 			return err;
 		rt_write_lock(&e->map_lock);
 		e->goal = 0;
-		err = e4_ext_remove(&h, inode, from, &to);
+		err = step(&h, inode, arg);
 		e1 = e4_store_locked(&h, inode);
 		rt_write_unlock(&e->map_lock);
 		atomic_store(&e->datasync_tid, h.tid);
 		err = e4_end(&h, e1 ? e1 : err);
 	} while (err == -EAGAIN);
 	return err;
+}
+
+struct removal {
+	uint32_t from;
+	uint64_t to;
+};
+
+static int remove_some(struct e4_handle *h, struct lx_inode *inode, void *arg)
+{
+	struct removal *r = arg;
+
+	return e4_ext_remove(h, inode, r->from, &r->to);
+}
+
+int e4_remove_blocks(struct lx_inode *inode, uint32_t from, uint64_t to)
+{
+	struct removal r = { from, to };
+
+	return e4_in_steps(inode, remove_some, &r);
 }
 
 int e4_truncate_blocks(struct lx_inode *inode, uint64_t size)

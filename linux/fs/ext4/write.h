@@ -71,7 +71,13 @@ int e4_truncate_blocks(struct lx_inode *inode, uint64_t size);
 /* The block with the end of the file shows zeros behind it, also once the file is longer. */
 int e4_zero_tail(struct lx_inode *inode);
 void e4_evict(struct lx_inode *inode);
-/* Remove blocks of [from, to), in as many handles as it takes. */
+/*
+ * Change where the blocks of the inode are, in as many handles as it takes: @step is called until it answers
+ * anything but -EAGAIN, with map_lock held for writing, and the inode is stored with each.
+ */
+typedef int e4_step_fn(struct e4_handle *h, struct lx_inode *inode, void *arg);
+int e4_in_steps(struct lx_inode *inode, e4_step_fn *step, void *arg);
+/* Remove blocks of [from, to), in steps. */
 int e4_remove_blocks(struct lx_inode *inode, uint32_t from, uint64_t to);
 int e4_store_size(struct lx_inode *inode);	/* the disk's is the inode's, and all attributes */
 /* Is the block at @off one with contents on the disk? */
