@@ -17,7 +17,7 @@ def machine_with(lab, *files, **options):
     return disks.Machine(lab, *files, programs=True, **options)
 
 
-EVERYWHERE = ("fs", "file", "dir", "attr", "acl", "direct")
+EVERYWHERE = ("fs", "fallocate", "names", "file", "dir", "attr", "acl", "direct")
 
 
 @boot(seconds=600, when=lambda configuration: configuration.cpus == 2)
@@ -35,13 +35,13 @@ def programs_see_the_same_on_every_file_system(lab):
         limited = machine.run("/tests/fs_test", "-l").split()
         limited.remove("a_mapped_hole_that_gets_no_block_is_a_bus_error")
         wrong += machine.cases("fs", "/mnt/tmpfs", *limited)
-        for program in ("acl", "flags"):
+        for program in ("fallocate", "names", "acl", "flags"):
             wrong += machine.cases(program, "/mnt/tmpfs")
         for program in EVERYWHERE:
             wrong += machine.cases(program, "/mnt/large")
             # what Linux's overlay puts into d_ino, and refuses in pwritev2, is its own
             wrong += [] if lab.linux else machine.cases(program, "/root")
-        for program in ("fs", "acl", "flags", "direct"):
+        for program in ("fs", "fallocate", "names", "acl", "flags", "direct"):
             wrong += machine.cases(program, "/mnt/small")
         # one is unmounted, one only read-only, and one is left to the init, with somebody at work in it
         machine.shell("""umount /mnt/large; mount -o remount,ro /mnt/small
