@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * AF_UNIX: what its files share.  unix.c has names, connections and life;
- * unix_io.c messages; unix_gc.c files in flight.
+ * unix_send.c and unix_recv.c messages, unix_poll.c; unix_gc.c files in flight.
  */
 #pragma once
 
@@ -106,7 +106,17 @@ bool unix_queue_full(const struct unix_sock *u);	/* @u locked, or a hint */
 void unix_relay_stop(struct unix_sock *u);		/* @u not locked */
 int unix_copy_name(struct unix_sock *u, uint8_t *addr);
 
-/* -- unix_io.c */
+static inline bool unix_is_writable(struct unix_sock *u)
+{
+	return atomic_load(&u->wmem) * 4ull <= (uint64_t)atomic_load(&u->base.sndbuf);
+}
+
+static inline uint32_t unix_msg_unread(const struct unix_msg *msg)
+{
+	return msg->len - msg->offset;
+}
+
+/* -- unix_send.c, unix_recv.c, unix_poll.c */
 int64_t unix_send(struct lx_socket *s, struct net_msg *m);
 int64_t unix_recv(struct lx_socket *s, struct net_msg *m);
 uint32_t unix_poll(struct lx_socket *s, struct lx_file *f, struct lx_poll *p);
