@@ -111,9 +111,10 @@ TEST(an_immutable_file_stays_as_it_is)
 {
 	struct stat before, after;
 	char buf[8];
-	int fd;
+	int fd, was_open;
 
 	prepare();
+	CHECK_OK(was_open = open("d/f", O_RDWR));
 	CHECK_OK(stat("d/f", &before));
 	CHECK_OK(set("d/f", FS_IMMUTABLE_FL));
 	CHECK_ERRNO(open("d/f", O_WRONLY), EPERM);
@@ -132,6 +133,7 @@ TEST(an_immutable_file_stays_as_it_is)
 	fd = open("d/f", O_RDONLY);
 	CHECK_OK(fd);
 	CHECK_EQ(read(fd, buf, sizeof(buf)), 4);
+	CHECK_ERRNO(fallocate(was_open, 0, 0, 100), EPERM);
 	CHECK_OK(stat("d/f", &after));
 	CHECK(after.st_mode == before.st_mode && after.st_size == before.st_size && after.st_nlink == 1);
 	CHECK_OK(set("d/f", 0));
@@ -151,6 +153,7 @@ TEST(a_file_to_be_appended_to_only_grows)
 	CHECK_EQ(write(fd, " more", 5), 5);
 	CHECK_ERRNO(fcntl(fd, F_SETFL, 0), EPERM);
 	CHECK_ERRNO(ftruncate(fd, 2), EPERM);
+	CHECK_ERRNO(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1), EPERM);
 	CHECK_ERRNO(truncate("d/f", 2), EPERM);
 	CHECK_ERRNO(unlink("d/f"), EPERM);
 	CHECK_ERRNO(rename("d/f", "d/g"), EPERM);

@@ -36,7 +36,7 @@ from . import build, image, initrd, kernels, lab, leaks, places, qemu, runner, s
 SUITES = ("unit", "fuzz", "build", "kernel", "isolation", "linux", "shuffle", "leaks", "boot", "apps")
 # Without those that assert how the processors' time is shared.  The first ones are quick.
 SHUFFLED_QUICK = ("thread", "process", "ptrace", "pipe", "event")
-SHUFFLED = (*SHUFFLED_QUICK, "signal", "futex", "task", "exec", "poll", "unix", "mmap", "tty", "itimer")
+SHUFFLED = (*SHUFFLED_QUICK, "signal", "futex", "task", "exec", "poll", "unix", "unix_control", "mmap", "tty", "itimer")
 PROGRAM_SECONDS = 120       # for one test program with all its cases
 BOOT_SECONDS = 60
 MOST_DEATHS = 8             # of guests in one suite and configuration, before the rest is given up
