@@ -12,7 +12,7 @@ def heal(options):
     """A second disk, on the bus that was asked for, and tools/demo/heal.py in the guest."""
     component, device, bus, _ = healing.ROWS[f"heal-{options.disk_bus}"]
     qemu.check_disk_bus(bus, options.machine)
-    options.disk_bus = "virtio"
+    options.disk_bus = "virtio"     # the image's own disk
     with tempfile.TemporaryDirectory(prefix="concord-demo-") as folder:
         drive = qemu.Drive(healing.disk(folder), bus=bus)
         return run.run(options, healing.argv(component, device, options.seconds, 1), [drive])

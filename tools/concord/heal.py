@@ -9,6 +9,7 @@ a program that stalls on probation."""
 
 import json
 import tempfile
+import time
 from pathlib import Path
 
 from . import image, places, qemu, runner, say, test
@@ -52,7 +53,10 @@ def measure(row, configuration, rounds, icount):
                                 drives=[*machine.drives, qemu.Drive(disk(folder), bus=bus)])
         with runner.Guest(machine) as guest:
             guest.boot()
-            result = guest.command([*argv(component, device, SECONDS, rounds), "json" if icount else "update"], successor.fileno(), show)
+            words = [*argv(component, device, SECONDS, rounds), "json" if icount else "update"]
+            # A guest that counts instructions is as slow as this machine makes it.
+            most = rounds * 3 * SECONDS * (30 if icount else 3) + 120
+            result = guest.command(words, successor.fileno(), show, deadline=time.monotonic() + most)
     lines = output.decode(errors="replace").splitlines()
     if not lines or not lines[-1].startswith("{"):
         raise say.Failure(f"{row}: status {result.status}\n" + "\n".join(lines[-20:])
