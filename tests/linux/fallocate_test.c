@@ -272,10 +272,10 @@ TEST(ranges_go_and_come_in_files_of_many_pieces)
 	CHECK_EQ(st_at(fd).st_size, 8 * block);
 }
 
-/* Until there is no room for data, and none for names. */
-static void fill_file_system(void)
+/* Until there is no room for data: the file that has it. */
+static int fill_with_data(void)
 {
-	char buf[65536] = "data", name[32];
+	char buf[65536] = "data";
 	int fd = make("big");
 
 	for (size_t n = sizeof(buf); n >= 512; n /= 2)
@@ -283,7 +283,28 @@ static void fill_file_system(void)
 			;
 	CHECK_EQ(errno, ENOSPC);
 	fsync(fd);
+	return fd;
+}
+
+TEST_SECONDS(what_was_freed_can_be_had_at_once, 120)
+{
+	int fd;
+
+	own_file_system();
+	fd = make("f");
+	need_fallocate(fd);
+	CHECK_OK(close(fill_with_data()));
+	CHECK_OK(unlink("big"));
+	CHECK_OK(fallocate(fd, 0, 0, 8 * MIB));
+}
+
+/* Nor for names. */
+static void fill_file_system(void)
+{
+	char name[32];
+
 	CHECK_OK(mkdir("dirs", 0755));
+	fill_with_data();
 	for (int i = 0; i < 5000; i++) {
 		snprintf(name, sizeof(name), "dirs/%d", i);
 		if (mkdir(name, 0755) < 0) {
@@ -307,7 +328,6 @@ TEST_SECONDS(a_hole_on_a_full_disk_costs_nothing_else, 120)
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(pwrite(fd, "more", 4, (100 + 10 * i) * block), 4);
 	CHECK_OK(fsync(fd));
-	CHECK_OK(mkdir("spare", 0755));
 	fill_file_system();
 	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 10 * block, block) < 0)
 		CHECK_EQ(errno, ENOSPC);

@@ -253,22 +253,12 @@ static int change(struct lx_inode *inode, int mode, uint64_t start, uint64_t end
 	return err;
 }
 
-int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len)
+/* The inode is locked. */
+static int change_and_store(struct lx_inode *inode, int mode, uint64_t start, uint64_t end)
 {
-	struct lx_inode *inode = f->inode;
 	struct e4_inode *e = e4_inode(inode);
-	uint64_t start = (uint64_t)off, end = start + (uint64_t)len;
 	int err;
 
-	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE |
-		     FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
-		return -EOPNOTSUPP;
-	if (!e4_super_of(inode)->journal)
-		return -EROFS;
-	if (!(mode & FALLOC_FL_PUNCH_HOLE) && end > (uint64_t)inode->sb->max_bytes)
-		return -EFBIG;
-	rt_mutex_lock(&inode->lock);
-	e4_direct_drain(inode);
 	rt_mutex_lock(&e->wb_lock);
 	err = change(inode, mode, start, end);
 	if (!err) {
@@ -277,6 +267,32 @@ int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len)
 		err = e4_store_size(inode);
 	}
 	rt_mutex_unlock(&e->wb_lock);
+	return err;
+}
+
+int e4_fallocate(struct lx_file *f, int mode, lx_off_t off, lx_off_t len)
+{
+	struct lx_inode *inode = f->inode;
+	struct e4_super *s = e4_super_of(inode);
+	uint64_t start = (uint64_t)off, end = start + (uint64_t)len;
+	int err;
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE |
+		     FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
+		return -EOPNOTSUPP;
+	if (!s->journal)
+		return -EROFS;
+	if (!(mode & FALLOC_FL_PUNCH_HOLE) && end > (uint64_t)inode->sb->max_bytes)
+		return -EFBIG;
+	rt_mutex_lock(&inode->lock);
+	e4_direct_drain(inode);
+	err = change_and_store(inode, mode, start, end);
+	if (err == -ENOSPC) {
+		/* but for what was freed and is not committed; what was done so far is there the second time */
+		(void)!e4_writeback(inode);
+		(void)!e4_commit(s->journal, e4_current_tid(s->journal));
+		err = change_and_store(inode, mode, start, end);
+	}
 	rt_mutex_unlock(&inode->lock);
 	return err;
 }
