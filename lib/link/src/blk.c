@@ -151,9 +151,16 @@ uint32_t blk_index(const struct blk *b)
 enum { BATCH = 8 };
 
 /*
- * Up to BATCH requests at a time for the pieces of one transfer; the first failure ends it.  The driver is
- * told of them together: each telling costs a switch to it, and with some devices an exit to a hypervisor.
+ * Whether the driver is told of the requests so far when there are @count of a batch.  Each telling costs a switch
+ * to it, and with some devices an exit to a hypervisor, so it is told of all together.  Only long writes are
+ * told of by halves: the device works on the first while the second is copied, which takes as long.
  */
+static bool is_time_to_tell(enum blk_op op, unsigned int count, size_t left)
+{
+	return !left || count == BATCH || (op == BLK_WRITE && count == BATCH / 2);
+}
+
+/* Up to BATCH requests at a time for the pieces of one transfer; the first failure ends it. */
 k_status_t blk_transfer(struct blk *b, enum blk_op op, uint64_t sector, size_t n, blk_copy_fn *copy,
 			void *arg)
 {
@@ -175,7 +182,7 @@ k_status_t blk_transfer(struct blk *b, enum blk_op op, uint64_t sector, size_t n
 				break;
 			}
 			n -= piece;
-			blk_submit_more(b, r[count], n && count + 1 < BATCH);
+			blk_submit_more(b, r[count], !is_time_to_tell(op, count + 1, n));
 			sector += piece / BLK_SECTOR;
 		}
 		if (count < BATCH && n)
