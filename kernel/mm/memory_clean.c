@@ -121,7 +121,7 @@ k_status_t memory_evict(struct memory *memory, struct k_evict *evict)
 	uint64_t scan = pass.scan, end;
 
 	if (!(memory->flags & K_MEMORY_PAGED) || memory->parent ||
-	    (evict->flags & ~K_EVICT_COLD) || !add_u64(evict->offset, evict->length, &end))
+	    (evict->flags & ~(K_EVICT_COLD | K_EVICT_UNMAPPED)) || !add_u64(evict->offset, evict->length, &end))
 		return K_ERR_BAD_ARGUMENT;
 	pass.end = DIV_ROUND_UP(MIN(end, READ_ONCE(memory->size)), K_PAGE_SIZE);
 	if (pass.first < pass.end)
@@ -129,7 +129,7 @@ k_status_t memory_evict(struct memory *memory, struct k_evict *evict)
 	evict->scan = scan - pass.scan;
 	evict->offset = MIN(MAX(pass.first << K_PAGE_SHIFT, evict->offset), end);
 	evict->length = pass.first < pass.end ? end - evict->offset : 0;
-	if (pass.mapped_end && READ_ONCE(memory->mappings)) {
+	if (pass.mapped_end && READ_ONCE(memory->mappings) && !(evict->flags & K_EVICT_UNMAPPED)) {
 		memory_zap(memory, pass.mapped_first, pass.mapped_end, ZAP_EVICT);
 		pass.first = pass.mapped_first;
 		pass.end = pass.mapped_end;

@@ -169,12 +169,13 @@ void lx_reclaim_drop(bool pages, bool names)
 	if (names)
 		lx_for_each_super(drop_super, NULL);
 	if (pages)
-		(void)turn(UINT64_MAX, 0);
+		(void)turn(UINT64_MAX, K_EVICT_UNMAPPED);
 }
 
-void lx_pages_drop(struct lx_inode *inode, uint64_t start, uint64_t end)
+void lx_pages_drop(struct lx_inode *inode, uint64_t start, uint64_t end, bool mapped)
 {
-	struct k_evict evict = { .offset = ALIGN_UP(start, (uint64_t)K_PAGE_SIZE) };
+	struct k_evict evict = { .offset = ALIGN_UP(start, (uint64_t)K_PAGE_SIZE),
+				 .flags = mapped ? 0 : K_EVICT_UNMAPPED };
 
 	end = MIN(end, (uint64_t)INT64_MAX);
 	/* The last page goes if it is meant whole, or as far as the file does. */

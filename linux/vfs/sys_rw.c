@@ -517,7 +517,7 @@ static void drop_pages(struct lx_inode *inode, uint64_t start, uint64_t end)
 {
 	inode = lx_pages_inode(inode);
 	if (inode)
-		lx_pages_drop(inode, start, MAX(start, end));
+		lx_pages_drop(inode, start, MAX(start, end), false);
 }
 
 long lx_sys_fadvise64(struct lx_task *self, int fd, int64_t off, size_t len, int advice)

@@ -306,8 +306,8 @@ void lx_reclaim_remove(struct lx_inode *inode);
 /* @pages of a file that is memory only are about to be made: 0, or -ENOSPC when memory is low. */
 int lx_reclaim_room(uint64_t pages);
 void lx_reclaim_count_writeback(struct lx_inode *inode);	/* writeback_seq goes on by one */
-/* Give up the clean pages that lie in [start, end) (POSIX_FADV_DONTNEED). */
-void lx_pages_drop(struct lx_inode *inode, uint64_t start, uint64_t end);
+/* Give up the clean pages that lie in [start, end), those in programs' mappings only if @mapped. */
+void lx_pages_drop(struct lx_inode *inode, uint64_t start, uint64_t end, bool mapped);
 
 /* -- direct.c: past the page cache */
 bool lx_inode_can_direct(struct lx_inode *inode);	/* file.c: O_DIRECT may be set */

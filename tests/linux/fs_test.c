@@ -428,6 +428,24 @@ TEST(mappings_reads_and_writes_agree)
 	CHECK_EQ(buf[0], 'z');
 }
 
+TEST(pages_that_are_mapped_are_not_given_up)
+{
+	int fd = make("f");
+	volatile char *map;
+	unsigned char there[3];
+
+	CHECK_EQ(pwrite(fd, "x", 1, 2 * 4096), 1);
+	CHECK_OK(ftruncate(fd, 3 * 4096));
+	CHECK_OK(fsync(fd));
+	map = mmap(NULL, 3 * 4096, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(map != MAP_FAILED);
+	CHECK_EQ(map[2 * 4096], 'x');
+	CHECK_OK(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+	CHECK_OK(mincore((char *)map, 3 * 4096, there));
+	CHECK(there[2] & 1);
+	CHECK_OK(munmap((char *)map, 3 * 4096));
+}
+
 static sigjmp_buf jump;
 
 static void on_bus(int signo)

@@ -382,7 +382,7 @@ static void do_object(void)
 			break;
 		/* Eviction may take any page that is not dirty; those taken need supplying again. */
 		evict = (struct k_evict){ .offset = i * K_PAGE_SIZE, .length = 4 * K_PAGE_SIZE,
-					  .flags = pick(2) ? K_EVICT_COLD : 0,
+					  .flags = pick(4),	/* K_EVICT_* */
 					  .scan = pick(2) ? 2 : 0 };
 		CHECK_EQ(memory_evict(o->memory, &evict), K_OK);
 		for (uint64_t k = i; k < i + 4 && k < o->pages; k++) {
@@ -858,7 +858,11 @@ TEST(pages_of_locked_mappings_are_not_evicted)
 	CHECK_EQ(memory_evict(memory, &evict), K_OK);
 	CHECK_EQ(evict.freed, 0);
 	CHECK_EQ(space_advise(space, BASE, 4 * K_PAGE_SIZE, K_ADVISE_UNLOCK), K_OK);
-	/* Mapped only: the first look takes them out of the mapping. */
+	/* Mapped only: they stay if so wished; ... */
+	evict = (struct k_evict){ .length = 4 * K_PAGE_SIZE, .flags = K_EVICT_UNMAPPED };
+	CHECK_EQ(memory_evict(memory, &evict), K_OK);
+	CHECK_EQ(evict.freed, 0);
+	/* ... else the first look takes them out of the mapping. */
 	for (int look = 0; look < 4; look++)
 		evict_cold(memory);
 	CHECK_EQ(memory->pages.count, 0);

@@ -202,7 +202,7 @@ static void drop(struct lx_inode *inode, uint64_t off, uint64_t n)
 	rt_mutex_lock(&e->wb_lock);
 	rt_mutex_lock(&inode->pages_lock);
 	lx_pages_drop(inode, ALIGN_DOWN(off, (uint64_t)K_PAGE_SIZE),
-		      ALIGN_UP(off + n, (uint64_t)K_PAGE_SIZE));
+		      ALIGN_UP(off + n, (uint64_t)K_PAGE_SIZE), true);
 	rt_mutex_unlock(&inode->pages_lock);
 	rt_mutex_unlock(&e->wb_lock);
 }

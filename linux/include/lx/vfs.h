@@ -360,7 +360,7 @@ bool lx_memory_has_room(void);		/* for files that are memory only */
 uint64_t lx_memory_mark(void);		/* that, in bytes */
 /* The same for pages of files alone; any lock but leaves may be held. */
 uint64_t lx_reclaim_pages(uint64_t want);
-/* /proc/sys/vm/drop_caches: everything clean, every name that is not in use. */
+/* /proc/sys/vm/drop_caches: everything clean that no program has mapped, every name that is not in use. */
 void lx_reclaim_drop(bool pages, bool names);
 uint64_t lx_reclaim_evicted(void);	/* pages, ever */
 int lx_reclaim_start(void);		/* at start: kswapd0 */

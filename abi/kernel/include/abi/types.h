@@ -275,6 +275,7 @@ struct k_evict {
  * was not used in between.
  */
 #define K_EVICT_COLD	1u
+#define K_EVICT_UNMAPPED 2u		/* pages that are mapped stay, and stay mapped */
 
 /* space_query */
 #define K_QUERY_PAGES	1u		/* count pages, too: looks at every page-table entry */
