@@ -335,9 +335,21 @@ int lx_blkdev_read(struct lx_blkdev *b, uint64_t off, void *buf, size_t n)
 	return got == (int64_t)n ? 0 : got < 0 ? (int)got : -EIO;
 }
 
+uint32_t lx_blkdev_read_ahead(const struct lx_blkdev *b)
+{
+	return atomic_load_explicit(&b->disk->read_ahead, memory_order_relaxed);
+}
+
+static uint32_t bdev_read_ahead(const struct lx_inode *inode)
+{
+	return lx_blkdev_read_ahead(inode->private);
+}
+
 static int bdev_readpages(struct lx_inode *inode, uint64_t off, void *buf, size_t n)
 {
 	return lx_blkdev_read_direct(inode->private, off, buf, n);
 }
 
-const struct lx_inode_ops lx_bdev_iops = { .readpages = bdev_readpages };
+const struct lx_inode_ops lx_bdev_iops = {
+	.readpages = bdev_readpages, .read_ahead = bdev_read_ahead,
+};

@@ -55,6 +55,7 @@ bool lx_blkdev_is_read_only(const struct lx_blkdev *b);
 /* The smallest unit of transfers, and what addresses of O_DIRECT have to be multiples of. */
 uint32_t lx_blkdev_block_size(const struct lx_blkdev *b);
 uint32_t lx_blkdev_dma_alignment(const struct lx_blkdev *b);
+uint32_t lx_blkdev_read_ahead(const struct lx_blkdev *b);	/* bytes: as administrators set it (read_ahead_kb) */
 /*
  * One file system at a time works on a device, or on each partition of one: -EBUSY.  Each
  * claim needs a release.

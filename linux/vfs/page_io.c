@@ -11,6 +11,7 @@
  * reading a file into a mapping of the same file.
  */
 #include <linux/capability.h>
+#include <linux/fadvise.h>
 #include <linux/inotify.h>
 #include <linux/resource.h>
 #include <asm/signal.h>
@@ -24,18 +25,24 @@
 /* -- reading */
 
 /* A read by @f at @off needs pages: how many bytes to ask for at once. */
-static uint64_t read_ahead(struct lx_file *f, uint64_t off, uint64_t n)
+static uint64_t read_ahead(struct lx_file *f, const struct lx_inode *inode, uint64_t off, uint64_t n)
 {
-	uint64_t window;
+	uint64_t most = read_ahead_of(inode), window;
 
+	n = MIN(n, MAX(most, (uint64_t)RA_NORMAL));
 	if (!f)
 		return n;
 	rt_mutex_lock(&f->lock);
+	if (f->advice == POSIX_FADV_SEQUENTIAL)
+		most = MIN(2 * most, (uint64_t)RA_MAX);
+	else if (f->advice == POSIX_FADV_RANDOM)
+		most = 0;
 	if (off == f->ra_next || (off & ~(PAGE - 1)) == f->ra_next)
-		f->ra_size = MIN(MAX(f->ra_size * 2, (uint64_t)RA_MIN), (uint64_t)RA_MAX);
+		f->ra_size = MAX(f->ra_size * 2, (uint64_t)RA_MIN);
 	else
 		f->ra_size = RA_MIN;
-	window = CLAMP(n, f->ra_size, (uint64_t)RA_MAX);
+	f->ra_size = MIN(f->ra_size, most);
+	window = MAX(rounded(off % PAGE + n), f->ra_size);
 	f->ra_next = ALIGN_DOWN(off, PAGE) + window;
 	rt_mutex_unlock(&f->lock);
 	return window;
@@ -64,7 +71,7 @@ static int64_t read_pages(struct lx_file *f, struct lx_inode *inode, struct lx_i
 		if (likely(st == K_OK))
 			continue;
 		if (st == K_ERR_NEED_PAGE) {
-			err = lx_pages_fill(inode, *pos, read_ahead(f, *pos, n - done));
+			err = lx_pages_fill(inode, *pos, read_ahead(f, inode, *pos, n - done));
 			if (err == -ENOMEM && to->user && !lx_fatal_signal_pending(lx_self()) &&
 			    lx_out_of_memory("page cache"))
 				err = 0;

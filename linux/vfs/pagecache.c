@@ -151,11 +151,15 @@ out:
 
 int lx_inode_fill_page(struct lx_inode *inode, uint64_t off)
 {
+	uint64_t cluster = 2 * RA_MIN;
+
 	inode = lx_pages_inode(inode);
 	if (!inode || !is_paged(inode))
 		return -EIO;
 	/* neighbours are likely wanted next: aligned, so that clusters do not overlap */
-	return lx_pages_fill(inode, off, RA_MIN * 2 - off % (RA_MIN * 2));
+	while (cluster > PAGE && cluster > read_ahead_of(inode))
+		cluster /= 2;
+	return lx_pages_fill(inode, off, cluster - off % cluster);
 }
 
 void lx_pages_populate(struct lx_inode *inode, uint64_t off, uint64_t n)
@@ -170,7 +174,7 @@ void lx_pages_populate(struct lx_inode *inode, uint64_t off, uint64_t n)
 	end = MIN(end, rounded(inode->size));
 	for (off = ALIGN_DOWN(off, PAGE); off < end; off += PAGE) {
 		off = lx_pages_next(inode, off, K_NEXT_HOLE);
-		if (off >= end || lx_pages_fill(inode, off, end - off) || lx_signal_pending(lx_self()))
+		if (off >= end || lx_pages_fill(inode, off, MIN(end - off, (uint64_t)RA_NORMAL)) || lx_signal_pending(lx_self()))
 			break;
 	}
 }

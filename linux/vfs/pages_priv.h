@@ -9,8 +9,9 @@
 #include "vfs/vfs_priv.h"
 
 #define PAGE		((uint64_t)K_PAGE_SIZE)
-#define RA_MIN		(32u * 1024)		/* read ahead */
-#define RA_MAX		(128u * 1024)
+#define RA_MIN		(32u * 1024)		/* reading ahead: to begin with, */
+#define RA_NORMAL	(128u * 1024)		/* at most, if nobody says otherwise, */
+#define RA_MAX		(1024u * 1024)		/* and whatever they say */
 
 static inline uint64_t rounded(uint64_t size)
 {
@@ -21,6 +22,14 @@ static inline uint64_t rounded(uint64_t size)
 static inline bool is_paged(const struct lx_inode *inode)
 {
 	return inode->ops && (inode->ops->readpage || inode->ops->readpages);
+}
+
+/* How much may be read beforehand: bytes of whole pages, at most RA_MAX. */
+static inline uint64_t read_ahead_of(const struct lx_inode *inode)
+{
+	uint64_t n = inode->ops->read_ahead ? inode->ops->read_ahead(inode) : RA_NORMAL;
+
+	return MIN(ALIGN_DOWN(n, PAGE), (uint64_t)RA_MAX);
 }
 
 /* The first page from @off on that is K_NEXT_DATA or K_NEXT_HOLE; UINT64_MAX: none. */

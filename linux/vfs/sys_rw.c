@@ -520,6 +520,13 @@ static void drop_pages(struct lx_inode *inode, uint64_t start, uint64_t end)
 		lx_pages_drop(inode, start, MAX(start, end), false);
 }
 
+static void set_advice(struct lx_file *f, int advice)
+{
+	rt_mutex_lock(&f->lock);
+	f->advice = advice;
+	rt_mutex_unlock(&f->lock);
+}
+
 long lx_sys_fadvise64(struct lx_task *self, int fd, int64_t off, size_t len, int advice)
 {
 	struct lx_file *f = lx_fd_get(self, fd);
@@ -535,6 +542,8 @@ long lx_sys_fadvise64(struct lx_task *self, int fd, int64_t off, size_t len, int
 		drop_pages(f->inode, (uint64_t)off, len ? (uint64_t)off + len : UINT64_MAX);
 	else if (advice == POSIX_FADV_WILLNEED && off >= 0)
 		lx_pages_populate(f->inode, (uint64_t)off, len ? len : SIZE_MAX);
+	else if (advice <= POSIX_FADV_SEQUENTIAL)
+		set_advice(f, advice);
 	lx_file_put(f);
 	return err;
 }

@@ -448,6 +448,36 @@ TEST(questions_about_a_device)
 	CHECK_ERRNO(ioctl(fd, BLKBSZSET, &v), EINVAL);
 }
 
+/* Sectors that reading the byte at @off takes. */
+static unsigned long sectors_for(int fd, off_t off)
+{
+	unsigned long before, after;
+	char byte;
+
+	CHECK_EQ(sscanf(sys_text("/sys/block/loop%d/stat", loop_number), "%*u %*u %lu", &before), 1);
+	CHECK_EQ(pread(fd, &byte, 1, off), 1);
+	CHECK_EQ(sscanf(sys_text("/sys/block/loop%d/stat", loop_number), "%*u %*u %lu", &after), 1);
+	return after - before;
+}
+
+TEST(what_is_read_ahead_can_be_set)
+{
+	int fd = make_loop(4 * MIB);
+
+	CHECK_OK(ioctl(fd, BLKRASET, 0));
+	fd = open(loop_path, O_RDONLY);
+	CHECK_OK(fd);
+	CHECK_EQ(sectors_for(fd, MIB), 8);
+	CHECK_EQ(sectors_for(fd, MIB + 4096), 8);
+	CHECK_OK(ioctl(fd, BLKRASET, 256));
+	fd = open(loop_path, O_RDONLY);
+	CHECK_OK(fd);
+	CHECK(sectors_for(fd, 0) > 8);
+	CHECK_OK(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM));
+	CHECK_EQ(sectors_for(fd, 2 * MIB), 8);
+	CHECK_EQ(sectors_for(fd, 2 * MIB + 4096), 8);
+}
+
 TEST(read_only_can_be_set)
 {
 	char block[512] = "";

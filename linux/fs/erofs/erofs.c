@@ -226,12 +226,19 @@ static int erofs_readlink(struct lx_dentry *d, char *buf, size_t size)
 	return (int)strnlen(buf, (size_t)got);
 }
 
+static uint32_t read_ahead(const struct lx_inode *inode)
+{
+	return lx_blkdev_read_ahead(erofs_super_of(inode->sb)->dev);
+}
+
 #define XATTR_OPS .getxattr = erofs_getxattr, .listxattr = erofs_listxattr, .get_acl = erofs_get_acl
 
 static const struct lx_inode_ops dir_iops = {
 	.lookup = erofs_lookup, .readpages = erofs_readpages, XATTR_OPS,
 };
-static const struct lx_inode_ops reg_iops = { .readpages = erofs_readpages, XATTR_OPS };
+static const struct lx_inode_ops reg_iops = {
+	.readpages = erofs_readpages, .read_ahead = read_ahead, XATTR_OPS,
+};
 static const struct lx_inode_ops link_iops = {
 	.readlink = erofs_readlink, .readpages = erofs_readpages, XATTR_OPS,
 };

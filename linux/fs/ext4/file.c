@@ -2,6 +2,7 @@
 /*
  * Attributes and files, for the VFS.
  */
+#include "block/block.h"
 #include "fs/ext4/journal.h"
 #include "fs/ext4/namei.h"
 #include "fs/ext4/write.h"
@@ -285,6 +286,11 @@ static void accessed(struct lx_inode *inode)
 		e4_mark_dirty(inode);
 }
 
+static uint32_t read_ahead(const struct lx_inode *inode)
+{
+	return lx_blkdev_read_ahead(e4_super(inode->sb)->dev);
+}
+
 #define COMMON .getattr = getattr, .setattr = setattr, .accessed = accessed, \
 	.getxattr = e4_getxattr, .listxattr = e4_listxattr, .setxattr = e4_setxattr, \
 	.removexattr = e4_removexattr
@@ -297,7 +303,7 @@ const struct lx_inode_ops e4_dir_iops = {
 	.rmdir = e4_rmdir, .rename = e4_rename, COMMON, LISTS, FLAGS,
 };
 const struct lx_inode_ops e4_reg_iops = {
-	.readpages = e4_readpages, .prepare_write = e4_prepare_write, .write_back = true,
+	.readpages = e4_readpages, .read_ahead = read_ahead, .prepare_write = e4_prepare_write, .write_back = true,
 	.truncate = truncate, COMMON, LISTS, FLAGS,
 };
 const struct lx_inode_ops e4_link_iops = { .readlink = readlink, COMMON };

@@ -30,6 +30,7 @@ struct lx_file {
 	_Atomic(uint32_t) wb_seen;	/* of inode->wb_error: lx/errseq.h */
 	_Atomic(uint32_t) sb_wb_seen;	/* of sb->wb_error */
 	uint64_t ra_next, ra_size;	/* readahead: where a sequential read would go on; lock */
+	int advice;			/* POSIX_FADV_NORMAL, _RANDOM or _SEQUENTIAL: lock */
 
 	struct lx_async *async;		/* F_SETOWN, O_ASYNC (ipc/async.c), or NULL: set once, lock */
 	struct list epoll_items;	/* LX_LOCK_EPOLL: epoll registrations of this file */

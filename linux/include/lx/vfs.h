@@ -173,6 +173,8 @@ struct lx_inode_ops {
 	int (*readpage)(struct lx_inode *inode, uint64_t off, void *buf);
 	/* The same for @n bytes (whole pages, zeros beyond the end); NULL: page by page. */
 	int (*readpages)(struct lx_inode *inode, uint64_t off, void *buf, size_t n);
+	/* How many bytes of a file that is read from front to back may be read beforehand.  NULL: 128 KiB. */
+	uint32_t (*read_ahead)(const struct lx_inode *inode);
 	/*
 	 * Pages are written back to a medium: the first write to a clean page through a mapping
 	 * goes through prepare_write, too.
