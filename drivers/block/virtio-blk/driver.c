@@ -17,6 +17,7 @@
 #define F_BLK_SIZE	BIT(6)
 #define F_TOPOLOGY	BIT(10)
 #define F_FLUSH		BIT(9)
+#define F_MQ		BIT(12)
 #define F_DISCARD	BIT(13)
 
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11 };
@@ -128,7 +129,7 @@ static void on_irq(struct drv *d, uint32_t index)
 static k_status_t start(struct drv *d)
 {
 	return forward_start(d, &forward, &ops,
-			     F_RO | F_BLK_SIZE | F_TOPOLOGY | F_FLUSH | F_DISCARD, DEPTH);
+			     F_RO | F_BLK_SIZE | F_TOPOLOGY | F_FLUSH | F_MQ | F_DISCARD, DEPTH);
 }
 
 const struct driver driver = { .start = start, .queue = on_queue, .irq = on_irq };

@@ -281,7 +281,8 @@ void drv_publish(struct drv *d, uint32_t queue)
 	atomic_store_explicit(&d->record->answered,
 			      atomic_load_explicit(&d->record->answered, memory_order_relaxed) +
 			      answers, memory_order_relaxed);
-	drv_go_astray(d, queue);
+	if (answers)
+		drv_go_astray(d, queue);
 	if (vq_device_publish(&d->queue[queue]) && !drv_is_quiet())
 		(void)!k_bell_ring(d->client_bell, BIT(queue));
 }

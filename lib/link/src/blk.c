@@ -8,7 +8,8 @@
 
 enum {
 	CONFIG_CAPACITY = 0, CONFIG_BLK_SIZE = 20, CONFIG_PHYSICAL_EXPONENT = 24,
-	CONFIG_ALIGNMENT = 25, CONFIG_IO_MIN = 26, CONFIG_IO_OPT = 28, CONFIG_MAX_DISCARD = 36,
+	CONFIG_ALIGNMENT = 25, CONFIG_IO_MIN = 26, CONFIG_IO_OPT = 28, CONFIG_QUEUES = 34,
+	CONFIG_MAX_DISCARD = 36,
 	CONFIG_DISCARD_ALIGNMENT = 44,
 };
 enum { PHYSICAL_EXPONENT_MAX = 16 };
@@ -22,7 +23,8 @@ static void read_limits(struct blk *b, const uint8_t *c)
 	uint32_t exponent = c[CONFIG_PHYSICAL_EXPONENT], size = b->block_size;
 
 	*l = (struct blk_limits){ .logical_block = size, .physical_block = size, .io_min = size,
-				  .depth = b->request_count, .volatile_cache = b->features & F_FLUSH };
+				  .depth = b->request_count,
+				  .volatile_cache = b->features & F_FLUSH };
 	if ((b->features & F_TOPOLOGY) && exponent <= PHYSICAL_EXPONENT_MAX) {
 		l->physical_block = size << exponent;
 		l->alignment = (c[CONFIG_ALIGNMENT] * size) % l->physical_block;
@@ -54,30 +56,67 @@ static void read_config(struct blk *b)
 	read_limits(b, c);
 }
 
+/* As many queues as the link has and the device serves. */
+static uint32_t queues_of(const struct blk *b)
+{
+	uint8_t c[64];
+
+	link_config_read(b->link, 0, c, sizeof(c));
+	if (!(b->features & F_MQ))
+		return 1;
+	return CLAMP((uint32_t)get_le16(c + CONFIG_QUEUES), 1u, link_geometry(b->link)->queue_count);
+}
+
+static bool allocate_queue(struct blk *b, struct blk_queue *q)
+{
+	q->blk = b;
+	q->index = (uint32_t)(q - b->queues);
+	q->slots = rt_alloc(link_geometry(b->link)->queue_size * sizeof(*q->slots));
+	q->requests = rt_zalloc(b->request_count * sizeof(*q->requests));
+	if (!q->slots || !q->requests)
+		return false;
+	rt_mutex_init(&q->lock, b->link->rank);
+	list_init(&q->followers);
+	link_queue_init(b->link, q->index, &q->vq, q->slots);
+	vq_driver_interrupts(&q->vq, false);
+	for (uint32_t i = b->request_count; i-- > 0;) {
+		q->requests[i].queue = q;
+		q->requests[i].next = q->free;
+		q->free = &q->requests[i];
+	}
+	return true;
+}
+
 static bool allocate(struct blk *b)
 {
 	const struct link_geometry *g = link_geometry(b->link);
 
 	b->pages = (uint32_t)(g->data_length / K_PAGE_SIZE);
 	b->request_count = g->queue_size / DESCRIPTORS;
-	b->slots = rt_alloc(g->queue_size * sizeof(*b->slots));
-	b->requests = rt_zalloc(b->request_count * sizeof(*b->requests));
 	b->page_map = rt_zalloc(BITMAP_WORDS(b->pages) * sizeof(uint64_t));
-	return b->slots && b->requests && b->page_map && b->request_count &&
-	       b->pages >= BLK_REQUEST_MAX / K_PAGE_SIZE;
+	b->queues = rt_zalloc(b->queue_count * sizeof(*b->queues));
+	if (!b->queues || !b->page_map || !b->request_count || b->pages < BLK_REQUEST_MAX / K_PAGE_SIZE)
+		return false;
+	for (uint32_t i = 0; i < b->queue_count; i++)
+		if (!allocate_queue(b, &b->queues[i]))
+			return false;
+	return true;
 }
 
 static void release(struct blk *b)
 {
-	rt_free(b->slots);
-	rt_free(b->requests);
+	for (uint32_t i = 0; b->queues && i < b->queue_count; i++) {
+		rt_free(b->queues[i].slots);
+		rt_free(b->queues[i].requests);
+	}
+	rt_free(b->queues);
 	rt_free(b->page_map);
 	rt_free(b);
 }
 
 k_status_t blk_open(struct link *l, uint64_t deadline_ns, struct blk **out)
 {
-	k_status_t st = link_negotiate(l, F_RO | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_DISCARD,
+	k_status_t st = link_negotiate(l, F_RO | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_MQ | F_DISCARD,
 				       deadline_ns, false);
 	struct blk *b;
 
@@ -88,19 +127,13 @@ k_status_t blk_open(struct link *l, uint64_t deadline_ns, struct blk **out)
 		return K_ERR_NO_MEMORY;
 	b->link = l;
 	b->features = link_features(l);
+	b->queue_count = queues_of(b);
+	rt_mutex_init(&b->room_lock, l->rank);
 	if (!allocate(b)) {
 		release(b);
 		return K_ERR_NO_MEMORY;
 	}
 	read_config(b);
-	rt_mutex_init(&b->lock, l->rank);
-	list_init(&b->followers);
-	link_queue_init(l, 0, &b->queue, b->slots);
-	vq_driver_interrupts(&b->queue, false);
-	for (uint32_t i = b->request_count; i-- > 0;) {
-		b->requests[i].next = b->free;
-		b->free = &b->requests[i];
-	}
 	*out = b;
 	return K_OK;
 }
@@ -164,6 +197,7 @@ static bool is_time_to_tell(enum blk_op op, unsigned int count, size_t left)
 k_status_t blk_transfer(struct blk *b, enum blk_op op, uint64_t sector, size_t n, blk_copy_fn *copy,
 			void *arg)
 {
+	struct blk_queue *q = blk_queue_of_caller(b);
 	struct blk_request *r[BATCH];
 	k_status_t st = K_OK, ended;
 	unsigned int count;
@@ -173,7 +207,7 @@ k_status_t blk_transfer(struct blk *b, enum blk_op op, uint64_t sector, size_t n
 			uint32_t piece = (uint32_t)MIN(n, (size_t)BLK_REQUEST_MAX);
 
 			/* Holding some while waiting for more could wait for ever. */
-			st = blk_request_get(b, op, sector, piece, count == 0, &r[count]);
+			st = blk_request_get_from(q, op, sector, piece, count == 0, &r[count]);
 			if (st != K_OK)
 				break;
 			if (op == BLK_WRITE && !copy(arg, r[count]->data, piece)) {
@@ -182,11 +216,11 @@ k_status_t blk_transfer(struct blk *b, enum blk_op op, uint64_t sector, size_t n
 				break;
 			}
 			n -= piece;
-			blk_submit_more(b, r[count], !is_time_to_tell(op, count + 1, n));
+			blk_submit_more(r[count], !is_time_to_tell(op, count + 1, n));
 			sector += piece / BLK_SECTOR;
 		}
 		if (count < BATCH && n)
-			blk_tell(b);	/* there were to be more */
+			blk_tell(q);	/* there were to be more */
 		if (count && st == K_ERR_SHOULD_WAIT)
 			st = K_OK;
 		for (unsigned int i = 0; i < count; i++) {

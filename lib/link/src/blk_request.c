@@ -3,24 +3,27 @@
  * Requests of block devices on their way, see link/blk.h.  Their format: virtio 1.1, 5.2.6.
  *
  * A request is three descriptors: header and status in the slot of its first
- * descriptor, payload in pages of data memory.  There are as many requests as the
- * ring has room for, so that submitting always succeeds.
+ * descriptor, payload in pages of data memory.  A queue has as many requests as its
+ * ring has room for, so that submitting always succeeds.  The data memory is for all queues.
  *
  * A driver that breaks the protocol is accused, and the queue waits; when init has ended it, the
- * ring is made anew and all requests in flight are put into it again (renew()), in their order.  An
- * answer that makes no sense is against the protocol, too: the request stays in flight; the third such
- * answer to it is its failure.
+ * rings of all queues are made anew and all requests in flight are put into them again (renew()), in
+ * their order.  An answer that makes no sense is against the protocol, too: the request stays in
+ * flight; the third such answer to it is its failure.
  *
- * Waiting: one thread, the leader, waits on the link's bell, and finishes the requests of all.  The others
- * follow: each sleeps until its own request is done, or until the leader, whose is, makes it the next
- * one.  The leader looks from time to time without being told; answers that are
+ * Waiting: one thread of each queue, the leader, waits on the link's bell, and finishes the requests of
+ * all.  The others follow: each sleeps until its own request is done, or until the leader, whose is,
+ * makes it the next one.  (Of the leaders, too, one waits on the bell itself, and wakes the others:
+ * link_wait_change().)  Leaders look from time to time without being told; answers that are
  * found so, again and again, mean that the driver does not tell.
  *
  * States of a request: FREE (on the free list), GOT (the user's), FLYING, DONE (the
- * user's again).  lock guards lists, ring and the page map; state and status are
- * written under it, and read by whoever waits without it.
+ * user's again).  The queue's lock guards its lists and ring, room_lock what is free; state
+ * and status of what is in flight are written under the queue's, and read by whoever waits without it.
  */
+#include "base/hash.h"
 #include "blk_priv.h"
+#include "rt/held.h"
 #include "rt/log.h"
 #include "rt/time.h"
 
@@ -57,11 +60,12 @@ static k_status_t check(const struct blk *b, enum blk_op op, uint64_t sector, ui
 	}
 }
 
-/* A free request with pages for it, or NULL.  The lock is held. */
-static struct blk_request *take_free(struct blk *b, uint32_t length)
+/* A free request with pages for it, or NULL.  room_lock is held. */
+static struct blk_request *take_free(struct blk_queue *q, uint32_t length)
 {
 	uint32_t pages = DIV_ROUND_UP(length, K_PAGE_SIZE);
-	struct blk_request *r = b->free;
+	struct blk_request *r = q->free;
+	struct blk *b = q->blk;
 	size_t first = 0;
 
 	if (!r)
@@ -72,47 +76,61 @@ static struct blk_request *take_free(struct blk *b, uint32_t length)
 			return NULL;
 		bitmap_set_range(b->page_map, first, pages);
 	}
-	b->free = r->next;
+	q->free = r->next;
 	r->data_offset = (uint32_t)first * K_PAGE_SIZE;
 	r->data_pages = pages;
 	r->data = pages ? b->link->data + r->data_offset : NULL;
 	return r;
 }
 
-/* The lock is held. */
+/* room_lock is held. */
 static void give_back(struct blk *b, struct blk_request *r)
 {
 	if (r->data_pages)
 		bitmap_clear_range(b->page_map, r->data_offset / K_PAGE_SIZE, r->data_pages);
 	atomic_store_explicit(&r->state, FREE, memory_order_relaxed);
-	r->next = b->free;
-	b->free = r;
+	r->next = r->queue->free;
+	r->queue->free = r;
 }
 
-/* Until a request is put back.  The lock is held, but meanwhile. */
+/* Until a request is put back.  room_lock is held, but meanwhile. */
 static void wait_for_room(struct blk *b)
 {
 	uint32_t seq = atomic_load_explicit(&b->room, memory_order_relaxed);
 
 	b->wanting++;
-	rt_mutex_unlock(&b->lock);
+	rt_mutex_unlock(&b->room_lock);
 	(void)!rt_wait(&b->room, seq, K_DEADLINE_NEVER, false);
-	rt_mutex_lock(&b->lock);
+	rt_mutex_lock(&b->room_lock);
 	b->wanting--;
+}
+
+struct blk_queue *blk_queue_of_caller(struct blk *b)
+{
+	if (b->queue_count == 1)
+		return b->queues;
+	return &b->queues[hash_ptr(rt_thread_token(), 0) % b->queue_count];
 }
 
 k_status_t blk_request_get(struct blk *b, enum blk_op op, uint64_t sector, uint32_t length,
 			   bool wait, struct blk_request **out)
 {
+	return blk_request_get_from(blk_queue_of_caller(b), op, sector, length, wait, out);
+}
+
+k_status_t blk_request_get_from(struct blk_queue *q, enum blk_op op, uint64_t sector, uint32_t length,
+				bool wait, struct blk_request **out)
+{
+	struct blk *b = q->blk;
 	struct blk_request *r;
 	k_status_t st = check(b, op, sector, length);
 
 	if (st != K_OK)
 		return st;
-	rt_mutex_lock(&b->lock);
-	while (!(r = take_free(b, length)) && wait)
+	rt_mutex_lock(&b->room_lock);
+	while (!(r = take_free(q, length)) && wait)
 		wait_for_room(b);
-	rt_mutex_unlock(&b->lock);
+	rt_mutex_unlock(&b->room_lock);
 	if (!r)
 		return K_ERR_SHOULD_WAIT;
 	r->op = op;
@@ -130,12 +148,12 @@ void blk_request_put(struct blk *b, struct blk_request *r)
 {
 	bool wanted;
 
-	rt_mutex_lock(&b->lock);
+	rt_mutex_lock(&b->room_lock);
 	give_back(b, r);
 	wanted = b->wanting;
 	if (wanted)
 		atomic_fetch_add_explicit(&b->room, 1, memory_order_relaxed);
-	rt_mutex_unlock(&b->lock);
+	rt_mutex_unlock(&b->room_lock);
 	if (wanted)
 		rt_wake(&b->room, UINT32_MAX);
 }
@@ -150,12 +168,13 @@ static uint32_t type_of(enum blk_op op)
 }
 
 /* Put the request into the ring, for the next publish().  The lock is held; there is room by construction. */
-static void enqueue(struct blk *b, struct blk_request *r)
+static void enqueue(struct blk_queue *q, struct blk_request *r)
 {
+	struct link *l = q->blk->link;
 	struct vq_segment s[DESCRIPTORS];
-	uint16_t head = b->queue.free_head;
-	uint64_t slot = link_slot(b->link, 0, head);
-	uint8_t *header = link_slot_pointer(b->link, 0, head);
+	uint16_t head = q->vq.free_head;
+	uint64_t slot = link_slot(l, q->index, head);
+	uint8_t *header = link_slot_pointer(l, q->index, head);
 	unsigned int n = 0;
 
 	put_le32(header, type_of(r->op));
@@ -167,31 +186,31 @@ static void enqueue(struct blk *b, struct blk_request *r)
 		s[n++] = (struct vq_segment){ LINK_DATA + r->data_offset, r->length,
 					      r->op == BLK_READ || r->op == BLK_GET_ID };
 	s[n++] = (struct vq_segment){ slot + STATUS_OFFSET, 1, true };
-	(void)!vq_driver_add(&b->queue, s, n, r, &r->head);
+	(void)!vq_driver_add(&q->vq, s, n, r, &r->head);
 }
 
 /* Show the driver what was put there.  The lock is held. */
-static void publish(struct blk *b)
+static void publish(struct blk_queue *q)
 {
-	if (!b->queue.broken)
-		link_publish(b->link, 0, &b->queue);
+	if (!q->vq.broken)
+		link_publish(q->blk->link, q->index, &q->vq);
 }
 
-static void accuse(struct blk *b, const char *why)
+static void accuse(struct blk_queue *q, const char *why)
 {
-	if (!b->accused)
-		link_accuse(b->link, why);
-	b->accused = true;
-	b->queue.broken = why;		/* nothing of this ring is looked at any more */
+	/* relaxed: cleared with all locks held, and this has one */
+	if (!atomic_exchange_explicit(&q->blk->accused, true, memory_order_relaxed))
+		link_accuse(q->blk->link, why);
+	q->vq.broken = why;		/* nothing of this ring is looked at any more */
 }
 
 /* The request in flight that follows @order, or NULL.  The lock is held. */
-static struct blk_request *next_in_flight(struct blk *b, uint64_t order)
+static struct blk_request *next_in_flight(struct blk_queue *q, uint64_t order)
 {
 	struct blk_request *found = NULL;
 
-	for (uint32_t i = 0; i < b->request_count; i++) {
-		struct blk_request *r = &b->requests[i];
+	for (uint32_t i = 0; i < q->blk->request_count; i++) {
+		struct blk_request *r = &q->requests[i];
 
 		if (atomic_load_explicit(&r->state, memory_order_relaxed) == FLYING &&
 		    r->order > order && (!found || r->order < found->order))
@@ -200,21 +219,38 @@ static struct blk_request *next_in_flight(struct blk *b, uint64_t order)
 	return found;
 }
 
-/* Init asks for a new ring, and no driver runs: all that is in flight goes into it.  The lock is held. */
-static void renew(struct blk *b)
+/* All locks are held. */
+static void renew_queue(struct blk_queue *q)
 {
 	struct blk_request *r = NULL;
+
+	link_queue_init(q->blk->link, q->index, &q->vq, q->slots);
+	q->untold = 0;
+	while ((r = next_in_flight(q, r ? r->order : 0)))
+		enqueue(q, r);
+	publish(q);
+}
+
+/* If init asks for new rings, no driver runs: all that is in flight goes into them.  The lock is held, but meanwhile. */
+static void renew(struct blk_queue *q)
+{
+	struct blk *b = q->blk;
 	uint32_t epoch;
 
-	if (!link_is_renewed(b->link, &epoch))
+	if (likely(!link_is_renewed(b->link, &epoch)))
 		return;
-	link_queue_init(b->link, 0, &b->queue, b->slots);
-	b->accused = false;
-	b->untold = 0;
-	while ((r = next_in_flight(b, r ? r->order : 0)))
-		enqueue(b, r);
-	publish(b);
-	link_renewed(b->link, epoch);
+	rt_mutex_unlock(&q->lock);
+	for (uint32_t i = 0; i < b->queue_count; i++)
+		rt_mutex_lock_nested(&b->queues[i].lock);
+	if (link_is_renewed(b->link, &epoch)) {		/* nobody else did it meanwhile */
+		atomic_store_explicit(&b->accused, false, memory_order_relaxed);
+		for (uint32_t i = 0; i < b->queue_count; i++)
+			renew_queue(&b->queues[i]);
+		link_renewed(b->link, epoch);
+	}
+	for (uint32_t i = b->queue_count; i-- > 0;)
+		rt_mutex_unlock(&b->queues[i].lock);
+	rt_mutex_lock(&q->lock);
 }
 
 /* Have the thread that follows with @r go on.  The lock is held. */
@@ -236,43 +272,43 @@ static void finish(struct blk_request *r, k_status_t status)
 		rouse(r, IS_DONE);
 }
 
-void blk_submit_more(struct blk *b, struct blk_request *r, bool more)
+void blk_submit_more(struct blk_request *r, bool more)
 {
+	struct blk_queue *q = r->queue;
 	bool ok;
 
-	rt_mutex_lock(&b->lock);
-	renew(b);
-	ok = !link_is_dead(b->link);
+	rt_mutex_lock(&q->lock);
+	renew(q);
+	ok = !link_is_dead(q->blk->link);
 	if (ok) {
 		atomic_store_explicit(&r->state, FLYING, memory_order_relaxed);
-		r->order = ++b->submitted;
-		if (!b->queue.broken)	/* else the next one takes it */
-			enqueue(b, r);
+		r->order = ++q->submitted;
+		if (!q->vq.broken)	/* else the next one takes it */
+			enqueue(q, r);
 	}
 	if (!ok)
 		finish(r, K_ERR_IO);
 	else if (!more)
-		publish(b);
-	rt_mutex_unlock(&b->lock);
+		publish(q);
+	rt_mutex_unlock(&q->lock);
 }
 
-void blk_tell(struct blk *b)
+void blk_tell(struct blk_queue *q)
 {
-	rt_mutex_lock(&b->lock);
-	publish(b);
-	rt_mutex_unlock(&b->lock);
+	rt_mutex_lock(&q->lock);
+	publish(q);
+	rt_mutex_unlock(&q->lock);
 }
 
 void blk_submit(struct blk *b, struct blk_request *r)
 {
-	blk_submit_more(b, r, false);
+	blk_submit_more(r, false);
 }
 
 /* What came of it; or *@nonsense, which is why this cannot be an answer. */
-static k_status_t status_of(const struct blk *b, const struct blk_request *r, uint32_t written,
-			    const char **nonsense)
+static k_status_t status_of(const struct blk_request *r, uint32_t written, const char **nonsense)
 {
-	const volatile uint8_t *slot = link_slot_pointer(b->link, 0, r->head);
+	const volatile uint8_t *slot = link_slot_pointer(r->queue->blk->link, r->queue->index, r->head);
 	uint8_t status = slot[STATUS_OFFSET];
 
 	*nonsense = NULL;
@@ -289,31 +325,31 @@ static k_status_t status_of(const struct blk *b, const struct blk_request *r, ui
 }
 
 /* The device used the request, which stays in flight if that was no answer. */
-static void answered(struct blk *b, struct blk_request *r, uint32_t written)
+static void answered(struct blk_request *r, uint32_t written)
 {
 	const char *nonsense;
-	k_status_t st = status_of(b, r, written, &nonsense);
+	k_status_t st = status_of(r, written, &nonsense);
 
 	if (nonsense && r->refused++ < REFUSED_MAX)
-		accuse(b, nonsense);
+		accuse(r->queue, nonsense);
 	else
 		finish(r, st);
 }
 
 /* Complete what the device has used; all of it, if the device is gone.  The lock is held. */
-static void reap(struct blk *b)
+static void reap(struct blk_queue *q)
 {
 	struct blk_request *r;
 	uint32_t written;
 	uint16_t head;
 	void *cookie;
 
-	renew(b);
-	while (vq_driver_take(&b->queue, &cookie, &head, &written))
-		answered(b, cookie, written);
-	if (b->queue.broken)
-		accuse(b, b->queue.broken);
-	while (link_is_dead(b->link) && (r = next_in_flight(b, 0)))
+	renew(q);
+	while (vq_driver_take(&q->vq, &cookie, &head, &written))
+		answered(cookie, written);
+	if (q->vq.broken)
+		accuse(q, q->vq.broken);
+	while (link_is_dead(q->blk->link) && (r = next_in_flight(q, 0)))
 		finish(r, K_ERR_IO);
 }
 
@@ -325,59 +361,62 @@ static bool is_done(struct blk_request *r)
 /* -- waiting */
 
 /* Until @r is done: true, and the lock is not held any more; or nobody leads: it is. */
-static bool follow(struct blk *b, struct blk_request *r)
+static bool follow(struct blk_queue *q, struct blk_request *r)
 {
 	uint32_t why;
 
 	atomic_store_explicit(&r->roused, 0, memory_order_relaxed);
-	list_add_last(&b->followers, &r->link);
+	list_add_last(&q->followers, &r->link);
 	r->followed = true;
-	rt_mutex_unlock(&b->lock);
+	rt_mutex_unlock(&q->lock);
 	while (!(why = atomic_load_explicit(&r->roused, memory_order_relaxed)))
 		(void)!rt_wait(&r->roused, 0, K_DEADLINE_NEVER, false);
 	if (why == IS_DONE && is_done(r))
 		return true;
-	rt_mutex_lock(&b->lock);
+	rt_mutex_lock(&q->lock);
 	return false;
 }
 
 /* Until the driver or init says something, or a while has passed.  The lock is held, but meanwhile. */
-static void lead(struct blk *b)
+static void lead(struct blk_queue *q)
 {
-	uint32_t seq = link_seq(b->link), epoch;
-	k_status_t st = K_OK;
+	struct link *l = q->blk->link;
+	uint32_t seq = link_seq(l), looks = link_looks(l), epoch;
 	bool more;
 
-	b->led = true;
+	q->led = true;
 	/* From here on the driver tells us, and what came just before is seen now. */
-	vq_driver_interrupts(&b->queue, true);
-	more = vq_driver_ready(&b->queue) || link_is_dead(b->link) || link_is_renewed(b->link, &epoch);
-	rt_mutex_unlock(&b->lock);
+	vq_driver_interrupts(&q->vq, true);
+	more = vq_driver_ready(&q->vq) || link_is_dead(l) || link_is_renewed(l, &epoch);
+	rt_mutex_unlock(&q->lock);
 	if (!more)
-		st = link_wait_change(b->link, seq, rt_now_ns() + LOOK_NS, false);
-	rt_mutex_lock(&b->lock);
-	b->led = false;
+		(void)!link_wait_change(l, seq, rt_now_ns() + LOOK_NS, false);
+	rt_mutex_lock(&q->lock);
+	q->led = false;
 	/* Once in a while it was just about to. */
-	if (st == K_ERR_TIMED_OUT && vq_driver_ready(&b->queue) && ++b->untold == UNTOLD_MAX) {
-		reap(b);
-		accuse(b, "it does not tell of its answers");
+	if (!more && link_looks(l) != looks && vq_driver_ready(&q->vq) && ++q->untold >= UNTOLD_MAX) {
+		reap(q);
+		if (q->untold)		/* still the same ring */
+			accuse(q, "it does not tell of its answers");
 	}
 }
 
 k_status_t blk_wait(struct blk *b, struct blk_request *r)
 {
+	struct blk_queue *q = r->queue;
+
 	if (is_done(r))
 		return r->status;
-	rt_mutex_lock(&b->lock);
-	for (reap(b); !is_done(r); reap(b)) {
-		if (!b->led)
-			lead(b);
-		else if (follow(b, r))
+	rt_mutex_lock(&q->lock);
+	for (reap(q); !is_done(r); reap(q)) {
+		if (!q->led)
+			lead(q);
+		else if (follow(q, r))
 			return r->status;
 	}
 	/* who leads next */
-	if (!b->led && !list_is_empty(&b->followers))
-		rouse(list_entry(list_first(&b->followers), struct blk_request, link), TO_LEAD);
-	rt_mutex_unlock(&b->lock);
+	if (!q->led && !list_is_empty(&q->followers))
+		rouse(list_entry(list_first(&q->followers), struct blk_request, link), TO_LEAD);
+	rt_mutex_unlock(&q->lock);
 	return r->status;
 }

@@ -265,6 +265,8 @@ k_status_t link_wait_change(struct link *l, uint32_t seq, uint64_t deadline_ns,
 	if (link_seq(l) == seq)
 		st = k_bell_wait(l->client_bell, ~0ull, deadline_ns,
 				 interruptible ? K_WAIT_INTERRUPTIBLE : 0, &bits);
+	if (st == K_ERR_TIMED_OUT)
+		atomic_fetch_add_explicit(&l->looks, 1, memory_order_relaxed);
 	atomic_store_explicit(&l->poller, 0, memory_order_release);
 	link_changed(l);
 	return st;

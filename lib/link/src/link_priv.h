@@ -30,6 +30,7 @@ struct link {
 	_Atomic(uint32_t) poller;	/* 1: somebody is */
 	_Atomic(uint32_t) seq;
 	_Atomic(uint32_t) sleepers;	/* on seq */
+	_Atomic(uint32_t) looks;	/* deadlines of pollers that passed without the bell, ever; before seq */
 };
 
 /* Start queue @i with @slots (queue_size of them). */
@@ -58,6 +59,11 @@ k_status_t link_wait_change(struct link *l, uint32_t seq, uint64_t deadline_ns,
 static inline uint32_t link_seq(const struct link *l)
 {
 	return atomic_load_explicit(&l->seq, memory_order_acquire);
+}
+/* Differs from before a link_wait_change() if what woke us was not the bell, but a poller's deadline. */
+static inline uint32_t link_looks(const struct link *l)
+{
+	return atomic_load_explicit(&l->looks, memory_order_relaxed);
 }
 /* Sleep until link_changed(), whoever calls it; does not look at the bell. */
 k_status_t link_sleep(struct link *l, uint32_t seq, uint64_t deadline_ns, bool interruptible);

@@ -17,6 +17,8 @@ static uint8_t disk[SECTORS * 512];
 static _Atomic(bool) stop;
 static _Atomic(int) serve_until;	/* requests; then the server dies */
 static _Atomic(int) ok, failed, wrong;
+static uint32_t queues = 1;
+static uint32_t from;		/* the server's: which queue it is at */
 
 static void config(void)
 {
@@ -24,7 +26,8 @@ static void config(void)
 
 	put_le64(c, SECTORS);
 	put_le32(c + 20, 512);
-	fake_ready(BIT(6) | BIT(9), c, sizeof(c));
+	put_le16(c + 34, (uint16_t)queues);
+	fake_ready(BIT(6) | BIT(9) | BIT(12), c, sizeof(c));
 }
 
 static void serve_one(const struct vq_chain *c)
@@ -40,13 +43,31 @@ static void serve_one(const struct vq_chain *c)
 	else if (get_le32(header) == 1)
 		memcpy(at, data, n);
 	*status = 0;
-	vq_device_answer(&fake.queue[0], c->head, get_le32(header) == 0 ? n + 1 : 1);
+	vq_device_answer(&fake.queue[from], c->head, get_le32(header) == 0 ? n + 1 : 1);
+}
+
+enum { HELD = 8 };
+
+/* Requests of one queue, each in turn; how many. */
+static int take_some(struct vq_chain *held)
+{
+	static struct vq_segment segments[HELD][LINK_QUEUE_SIZE_MAX];
+	int n = 0;
+
+	for (uint32_t tries = 0; !n && tries < queues; tries++) {
+		from = (from + 1) % queues;
+		for (n = 0; n < HELD; n++) {
+			held[n].segments = segments[n];
+			if (!vq_device_take(&fake.queue[from], &held[n]))
+				break;
+		}
+	}
+	return n;
 }
 
 static void *server(void *arg)
 {
-	static struct vq_segment segments[LINK_QUEUE_SIZE_MAX][LINK_QUEUE_SIZE_MAX];
-	struct vq_chain held[8];
+	struct vq_chain held[HELD];
 	uint64_t seed = 7;
 
 	usleep(2000);
@@ -56,11 +77,7 @@ static void *server(void *arg)
 
 		fake_server_wait();
 		do {
-			for (n = 0; n < 8; n++) {
-				held[n].segments = segments[n];
-				if (!vq_device_take(&fake.queue[0], &held[n]))
-					break;
-			}
+			n = take_some(held);
 			for (int left = n; left; left--) {
 				int i = (int)((seed = seed * 6364136223846793005u + 1) >> 33) % left;
 				struct vq_chain last = held[left - 1];
@@ -72,33 +89,18 @@ static void *server(void *arg)
 				serve_one(&held[i]);
 				held[i] = last;
 				if (seed >> 60 & 1)
-					fake_publish(0);
+					fake_publish(from);
 			}
-			fake_publish(0);
+			fake_publish(from);
 		} while (n);
 	}
 	return NULL;
 }
 
-enum { HELD = 8 };
-
-static int take_some(struct vq_chain *held)
-{
-	static struct vq_segment segments[HELD][LINK_QUEUE_SIZE_MAX];
-	int n;
-
-	for (n = 0; n < HELD; n++) {
-		held[n].segments = segments[n];
-		if (!vq_device_take(&fake.queue[0], &held[n]))
-			break;
-	}
-	return n;
-}
-
 /* An answer to one of what it holds, or to nothing, that is against the protocol. */
 static void answer_wrongly(struct vq_chain *held, int how)
 {
-	struct vq_device *q = &fake.queue[0];
+	struct vq_device *q = &fake.queue[from];
 	uint8_t *header = fake_pointer(held[0].segments[0].addr, 16);
 	uint8_t *status = fake_pointer(held[0].segments[held[0].count - 1].addr, 1);
 
@@ -116,7 +118,7 @@ static void answer_wrongly(struct vq_chain *held, int how)
 		*status = get_le32(header) == 0 ? 0 : 7;
 		vq_device_answer(q, held[0].head, held[0].writable - 1);
 	}
-	fake_publish(0);
+	fake_publish(from);
 }
 
 /* Breaks the protocol again and again; each time another takes its place. */
@@ -138,7 +140,7 @@ static void *liar(void *arg)
 			}
 			for (int i = 0; i < n; i++)
 				serve_one(&held[i]);
-			fake_publish(0);
+			fake_publish(from);
 		}
 	}
 	return NULL;
@@ -174,8 +176,8 @@ static void *halving(void *arg)
 		data = &held[0].segments[1];
 		memset(fake_pointer(data->addr, data->len), 0x55, data->len / 2);
 		*(uint8_t *)fake_pointer(held[0].segments[2].addr, 1) = 0;
-		vq_device_answer(&fake.queue[0], held[0].head, data->len / 2 + 1);
-		fake_publish(0);
+		vq_device_answer(&fake.queue[from], held[0].head, data->len / 2 + 1);
+		fake_publish(from);
 		if (i > 1 || (intptr_t)arg < 3)
 			fake_renew();
 	}
@@ -196,8 +198,8 @@ static void *short_named(void *arg)
 		data = &held[0].segments[1];
 		memset(fake_pointer(data->addr, data->len), 'X', MIN(data->len, served ? 2 : data->len));
 		*(uint8_t *)fake_pointer(held[0].segments[2].addr, 1) = 0;
-		vq_device_answer(&fake.queue[0], held[0].head, data->len + 1);
-		fake_publish(0);
+		vq_device_answer(&fake.queue[from], held[0].head, data->len + 1);
+		fake_publish(from);
 	}
 	return NULL;
 }
@@ -243,7 +245,8 @@ static struct blk *open_server_with(void *(*fn)(void *), void *arg)
 
 	ok = failed = wrong = 0;
 	stop = false;
-	fake_start(LINK_CLASS_BLOCK, 1, 32, 512 * 1024);
+	from = 0;
+	fake_start(LINK_CLASS_BLOCK, queues, 32, 512 * 1024);
 	l = fake_open();
 	fake_thread(fn, arg);
 	return l && blk_open(l, UINT64_MAX, &b) == K_OK ? b : NULL;
@@ -274,7 +277,17 @@ static void run_workers(struct blk *b)
 		pthread_join(t[i], NULL);
 }
 
-TEST(blk_many_threads_read_what_they_wrote)
+/* With one queue and with several. */
+static void with_queues(void (*fn)(void))
+{
+	queues = 1;
+	fn();
+	queues = 3;
+	fn();
+	queues = 1;
+}
+
+static void many_threads_read_what_they_wrote(void)
 {
 	struct blk *b = open_with(1 << 30);
 
@@ -289,6 +302,11 @@ TEST(blk_many_threads_read_what_they_wrote)
 	(void)!k_bell_ring(FAKE_SERVER_BELL, 1);
 	fake_join();
 	blk_close(b);
+}
+
+TEST(blk_many_threads_read_what_they_wrote)
+{
+	with_queues(many_threads_read_what_they_wrote);
 }
 
 /* Takes @arg pieces, then no more. */
@@ -321,7 +339,7 @@ TEST(blk_copies_that_fail_end_the_transfer)
 	blk_close(b);
 }
 
-TEST(blk_death_ends_every_wait)
+static void death_ends_every_wait(void)
 {
 	for (int requests = 0; requests < 300; requests += 37) {
 		struct blk *b = open_with(requests);
@@ -337,7 +355,12 @@ TEST(blk_death_ends_every_wait)
 	}
 }
 
-TEST(blk_goes_on_when_its_server_lies_and_is_replaced)
+TEST(blk_death_ends_every_wait)
+{
+	with_queues(death_ends_every_wait);
+}
+
+static void goes_on_when_its_server_lies_and_is_replaced(void)
 {
 	struct blk *b = open_server(liar);
 
@@ -351,6 +374,11 @@ TEST(blk_goes_on_when_its_server_lies_and_is_replaced)
 	(void)!k_bell_ring(FAKE_SERVER_BELL, 1);
 	fake_join();
 	blk_close(b);
+}
+
+TEST(blk_goes_on_when_its_server_lies_and_is_replaced)
+{
+	with_queues(goes_on_when_its_server_lies_and_is_replaced);
 }
 
 TEST(blk_request_that_is_never_answered_right_fails)
@@ -447,7 +475,7 @@ __attribute__((no_sanitize("thread"))) static void *vandal(void *arg)
 	return NULL;
 }
 
-TEST(blk_survives_a_vandal)
+static void survives_a_vandal(void)
 {
 	for (int round = 0; round < 20; round++) {
 		struct blk *b = NULL;
@@ -455,7 +483,7 @@ TEST(blk_survives_a_vandal)
 
 		ok = failed = wrong = 0;
 		stop = false;
-		fake_start(LINK_CLASS_BLOCK, 1, 32, 512 * 1024);
+		fake_start(LINK_CLASS_BLOCK, queues, 32, 512 * 1024);
 		l = fake_open();
 		REQUIRE(l);
 		fake_thread(vandal, NULL);
@@ -469,4 +497,9 @@ TEST(blk_survives_a_vandal)
 			link_close(l);
 		}
 	}
+}
+
+TEST(blk_survives_a_vandal)
+{
+	with_queues(survives_a_vandal);
 }

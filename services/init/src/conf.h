@@ -12,7 +12,8 @@
  *					SPEC: "pci VVVV:DDDD", "pci class CCSSPP" (class, subclass and
  *					programming interface), "virtio N" (memory mapped), "uart16550"
  *	needs WORD, WORD ...		mmio, ports, irq, dma SIZE, devices
- *	serves CLASS, WORD ...		block, console, entropy, net, 9p; queues N, depth N (of each), data SIZE
+ *	serves CLASS, WORD ...		block, console, entropy, net, 9p; queues N (of a disk: at most, and no
+ *					more than processors), depth N (of each), data SIZE
  *					(payload), data mapped (the driver can read and write it, too)
  *	restart always | never
  *	adopt live | reset		how a next incarnation takes the device over; without it:

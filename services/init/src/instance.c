@@ -47,19 +47,30 @@ static k_status_t make_memory(uint64_t size, k_handle_t *out)
 	return k_memory_create(init.components_group, size, K_MEMORY_RESIDENT, out);
 }
 
+/* A disk has no more queues than there are processors to use them. */
+static uint32_t queues_of(const struct conf_component *c)
+{
+	struct k_system_info info;
+
+	if (c->serves != LINK_CLASS_BLOCK || k_system_info(&info) != K_OK)
+		return c->queues;
+	return CLAMP(info.cpus, 1u, c->queues);
+}
+
 static k_status_t make_link(struct instance *in)
 {
 	const struct conf_component *c = in->conf;
+	uint32_t queues = queues_of(c);
 	struct link_header header = {
 		.magic = LINK_MAGIC, .version = LINK_VERSION, .class_id = c->serves,
-		.queue_count = c->queues, .queue_size = c->queue_size, .incarnation = 1,
+		.queue_count = queues, .queue_size = c->queue_size, .incarnation = 1,
 	};
 	struct link_layout layout;
 	uint64_t done;
 	k_status_t st;
 
 	in->link = (struct link_geometry){
-		.version = LINK_VERSION, .class_id = c->serves, .queue_count = c->queues,
+		.version = LINK_VERSION, .class_id = c->serves, .queue_count = queues,
 		.queue_size = c->queue_size, .data_length = c->data_size,
 		.instance = in->number,
 	};

@@ -15,6 +15,8 @@
  *	... k_memory_supply(file, offset, r->data, r->length) ...
  *	blk_request_put(b, r);
  *
+ * A device may have several queues; each thread has one that its requests go to.
+ *
  * The memory at r->data is shared with the driver: copy before you interpret it.
  * Requests are done in any order; BLK_FLUSH covers the writes that completed
  * before it was submitted.  Sectors have 512 bytes always; the addresses and
@@ -46,11 +48,12 @@ struct blk_request {
 	void *user;
 
 	/* The library's. */
-	_Atomic(uint32_t) state;	/* enum in blk.c */
+	struct blk_queue *queue;	/* constant */
+	_Atomic(uint32_t) state;	/* enum in blk_request.c */
 	k_status_t status;		/* valid once done */
 	uint16_t head;
 	uint16_t refused;		/* answers that were against the protocol */
-	uint64_t order;			/* of those in flight */
+	uint64_t order;			/* of those in flight in its queue */
 	uint32_t data_offset, data_pages;
 	struct blk_request *next;
 	struct list link;		/* of those whose threads follow: blk_request.c */
