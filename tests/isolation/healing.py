@@ -6,11 +6,9 @@ driver dies at the n-th ring operation of the n-th round, until all operations o
 have been tried (lib/drv/include/drv/die.h)."""
 
 import re
-import socket
-import threading
-import time
 
 from concord import qemu
+from concord.echo import Echo
 from concord.scenario import Failed, isolation
 
 MEMORY = 64
@@ -33,29 +31,6 @@ def sweep_disk(lab, machine, adopt, sweep):
     wanted = {"with the live device"} if adopt == "live" else {"after a reset"}
     if how != wanted:
         raise Failed(f"devices were taken over as {how}, not {wanted}")
-
-
-class Echo(threading.Thread):
-    """The other end of a port: sends back what comes, without hurry and in pieces of any length."""
-
-    def __init__(self, path):
-        super().__init__(daemon=True)
-        self.path = path
-        self.start()
-
-    def run(self):
-        with socket.socket(socket.AF_UNIX) as s:
-            while True:
-                try:
-                    s.connect(str(self.path))
-                    break
-                except OSError:
-                    time.sleep(0.02)
-            try:
-                while data := s.recv(1777):
-                    s.sendall(data)
-            except OSError:
-                pass            # the machine ended
 
 
 def sweep_console(lab, machine, adopt, sweep):
