@@ -39,7 +39,7 @@ enum control_op {
 	CONTROL_UPDATE_STATE,		/* token: what has become of it */
 
 	/*
-	 * Fault injection (docs/decisions/0011-injected-faults.md): change what an incarnation runs, while it
+	 * Fault injection (docs/decisions/0012-injected-faults.md): change what an incarnation runs, while it
 	 * runs.  It needs "grants update" (ACCESS), and a build with checks (NOT_SUPPORTED).
 	 */
 	CONTROL_POKE,			/* name, token: the incarnation, index: address; what follows
