@@ -16,7 +16,7 @@ usage: ./concord [-v] COMMAND ...
   test [--quick|--full] [NAME]    run the tests; the last line counts them
   bench [NAME]                    the same programs on Linux and on Concord, side by side
   demo heal                       kill a disk driver once a second, under a load with checksums
-  faults                          put faults into a running disk driver, and count what comes of them
+  faults                          put faults into a running driver, and count what comes of them
   build                           build concord.elf and everything else
   image                           make the default image
   setup                           install packages, set the build up, make the image
@@ -165,13 +165,14 @@ def do_demo(words):
 def do_faults(words):
     parser = Parser("./concord faults", usage="./concord faults [OPTIONS]",
                     description="Put faults into the text of a running driver, one after the other, under a load "
-                    "that knows what every block should hold; a table of what came of them. Details go to "
+                    "that knows what every byte should be; a table of what came of them. Details go to "
                     "build/faults.json. The exit status is 1 if the kernel or another component died.",
                     allow_abbrev=False)
     add = parser.add_argument
     add("--driver", choices=sorted(faults.DRIVERS), default="virtio-blk", help="default virtio-blk")
     add("--count", metavar="N", type=number(1, 10 ** 9, "faults"), default=500, help="default 500")
     add("--seed", metavar="N", type=number(0, 1 << 62, "seed"), default=1, help="of the choice, default 1")
+    add("--stops", action="store_true", help="no such faults: stop the driver at each of its instructions in turn")
     add("--cpus", metavar="N", type=number(1, 255, "processors"), default=2, help="default 2")
     add("--placement", choices=("kernel", "process"), default="kernel", help="of the personality")
     add_common(parser)

@@ -171,8 +171,7 @@ class Program:
                 data[source.randrange(one.size)] ^= 1 << source.randrange(8)
                 return self._fault(kind, one, bytes(data))
             if kind == "stop":
-                one = source.choice(self.instructions)
-                return self._fault(kind, one, bytes(one.bytes))
+                return self._stop(source.choice(self.instructions))
             if kind in ("drop", "argument"):
                 one = source.choice(self.instructions if kind == "drop" else self._arguments)
                 return self._fault(kind, one, NOP * one.size)
@@ -185,6 +184,13 @@ class Program:
             fitting = self._operand_changes(kind, one)
             if fitting:
                 return self._fault(kind, one, source.choice(fitting))
+
+    def stops(self):
+        """A stop at each instruction."""
+        return map(self._stop, self.instructions)
+
+    def _stop(self, one):
+        return self._fault("stop", one, bytes(one.bytes))
 
     def _fault(self, kind, one, new):
         name, offset = self._function[one.address]

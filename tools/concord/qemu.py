@@ -34,6 +34,7 @@ class Drive:
     log: Path | None = None                 # an empty file: every write goes there too (writelog.py)
     faults: str = ""                        # properties of a blkdebug: what goes wrong at the disk
     unmaps: bool = False                    # what the guest discards leaves the file
+    is_fleeting: bool = False               # nobody wants it when this machine crashes: flushes cost nothing
     is_served: bool = False                 # the path is a socket: an NBD server has the disk (nbd.py)
 
 
@@ -158,6 +159,8 @@ def _drive(number, drive):
         words += ["snapshot=on" if drive.bus == "ahci" else "read-only=on"]
     if drive.unmaps:
         words += ["discard=unmap"]
+    if drive.is_fleeting:
+        words += ["cache=unsafe"]
     prefix = ""
     if drive.log:
         log = str(drive.log).replace(",", ",,")

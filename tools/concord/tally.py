@@ -8,9 +8,10 @@ CLASSES = (
     ("not-activated", "the load does not reach it: not injected"),
     ("no-effect", "reached; all data right, no driver ended"),
     ("recovered", "a driver ended or was ended; all data right, no errors"),
+    ("stood-still", "a port let nothing pass until its driver was restarted; then all data was right"),
     ("error", "the load got errors (EIO) for a while; no wrong data"),
     ("silent", "wrong data, acknowledged or read without an error"),
-    ("disk-lost", "the disk gave errors until the next boot"),
+    ("lost", "the device gave errors until the next boot"),
     ("stuck", "the load did not end"),
     ("died", "the kernel, the personality or another component died"),
     ("unsound", "wrong data or errors where a driver had merely stopped"),
@@ -21,14 +22,16 @@ BUGS = ("died", "unsound", "stuck")
 
 def classify(probe, said):
     """From the words that the guest said of a fault that was injected, and of the stop before it."""
-    if probe and (probe["errors"] or probe["wrong"] or probe["disk"]):
+    if probe and (probe["errors"] or probe["wrong"] or probe["after"] or probe["stopped"]):
         return "unsound"
     if "lost" in said:
-        return "stuck" if "stuck" in said["lost"] else "disk-lost"
-    if said["wrong"] or said["disk"]:
+        return "stuck" if "stuck" in said["lost"] else "lost"
+    if said["wrong"] or said["after"]:
         return "silent"
     if said["errors"]:
         return "error"
+    if said["stopped"]:
+        return "stood-still"
     return "recovered" if said["deaths"] else "no-effect"
 
 

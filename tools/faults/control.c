@@ -11,13 +11,15 @@
 #include "faults.h"
 
 #define SECOND 1000000000ull
-enum { SETTLE_S = 60, IDLE_S = 3 };
+enum { SETTLE_S = 60, BREAKPOINT = 3, IDLE_LOOKS = 3 };
+#define IDLE_NS (SECOND / 5)
 
 static int device;
 static struct control_request self = { .version = CONTROL_VERSION };
 static uint64_t log_at;			/* byte of init's log */
 static uint32_t serving;		/* the last incarnation that the log says serves */
 static uint32_t incarnation;		/* that runs, or ran last */
+static uint64_t cpu_ns;			/* that all incarnations have used, at the last look */
 static struct fate fate;
 
 static int ask(uint32_t op, uint64_t index, uint64_t token, const void *bytes, size_t n,
@@ -44,7 +46,7 @@ static void note_line(const char *line)
 {
 	const char *text = strchr(line, ']');
 	size_t n = strlen(self.name);
-	unsigned long vector = 0;
+	unsigned long vector = 0, at = 0;
 	char how[HOW_MAX] = "";
 
 	if (!text || strncmp(text + 1, " ", 1) != 0 || strncmp(text + 2, self.name, n) != 0)
@@ -56,7 +58,7 @@ static void note_line(const char *line)
 		fate.dead = true;
 	if (strstr(text, "conctl restart"))
 		return;
-	if (sscanf(text, " died: exception %lu", &vector) == 1)
+	if (sscanf(text, " died: exception %lu, error %*x, at %lx", &vector, &at) >= 1)
 		snprintf(how, sizeof(how), "exception-%lu", vector);
 	else if (strncmp(text, " was killed: no heartbeat", 25) == 0)
 		strcpy(how, "no-heartbeat");
@@ -70,7 +72,8 @@ static void note_line(const char *line)
 		strcpy(how, "exit");
 	else
 		return;
-	fate.trapped |= vector == 3;
+	if (vector == BREAKPOINT)
+		fate.trap = at - 1;	/* it is reported behind the instruction of one byte */
 	if (!fate.deaths++)
 		strcpy(fate.how, how);
 }
@@ -98,6 +101,7 @@ static uint32_t look(void)
 	for (uint64_t i = 0; ask(CONTROL_LIST, i, 0, NULL, 0, &r) == K_OK; i++)
 		if (strcmp(r.instance.name, self.name) == 0) {
 			incarnation = r.instance.incarnation;
+			cpu_ns = r.instance.cpu_ns;
 			return r.instance.state;
 		}
 	return 0;
@@ -121,18 +125,32 @@ void control_begin(void)
 	fate = (struct fate){ 0 };
 }
 
+void control_idle(void)
+{
+	uint64_t end = now_ns() + SECOND, before;
+
+	for (int same = 0; same < IDLE_LOOKS && now_ns() < end;) {
+		before = cpu_ns;
+		usleep(1000);
+		(void)!look();
+		same = cpu_ns == before ? same + 1 : 0;
+	}
+}
+
 struct fate control_settled(void)
 {
 	uint64_t begin = now_ns();
 
 	for (uint64_t end = begin + SETTLE_S * SECOND; now_ns() < end; usleep(1000)) {
-		uint32_t state = look();
+		uint32_t state;
 
+		/* In this order: who is seen to run has no death in the log that we do not know of. */
 		read_log();
+		state = look();
 		fate.dead |= state == CONTROL_DEAD;
 		fate.served = state == CONTROL_RUNNING && serving >= incarnation;
 		/* It waits for somebody to want something (services/init/src/renew.c). */
-		fate.served |= state == CONTROL_PAUSING && now_ns() - begin > IDLE_S * SECOND;
+		fate.served |= state == CONTROL_PAUSING && now_ns() - begin > IDLE_NS;
 		if (fate.dead || fate.served)
 			break;
 	}

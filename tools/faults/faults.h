@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's side of ./concord faults: injects faults into the text of a running disk
- * driver, one after the other, under a load that knows what every block of the disk should hold.
+ * The guest's side of ./concord faults: injects faults into the text of a running driver,
+ * one after the other, under a load that knows what every byte should be.
  *
  *	main.c		a fault's way, and what is said of it
+ *	list.c		the faults
  *	control.c	init's side: pokes, restarts, how incarnations ended
- *	load.c		the load
- *	blocks.c	what a block holds
+ *	disk.c		the load of a disk
+ *	blocks.c	what a block of it holds
+ *	echo.c		the load of a port: the other end sends back what it gets
  *
  * The host's side (tools/concord/faults.py) chooses the faults, and judges.
  */
@@ -27,24 +29,48 @@ bool block_is(const void *data, uint32_t block, uint32_t version);
 uint64_t checksum(uint64_t sum, const void *data, size_t n);
 #define CHECKSUM_START 0xcbf29ce484222325ull
 
-/* -- load.c -------------------------------------------------------------------------------------- */
+/* -- loads ------------------------------------------------------------------------------------ */
 
-/* What came of a round of the load, or of a look at the whole disk. */
+/* What came of a round of the load, or of a look at what it left. */
 struct result {
 	uint32_t errors;		/* transfers that failed, and said so */
-	uint32_t wrong;			/* blocks that came back other than they were acknowledged */
-	uint64_t stall_ns;		/* the longest single transfer */
+	uint32_t wrong;			/* blocks or bytes that came back other than they should */
+	uint64_t stall_ns;		/* the longest wait for one transfer */
+	bool stopped;			/* a port stood still: nothing passed any more */
 	bool stuck;			/* it does not end */
 };
 
-/* Open the disk at @path, and write all of it.  Ends the program if that fails. */
-void load_start(const char *path);
-/* A round of writes, flushes and reads by all workers at once; the same for the same @seed. */
-struct result load_round(uint64_t seed);
-/* Read all; what is wrong is counted, and written anew. */
-struct result load_verify(void);
-/* The checksum of what the disk should hold. */
-uint64_t load_checksum(void);
+struct load {
+	/* Have a round's ground at @path, a device's node.  Ends the program if that fails. */
+	void (*start)(const char *path);
+	/* A round; the same for the same @seed. */
+	struct result (*round)(uint64_t seed);
+	/*
+	 * When a good driver runs: is all as the last round should have left it?  What is wrong is
+	 * counted, and put right.  Errors: the device is lost.
+	 */
+	struct result (*verify)(void);
+	/* Of what the host should see on a disk; 0 for others. */
+	uint64_t (*checksum)(void);
+};
+
+extern const struct load disk_load, echo_load;
+
+/* -- list.c ----------------------------------------------------------------------------------- */
+
+enum { FAULT_BYTES = 16 };
+
+struct fault {
+	unsigned int number;
+	unsigned int group;		/* one round is for all of a group, and its seed */
+	uint64_t address;		/* of an instruction */
+	uint8_t old[FAULT_BYTES], new[FAULT_BYTES];
+	size_t length;
+	bool done;			/* injected, or not to be */
+};
+
+/* The faults of the file at @path, *@n of them.  Ends the program if they make no sense. */
+struct fault *faults_read(const char *path, size_t *n);
 
 /* -- control.c ---------------------------------------------------------------------------------- */
 
@@ -54,7 +80,7 @@ enum { HOW_MAX = 64 };
 struct fate {
 	uint32_t deaths;		/* ends that nobody wished for */
 	char how[HOW_MAX];		/* the first of them, in one word */
-	bool trapped;			/* one died of a breakpoint */
+	uint64_t trap;			/* where one died of a breakpoint, else 0 */
 	bool served;			/* the last incarnation that was started serves */
 	bool dead;			/* it was given up */
 };
@@ -63,9 +89,11 @@ struct fate {
 void control_start(const char *name);
 /* Forget what became of it until now. */
 void control_begin(void);
+/* Wait, a second at most, until it does nothing: it may go on when the load has all it wants. */
+void control_idle(void);
 /* Wait until the incarnation that runs serves, or it was given up, or for some seconds. */
 struct fate control_settled(void);
-/* Write into its text; false: init refuses. */
+/* Write into the text of the incarnation that last settled; false: it has ended. */
 bool control_poke(uint64_t address, const void *bytes, size_t n);
 void control_restart(void);
 

@@ -1,43 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Faults, one after the other.  /faults has a line for each:
+ * Faults, one after the other, in groups.  A fault's way:
  *
- *	NUMBER ADDRESS OLD NEW		address of an instruction, its bytes and what they become
+ * 1.	Breakpoints at the instructions of all that are left of its group, and a round of the
+ *	load.  If nobody dies of one, the round goes to none of them: they would not be activated.
+ *	If one does, a driver has died at exactly this instruction, and the round has to be right
+ *	all the same.
+ * 2.	That fault in its place, in the incarnation that runs then, and the same round again.
+ * 3.	Unless that has ended by itself, it is restarted: the next has the text it should have.
+ * 4.	Everything is compared.  What is wrong is counted and put right.
+ * 5.	The same for what is left of the group.
  *
- * A fault's way:
+ * So what a group costs is two rounds for each that is activated, and one.
  *
- * 1.	A breakpoint at the instruction, and a round of the load.  If nobody died of it the
- *	round does not go there: the fault would not be activated.  If one did, a driver has died at
- *	exactly this instruction, and the round has to be right all the same.
- * 2.	The fault in its place, in the incarnation that runs then, and the same round again.
- * 3.	Unless that has ended by itself, it is restarted: the next has the text that it should have.
- * 4.	Everything on the disk is compared.  What is wrong is counted and put right.
+ * What is known of a fault is said on the console in lines "fault: NUMBER ...":
  *
- * What is known of it is said on the console in one line "fault: NUMBER word=value...".  When the disk does
- * not come back the machine ends, with "fault: NUMBER lost", and the host goes on with another.
+ *	probes			it is the first of those that are left
+ *	probe word=value...	a driver stopped there
+ *	not-reached		none did
+ *	none			there is nothing to inject: it was the stop that was wanted
+ *	word=value...		it was injected
+ *	lost=...		the device does not come back: the machine ends, and the host goes
+ *				on with what is left
  *
- * The words after "--" are the component's name and the disk.
+ * The words after "--" are the component's name and its device's node.
  */
-#include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "faults.h"
 
-enum { BYTES_MAX = 16 };
+enum { STEP_S = 200 };			/* a step takes no longer: everything in it has an end */
 
-struct fault {
-	unsigned int number;
-	uint64_t address;
-	uint8_t old[BYTES_MAX], new[BYTES_MAX];
-	size_t length;
-};
+static const struct load *load;
+static volatile unsigned int at_work_on;	/* number of a fault */
 
 uint64_t now_ns(void)
 {
@@ -68,84 +71,134 @@ void give_up(const char *fmt, ...)
 	abort();
 }
 
-static size_t hex_read(const char *text, uint8_t *to)
-{
-	size_t n = 0;
-	unsigned int byte;
-
-	for (; n < BYTES_MAX && sscanf(text + 2 * n, "%2x", &byte) == 1; n++)
-		to[n] = (uint8_t)byte;
-	return n;
-}
-
-static bool fault_read(FILE *from, struct fault *f)
-{
-	char old[2 * BYTES_MAX + 2], new[2 * BYTES_MAX + 2];
-	unsigned long address;
-
-	if (fscanf(from, "%u %lx %33s %33s", &f->number, &address, old, new) != 4)
-		return false;
-	f->address = address;
-	f->length = hex_read(old, f->old);
-	if (!f->length || hex_read(new, f->new) != f->length)
-		give_up("fault %u makes no sense", f->number);
-	return true;
-}
-
 static void lost(const struct fault *f, const char *where)
 {
 	printf("fault: %u lost=%s\n", f->number, where);
 	end();
 }
 
-/* After a round: the disk as the good driver shows it. */
-static struct result look_at_disk(const struct fault *f, const char *where)
+/* SIGALRM: whatever we wait for does not come. */
+static void step_is_late(int signal)
 {
-	struct result r = load_verify();
+	char text[48];
+	int n = snprintf(text, sizeof(text), "fault: %u lost=stuck\n", at_work_on);
+
+	if (write(STDOUT_FILENO, text, (size_t)n) == n)
+		reboot(RB_POWER_OFF);
+	pause();
+}
+
+static void step(const struct fault *f)
+{
+	at_work_on = f->number;
+	alarm(STEP_S);
+}
+
+/* After a round, when a good driver runs. */
+static struct result look_after(const struct fault *f, const char *where)
+{
+	struct result r = load->verify();
 
 	if (r.errors)
 		lost(f, where);
 	return r;
 }
 
-/* The round dies at the instruction.  False: it does not. */
-static bool probe(const struct fault *f)
+static struct fault *first_left(struct fault *group, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!group[i].done)
+			return &group[i];
+	return NULL;
+}
+
+/* A driver that was not idle yet may run into one at once; its successor gets none. */
+static void poke_breakpoints(const struct fault *group, size_t n)
 {
 	static const uint8_t breakpoint = 0xcc;
-	struct result r, disk;
+	bool runs = true;
+
+	for (size_t i = 0; i < n && runs; i++)
+		if (!group[i].done)
+			runs = control_poke(group[i].address, &breakpoint, 1);
+}
+
+/* False: it has run into one just before. */
+static bool poke_back(const struct fault *group, size_t n)
+{
+	bool runs = true;
+
+	for (size_t i = 0; i < n && runs; i++)
+		if (!group[i].done)
+			runs = control_poke(group[i].address, group[i].old, 1);
+	return runs;
+}
+
+/* Whose breakpoint it was. */
+static struct fault *fault_at(struct fault *group, size_t n, uint64_t address)
+{
+	for (size_t i = 0; address && i < n; i++)
+		if (!group[i].done && group[i].address == address)
+			return &group[i];
+	return NULL;
+}
+
+/* False: the round reaches none of those that are left.  Else it died at @hit's, if that is set. */
+static bool probe(struct fault *group, size_t n, struct fault **hit)
+{
+	struct fault *first = first_left(group, n), *about;
+	struct result r, after;
 	struct fate fate;
 
+	step(first);
+	printf("fault: %u probes\n", first->number);
 	control_settled();
 	control_begin();
-	if (!control_poke(f->address, &breakpoint, 1))
-		give_up("init does not poke");
-	r = load_round(f->number);
+	poke_breakpoints(group, n);
+	r = load->round(first->group);
 	if (r.stuck)
-		lost(f, "probe-stuck");
+		lost(first, "probe-stuck");
+	control_idle();
 	fate = control_settled();
-	if (!fate.trapped && !control_poke(f->address, f->old, 1))
-		give_up("init does not poke back");
-	if (!fate.trapped && !fate.deaths && !r.errors && !r.wrong)
+	if (!fate.deaths && !poke_back(group, n))
+		fate = control_settled();
+	if (!fate.deaths && !r.errors && !r.wrong && !r.stopped)
 		return false;
-	disk = look_at_disk(f, "probe-disk");
-	printf("fault: %u probe deaths=%u errors=%u wrong=%u disk=%u stall=%lu\n", f->number,
-	       fate.deaths, r.errors, r.wrong, disk.wrong, (unsigned long)r.stall_ns / 1000);
-	return fate.trapped;
+	*hit = fault_at(group, n, fate.trap);
+	about = *hit ? *hit : first;
+	after = look_after(about, "probe-lost");
+	/* One of the last group's, at the last moment: they are over, and these were not there. */
+	if (!*hit && fate.trap && !r.errors && !r.wrong && !r.stopped && !after.wrong)
+		return true;
+	printf("fault: %u probe deaths=%u errors=%u wrong=%u after=%u stopped=%d stall=%lu\n",
+	       about->number, fate.deaths, r.errors, r.wrong, after.wrong, r.stopped,
+	       (unsigned long)r.stall_ns / 1000);
+	if (!*hit) {
+		/* What was it then?  The host complains. */
+		printf("fault: %u not-reached\n", about->number);
+		about->done = true;
+	}
+	return true;
 }
 
 static void inject(const struct fault *f)
 {
-	struct result r, disk;
+	struct result r, after;
 	struct fate fate;
 
+	if (memcmp(f->old, f->new, f->length) == 0) {
+		printf("fault: %u none\n", f->number);
+		return;
+	}
+	step(f);
 	control_begin();
 	if (!control_poke(f->address, f->new, f->length))
 		give_up("init does not poke");
-	r = load_round(f->number);
+	r = load->round(f->group);
 	if (r.stuck)
 		lost(f, "stuck");
 	fate = control_settled();
-	if (!fate.deaths && !fate.dead) {
+	if ((!fate.deaths || r.stopped) && !fate.dead) {
 		control_restart();
 		fate = control_settled();
 		/* Who dies now dies of what was left behind. */
@@ -154,31 +207,56 @@ static void inject(const struct fault *f)
 		lost(f, "given-up");
 	if (!fate.served)
 		lost(f, "not-served");
-	disk = look_at_disk(f, "disk");
-	printf("fault: %u deaths=%u how=%s errors=%u wrong=%u disk=%u stall=%lu\n", f->number,
-	       fate.deaths, fate.deaths ? fate.how : "-", r.errors, r.wrong, disk.wrong,
-	       (unsigned long)r.stall_ns / 1000);
+	after = look_after(f, "lost");
+	printf("fault: %u deaths=%u how=%s errors=%u wrong=%u after=%u stopped=%d stall=%lu\n",
+	       f->number, fate.deaths, fate.deaths ? fate.how : "-", r.errors, r.wrong, after.wrong,
+	       r.stopped, (unsigned long)r.stall_ns / 1000);
+}
+
+static void group_try(struct fault *group, size_t n)
+{
+	struct fault *hit = NULL;
+
+	while (first_left(group, n) && probe(group, n, &hit))
+		if (hit) {
+			hit->done = true;
+			inject(hit);
+		}
+	for (size_t i = 0; i < n; i++)
+		if (!group[i].done)
+			printf("fault: %u not-reached\n", group[i].number);
+}
+
+/* The load for the device at @path, which may take a while to appear. */
+static const struct load *load_for(const char *path)
+{
+	struct stat st;
+
+	for (int i = 0; i < 500 && stat(path, &st); i++)
+		usleep(20000);
+	if (stat(path, &st))
+		give_up("no %s", path);
+	return S_ISBLK(st.st_mode) ? &disk_load : &echo_load;
 }
 
 int main(int argc, char **argv)
 {
-	FILE *list = fopen("/faults", "re");
-	struct fault f;
+	struct fault *faults;
+	size_t count, n;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc != 3 || !list)
-		give_up("expected a component and a disk, and /faults");
-	for (int i = 0; i < 500 && access(argv[2], F_OK); i++)
-		usleep(20000);
+	if (argc != 3)
+		give_up("expected a component and its device");
+	faults = faults_read("/faults", &count);
+	load = load_for(argv[2]);
 	control_start(argv[1]);
-	load_start(argv[2]);
-	while (fault_read(list, &f)) {
-		printf("fault: %u begins\n", f.number);
-		if (probe(&f))
-			inject(&f);
-		else
-			printf("fault: %u not-reached\n", f.number);
+	load->start(argv[2]);
+	signal(SIGALRM, step_is_late);
+	for (size_t i = 0; i < count; i += n) {
+		for (n = 1; i + n < count && faults[i + n].group == faults[i].group;)
+			n++;
+		group_try(&faults[i], n);
 	}
-	printf("faults: all done, checksum %016lx\n", (unsigned long)load_checksum());
+	printf("faults: all done, checksum %016lx\n", (unsigned long)load->checksum());
 	end();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The load: WORKERS threads, each in a part of the disk of its own, past all caches.
+ * The load of a disk: WORKERS threads, each in a part of the disk of its own, past all caches.
  *
  * version[] says of each block which write of it was acknowledged last.  A write that failed may have
  * happened or not: its blocks are in doubt (attempt[] is what they may hold, too) until they are
@@ -138,7 +138,7 @@ static void *buffer_make(size_t n)
 	return p;
 }
 
-void load_start(const char *path)
+static void start(const char *path)
 {
 	struct result r = { 0 };
 
@@ -159,7 +159,7 @@ void load_start(const char *path)
 	}
 }
 
-struct result load_round(uint64_t seed)
+static struct result play(uint64_t seed)
 {
 	struct result sum = { 0 };
 	struct timespec until;
@@ -187,7 +187,7 @@ struct result load_round(uint64_t seed)
 	return sum;
 }
 
-struct result load_verify(void)
+static struct result verify(void)
 {
 	struct result r = { 0 };
 	static uint8_t *again;
@@ -207,7 +207,7 @@ struct result load_verify(void)
 	return r;
 }
 
-uint64_t load_checksum(void)
+static uint64_t sum_of_all(void)
 {
 	uint64_t sum = CHECKSUM_START;
 	uint8_t data[SECTOR];
@@ -218,3 +218,7 @@ uint64_t load_checksum(void)
 	}
 	return sum;
 }
+
+const struct load disk_load = {
+	.start = start, .round = play, .verify = verify, .checksum = sum_of_all,
+};
