@@ -9,7 +9,7 @@ extern struct kmutex devices_mutex;	/* rank LOCK_DEVICES */
 /* Fill window, irq_count and pci of a new PCI device, whose configuration space is known to be
  * reachable.  NOT_FOUND: nothing answers there. */
 k_status_t pci_probe(struct device *device) MUST_CHECK;
-/* No bus mastering, no interrupts: what a function is left in. */
+/* No bus mastering (but a bridge's, which is that of others), no interrupts: what a function is left in. */
 void pci_quiesce(struct device *device);
 /* Program message @index, or take it away. */
 k_status_t pci_message_set(struct device *device, uint32_t index,
@@ -31,6 +31,7 @@ struct pci_bar_masks {
 	uint32_t bar[6];
 };
 
+bool pci_is_bridge(uint32_t function);
 unsigned int pci_bar_count(uint32_t function);
 /* Of every function that is there; needs no mutex, as nothing else runs yet. */
 void pci_measure_all(void);

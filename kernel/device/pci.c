@@ -31,7 +31,12 @@
 #define PCI_PIN			0x3d
 
 #define CAPABILITY_MSI		0x05
+#define CAPABILITY_EXPRESS	0x10
 #define CAPABILITY_MSIX		0x11
+
+#define EXPRESS_HAS_SLOT	(1u << 8)
+#define SLOT_CONTROL		0x18
+#define SLOT_STATUS		0x1a
 
 #define MSI_ENABLE		(1u << 0)
 #define MSI_COUNT		(7u << 4)	/* log2 of the messages enabled */
@@ -166,48 +171,6 @@ k_status_t pci_config_read(uint32_t function, uint32_t offset, uint32_t width, u
 	return st;
 }
 
-/* What drivers may write: for each such register the bits that are theirs. */
-static const struct { uint8_t offset, width; uint16_t bits; } writable[] = {
-	{ PCI_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER | 1u << 6 | 1u << 8 |
-			  COMMAND_INTX_OFF },
-	{ PCI_STATUS, 2, 0xf900 },	/* error bits, cleared by writing ones */
-	{ PCI_CACHE_LINE, 1, 0xff },
-	{ PCI_LATENCY, 1, 0xff },
-};
-
-k_status_t pci_config_write_filtered(uint32_t function, uint32_t offset, uint32_t width,
-				     uint32_t value)
-{
-	k_status_t st = check_register(function, offset, width);
-	uint32_t keep;
-
-	if (st != K_OK)
-		return st;
-	for (unsigned int i = 0; i < ARRAY_SIZE(writable); i++) {
-		if (writable[i].offset != offset || writable[i].width != width)
-			continue;
-		keep = offset == PCI_STATUS ? 0 : pci_read(function, offset, width);
-		value = (keep & ~(uint32_t)writable[i].bits) | (value & writable[i].bits);
-		pci_write(function, offset, width, value);
-		return K_OK;
-	}
-	return K_ERR_ACCESS;
-}
-
-void pci_start(void)
-{
-	if (boot_info.ecam_base)
-		log_line(LOG_INFO, "pci: configuration space at %#llx, buses %u to %u",
-			 (unsigned long long)boot_info.ecam_base, boot_info.ecam_first_bus,
-			 boot_info.ecam_last_bus);
-	else if (boot_info.has_pci)
-		log_line(LOG_INFO, "pci: configuration space through ports");
-	if (boot_info.ecam_base || boot_info.has_pci)
-		pci_measure_all();
-}
-
-/* -- probing -------------------------------------------------------------------------------------- */
-
 /* The offset of capability @id, or 0.  A list that bites its tail ends after 48 steps. */
 static uint8_t find_capability(uint32_t function, uint8_t id)
 {
@@ -225,6 +188,60 @@ static uint8_t find_capability(uint32_t function, uint8_t id)
 	}
 	return 0;
 }
+
+/* What drivers may write: for each such register the bits that are theirs. */
+static const struct { uint8_t offset, width; uint16_t bits; } writable[] = {
+	{ PCI_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER | 1u << 6 | 1u << 8 |
+			  COMMAND_INTX_OFF },
+	{ PCI_STATUS, 2, 0xf900 },	/* error bits, cleared by writing ones */
+	{ PCI_CACHE_LINE, 1, 0xff },
+	{ PCI_LATENCY, 1, 0xff },
+};
+
+/* The same of a port's slot (PCI Express base specification 3.0, 7.8.10 and 7.8.11). */
+static uint32_t slot_bits(uint32_t function, uint32_t offset)
+{
+	uint32_t at = find_capability(function, CAPABILITY_EXPRESS);
+
+	if (!at || !(pci_read(function, at + 2, 2) & EXPRESS_HAS_SLOT))
+		return 0;
+	return offset == at + SLOT_CONTROL ? 0x17ff :	/* all but the interlock */
+	       offset == at + SLOT_STATUS ? 0x011f : 0;	/* events, cleared by writing ones */
+}
+
+k_status_t pci_config_write_filtered(uint32_t function, uint32_t offset, uint32_t width,
+				     uint32_t value)
+{
+	k_status_t st = check_register(function, offset, width);
+	uint32_t bits, keep;
+
+	if (st != K_OK)
+		return st;
+	bits = width == 2 ? slot_bits(function, offset) : 0;
+	for (unsigned int i = 0; i < ARRAY_SIZE(writable); i++)
+		if (writable[i].offset == offset && writable[i].width == width)
+			bits = writable[i].bits;
+	if (!bits)
+		return K_ERR_ACCESS;
+	/* Registers of status are second halves: what is written there is what is cleared. */
+	keep = offset % 4 == 2 ? 0 : pci_read(function, offset, width);
+	pci_write(function, offset, width, (keep & ~bits) | (value & bits));
+	return K_OK;
+}
+
+void pci_start(void)
+{
+	if (boot_info.ecam_base)
+		log_line(LOG_INFO, "pci: configuration space at %#llx, buses %u to %u",
+			 (unsigned long long)boot_info.ecam_base, boot_info.ecam_first_bus,
+			 boot_info.ecam_last_bus);
+	else if (boot_info.has_pci)
+		log_line(LOG_INFO, "pci: configuration space through ports");
+	if (boot_info.ecam_base || boot_info.has_pci)
+		pci_measure_all();
+}
+
+/* -- probing -------------------------------------------------------------------------------------- */
 
 /* The window of BAR @i, which decodes the bits of @masks; returns how many slots it takes. */
 static unsigned int probe_bar(struct device *device, const struct pci_bar_masks *masks,
@@ -315,7 +332,9 @@ void pci_quiesce(struct device *device)
 	uint32_t command = pci_read(function, PCI_COMMAND, 2);
 	struct device_pci *pci = &device->pci;
 
-	pci_write(function, PCI_COMMAND, 2, (command & ~COMMAND_MASTER) | COMMAND_INTX_OFF);
+	if (!pci_is_bridge(function))	/* it does not master the bus, but lets others behind it do so */
+		command &= ~COMMAND_MASTER;
+	pci_write(function, PCI_COMMAND, 2, command | COMMAND_INTX_OFF);
 	if (pci->msix)
 		pci_write(function, pci->msix + 2u, 2,
 			     pci_read(function, pci->msix + 2u, 2) & ~MSIX_ENABLE);

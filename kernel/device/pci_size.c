@@ -38,6 +38,11 @@ static uint32_t header_type(uint32_t function)
 	return pci_read(function, PCI_HEADER_TYPE, 1) & ~HEADER_MULTI;
 }
 
+bool pci_is_bridge(uint32_t function)
+{
+	return header_type(function) == 1;
+}
+
 unsigned int pci_bar_count(uint32_t function)
 {
 	uint32_t type = header_type(function);
@@ -89,7 +94,7 @@ static bool visit_function(struct walk *w, uint32_t function)
 
 	if (pci_config_read(function, 0, 4, &value) != K_OK || (value & 0xffff) == 0xffff)
 		return false;
-	if (header_type(function) == 1) {
+	if (pci_is_bridge(function)) {
 		uint32_t bus = pci_read(function, PCI_SECONDARY_BUS, 1);
 
 		if (!bitmap_test(w->seen, bus))

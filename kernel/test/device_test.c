@@ -165,6 +165,9 @@ static void check_filter(struct device *device, uint32_t function)
 	for (uint32_t bar = 0x10; bar < 0x28; bar += 4)
 		check(pci_config_write_filtered(function, bar, 4, 0xffffffff) == K_ERR_ACCESS);
 	check(pci_config_write_filtered(function, 0x30, 4, 1) == K_ERR_ACCESS);
+	/* Nothing of its capabilities: it is no port with a slot. */
+	for (uint32_t at = 0x40; at < 0x100; at += 2)
+		check(pci_config_write_filtered(function, at, 2, 0) == K_ERR_ACCESS);
 	check(pci_config_write_filtered(function, msix + 2u, 2, 0) == K_ERR_ACCESS);
 	check(pci_config_write_filtered(function, 4, 4, 7) == K_ERR_ACCESS);	/* and status */
 	check(pci_config_write_filtered(function, 5, 2, 7) == K_ERR_BAD_ARGUMENT);
