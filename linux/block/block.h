@@ -14,6 +14,11 @@ struct pseudo_buf;
 
 /* A disk's link was opened (linux/init): makes it and its partitions appear in /dev.  0, -ENOMEM, -EEXIST. */
 int lx_blkdev_add(struct blk *blk);
+/*
+ * The block link of that index is used no more: its disk, if there is one yet, is deleted (lx_disk_delete()), and
+ * one that comes later is at once.  Sleeps, for as long as a sync takes.
+ */
+void lx_blkdev_remove(uint32_t index);
 /* At start: /dev/loop-control. */
 int lx_block_init(void);
 /* The medium behind the @index-th link is another one: forget its pages and look at the size again. */

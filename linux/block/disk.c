@@ -141,16 +141,16 @@ int lx_disk_add(struct lx_disk *d, uint64_t sectors)
 	if (err)
 		return err;
 	lx_disk_new_medium(d);
+	/* Whoever finds it and deletes it waits until all of it is there. */
+	rt_mutex_lock(&d->lock);
 	err = lx_blkdev_publish(d->part[0], 0, sectors, false);
 	if (!err)
 		err = lx_blkdev_sysfs_add(d->part[0]);
 	if (!err)
 		err = lx_devtmpfs_create(d->name, S_IFBLK | 0600, d->part[0]->dev);
-	if (!err && !d->no_scan && sectors) {
-		rt_mutex_lock(&d->lock);
+	if (!err && !d->no_scan && sectors)
 		(void)lx_disk_scan(d);
-		rt_mutex_unlock(&d->lock);
-	}
+	rt_mutex_unlock(&d->lock);
 	if (err)
 		(void)lx_disk_remove(d);
 	return err;
@@ -163,12 +163,13 @@ static void retract(struct lx_blkdev *b)
 		bitmap_clear(ext_minors, LX_MINOR(b->dev));
 }
 
-int lx_disk_remove(struct lx_disk *d)
+/* The disk; its partitions are its own. */
+static int take_out(struct lx_disk *d, bool open_too)
 {
 	int err;
 
 	rt_mutex_lock(&lock);
-	err = d->part[0]->openers || d->open_parts ? -EBUSY : 0;
+	err = !open_too && (d->part[0]->openers || d->open_parts) ? -EBUSY : 0;
 	if (!err) {
 		d->live = false;
 		retract(d->part[0]);
@@ -181,6 +182,11 @@ int lx_disk_remove(struct lx_disk *d)
 	lx_blkdev_sysfs_remove(d->part[0]);
 	(void)lx_devtmpfs_remove(d->name, d->part[0]->dev);
 	return 0;
+}
+
+int lx_disk_remove(struct lx_disk *d)
+{
+	return take_out(d, false);
 }
 
 /* -- numbers and sizes: with the lock */
@@ -259,13 +265,13 @@ int lx_blkdev_retract(struct lx_blkdev *b)
 	return err;
 }
 
-int lx_blkdevs_retract_all(struct lx_disk *d, uint64_t *numbers)
+int lx_blkdevs_retract_all(struct lx_disk *d, bool open_too, uint64_t *numbers)
 {
 	int err;
 
 	memset(numbers, 0, BITMAP_WORDS(LX_DISK_PARTS) * sizeof(uint64_t));
 	rt_mutex_lock(&lock);
-	err = d->open_parts ? -EBUSY : 0;
+	err = d->open_parts && !open_too ? -EBUSY : 0;
 	for (unsigned int i = 1; i < LX_DISK_PARTS && !err; i++) {
 		if (!d->part[i] || !d->part[i]->live)
 			continue;
@@ -350,6 +356,41 @@ void lx_blkdev_put(struct lx_blkdev *b)
 	rt_mutex_unlock(&lock);
 	if (idle && d->ops->idle)
 		d->ops->idle(d);
+}
+
+/* -- deletion */
+
+static bool has_device(struct lx_disk *d, lx_dev_t dev)
+{
+	struct lx_blkdev *b;
+
+	rt_mutex_lock(&lock);
+	b = find(dev);
+	rt_mutex_unlock(&lock);
+	return b && b->disk == d;
+}
+
+static void sync_if_on(struct lx_super *sb, void *disk)
+{
+	if (has_device(disk, sb->dev) && sb->ops && sb->ops->sync)
+		(void)sb->ops->sync(sb);
+}
+
+void lx_disk_delete(struct lx_disk *d)
+{
+	bool was_live;
+
+	lx_for_each_super(sync_if_on, d);
+	rt_mutex_lock(&d->lock);
+	was_live = lx_blkdev_is_live(d->part[0]);
+	if (was_live) {
+		(void)lx_partitions_drop(d, true);
+		lx_disk_set_size(d, 0);
+		(void)take_out(d, true);
+	}
+	rt_mutex_unlock(&d->lock);
+	if (was_live)
+		d->ops->release(d);
 }
 
 uint32_t lx_disk_openers(struct lx_disk *d)

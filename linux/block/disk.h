@@ -18,7 +18,7 @@
  *
  * Disks and block devices are never freed: a partition that goes leaves its lx_blkdev in
  * its disk's table, not alive, for the next one of that number; a loop device that is
- * removed waits for the next LOOP_CTL_ADD.  So a pointer is always good, and what is open
+ * removed waits for the next LOOP_CTL_ADD, and of a disk that was unplugged some KiB stay.  So a pointer is always good, and what is open
  * (lx_blkdev.openers) says how long the device behind it stays what it is.
  */
 #pragma once
@@ -55,6 +55,11 @@ struct lx_disk_ops {
 	int (*serial)(struct lx_disk *d, char id[21]);
 	/* Nobody has the disk or a partition of it open any more.  Without locks. */
 	void (*idle)(struct lx_disk *d);
+	/*
+	 * It was deleted: fail what is asked from now on with -EIO, wait for the end of what was, and give back
+	 * what is behind it.  NULL: the disk cannot be deleted.
+	 */
+	void (*release)(struct lx_disk *d);
 	/* -ENOTTY: not one of the driver's. */
 	long (*ioctl)(struct lx_disk *d, struct lx_file *f, unsigned int cmd, uint64_t arg);
 };
@@ -137,6 +142,12 @@ void lx_disk_free(struct lx_disk *d);
 int lx_disk_add(struct lx_disk *d, uint64_t sectors);
 /* Take it out of the system, unless somebody has it open: -EBUSY. */
 int lx_disk_remove(struct lx_disk *d);
+/*
+ * What is behind it goes, or has gone (Linux: del_gendisk).  File systems on it are synced, which fails if
+ * it has gone; then the disk and its partitions are not in the system any more, and its driver's release() has
+ * been called.  Who has them open keeps them, and gets -EIO.  Sleeps; no lock above LX_LOCK_DISK held.
+ */
+void lx_disk_delete(struct lx_disk *d);
 /* The live device of that number, as opened; NULL: there is none.  lx_blkdev_put() closes. */
 struct lx_blkdev *lx_blkdev_get(lx_dev_t dev);
 /* One more opener of what is open. */
@@ -159,8 +170,8 @@ int lx_partition_add(struct lx_disk *d, uint32_t number, uint64_t start, uint64_
 int lx_partition_remove(struct lx_disk *d, uint32_t number);	/* -ENXIO, -EBUSY */
 /* -ENXIO, -EINVAL (another start, not within the disk), -EBUSY (overlaps). */
 int lx_partition_resize(struct lx_disk *d, uint32_t number, uint64_t start, uint64_t sectors);
-/* All of them, or -EBUSY. */
-int lx_partitions_drop(struct lx_disk *d);
+/* All of them, or -EBUSY: one is open, and it is not said that this does not matter. */
+int lx_partitions_drop(struct lx_disk *d, bool open_too);
 /* What is behind it is something else: BLKGETDISKSEQ. */
 void lx_disk_new_medium(struct lx_disk *d);
 /* The disk has another size: caches too. */
@@ -172,7 +183,8 @@ struct lx_blkdev *lx_blkdev_alloc(struct lx_disk *d, uint32_t number);
 int lx_blkdev_publish(struct lx_blkdev *b, uint64_t start, uint64_t sectors, bool exclusive);
 /* Not alive from here on: -EBUSY if open, -ENXIO if it was not there. */
 int lx_blkdev_retract(struct lx_blkdev *b);
-int lx_blkdevs_retract_all(struct lx_disk *d, uint64_t *numbers);	/* the partitions; bitmap of which */
+/* The partitions; bitmap of which.  -EBUSY: one is open, and not @open_too. */
+int lx_blkdevs_retract_all(struct lx_disk *d, bool open_too, uint64_t *numbers);
 int lx_blkdev_resize(struct lx_blkdev *b, uint64_t sectors);	/* -EBUSY: overlaps */
 
 /* -- blkdev.c: transfers, see block.h */

@@ -159,7 +159,7 @@ void loop_idle(struct lx_disk *d)
 
 	rt_mutex_lock(&d->lock);
 	if (l->file && (l->flags & LO_FLAGS_AUTOCLEAR) && !lx_disk_openers(d) &&
-	    !lx_partitions_drop(d)) {
+	    !lx_partitions_drop(d, false)) {
 		lx_disk_set_size(d, 0);
 		loop_stop(l);
 		loop_sysfs_remove(l);

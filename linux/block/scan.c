@@ -96,10 +96,10 @@ int lx_partition_resize(struct lx_disk *d, uint32_t number, uint64_t start, uint
 
 /* -- all */
 
-int lx_partitions_drop(struct lx_disk *d)
+int lx_partitions_drop(struct lx_disk *d, bool open_too)
 {
 	DECLARE_BITMAP(were, LX_DISK_PARTS);
-	int err = lx_blkdevs_retract_all(d, were);
+	int err = lx_blkdevs_retract_all(d, open_too, were);
 
 	for (size_t i = 0; !err && (i = bitmap_next_set(were, LX_DISK_PARTS, i)) < LX_DISK_PARTS; i++)
 		make_invisible(d->part[i]);
@@ -189,7 +189,7 @@ static int read_table(struct lx_disk *d, struct scan *scan)
 int lx_disk_scan(struct lx_disk *d)
 {
 	struct scan *scan;
-	int err = lx_partitions_drop(d);
+	int err = lx_partitions_drop(d, false);
 
 	if (err)
 		return err;

@@ -443,4 +443,8 @@ void lx_blkdev_sysfs_remove(struct lx_blkdev *b)
 	}
 	lx_blkdev_sysfs_path(b, path, sizeof(path));
 	pseudo_remove(lx_sysfs_tree, path);
+	if (!b->number && b->disk->parent) {
+		scnprintf(path, sizeof(path), "devices/%s", b->disk->parent);
+		pseudo_remove(lx_sysfs_tree, path);
+	}
 }

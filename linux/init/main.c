@@ -182,6 +182,37 @@ static void device_arrived(const struct linux_link *l, k_handle_t *handles, void
 	}
 }
 
+/* -- devices that go */
+
+static k_handle_t init_channel;		/* constant: to init */
+
+static void link_removed(void *arg)
+{
+	struct linux_link_removal *r = arg;
+	struct k_message m = { .data = (uint64_t)(uintptr_t)r, .length = sizeof(*r) };
+
+	if (r->class_id == LINK_CLASS_BLOCK)
+		lx_blkdev_remove(r->index);
+	r->kind = LINUX_LINK_REMOVED;
+	if (k_channel_send(init_channel, &m) != K_OK)
+		rt_log(RT_LOG_ERR, "linux: init does not hear that a link is used no more");
+	rt_free(r);
+}
+
+/* What is on a disk is synced first, which may take its time. */
+static void link_leaves(const struct linux_link_removal *m)
+{
+	struct linux_link_removal *r = rt_alloc(sizeof(*r)), here = *m;
+
+	if (!r) {
+		rt_log(RT_LOG_ERR, "linux: no memory to remove a disk");
+		return;
+	}
+	*r = here;
+	if (!lx_kthread_create("remove", link_removed, r))
+		link_removed(r);
+}
+
 static void link_arrived(const struct linux_link *l, k_handle_t *handles)
 {
 	switch (l->geometry.class_id) {
@@ -207,6 +238,8 @@ static void listen(k_handle_t channel)
 	while (link_bus_receive(channel, &m, handles, K_DEADLINE_NEVER) == K_OK) {
 		if (m.kind == LINUX_LINK)
 			link_arrived(&m.link, handles);
+		else if (m.kind == LINUX_LINK_REMOVE)
+			link_leaves(&m.removal);
 		else if (m.kind == LINUX_SETTLED)
 			settle_one();
 		else
@@ -231,6 +264,7 @@ void lx_main(k_handle_t bootstrap)
 	lx_trace_setup(lx_cmdline.trace);
 	lx_block_force_gpt = lx_cmdline.gpt;
 	start_subsystems();
+	init_channel = bootstrap;
 	init_task_start(handles[LINUX_HANDLE_INITRD], m.start.initrd_length);
 	listen(bootstrap);
 }

@@ -296,6 +296,8 @@ static bool message_is_complete(const union linux_message *m, uint32_t length, u
 		return length >= sizeof(m->link) && handles == LINUX_LINK_HANDLES;
 	case LINUX_SETTLED:
 		return true;
+	case LINUX_LINK_REMOVE:
+		return length >= sizeof(m->removal);
 	default:
 		return false;
 	}

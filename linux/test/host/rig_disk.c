@@ -76,6 +76,11 @@ uint32_t blk_index(const struct blk *b)
 	return b->index;
 }
 
+void blk_close(struct blk *b)
+{
+	*b = (struct blk){ .index = b->index };
+}
+
 static k_status_t write_disk(struct blk *b, uint64_t off, size_t n, blk_copy_fn *copy, void *arg)
 {
 	k_status_t st = K_OK;

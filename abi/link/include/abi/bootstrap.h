@@ -10,6 +10,10 @@
  * devices present at boot were reported.  A link may be used before its driver
  * has started: requests wait in the ring.
  *
+ * When a device is to be unplugged, or has been, init says LINUX_LINK_REMOVE of its link.  The personality
+ * finishes what it wants to finish, which fails at once if the device has gone already, stops using the link
+ * for good, and answers with LINUX_LINK_REMOVED.
+ *
  * Each message starts with its kind; a receiver skips kinds that it does not know.
  */
 #pragma once
@@ -23,6 +27,8 @@ enum linux_message_kind {
 	LINUX_START = 1,
 	LINUX_LINK,
 	LINUX_SETTLED,			/* no payload */
+	LINUX_LINK_REMOVE,		/* struct linux_link_removal */
+	LINUX_LINK_REMOVED,		/* personality -> init: the same struct */
 };
 
 /*
@@ -65,4 +71,10 @@ struct linux_link {
 	uint32_t kind;			/* LINUX_LINK */
 	uint32_t index;			/* as in geometry */
 	struct link_geometry geometry;
+};
+
+struct linux_link_removal {
+	uint32_t kind;			/* LINUX_LINK_REMOVE, LINUX_LINK_REMOVED */
+	uint32_t class_id, index;	/* the link's, as in its geometry */
+	uint32_t pad;
 };

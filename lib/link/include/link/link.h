@@ -63,6 +63,7 @@ union linux_message {
 	uint32_t kind;
 	struct linux_start start;
 	struct linux_link link;
+	struct linux_link_removal removal;
 };
 
 /*
