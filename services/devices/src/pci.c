@@ -44,7 +44,6 @@ static bool function_scan(uint32_t function)
 		bus = config(function, SECONDARY_BUS, 1);
 		if (bus < 256 && !bitmap_test(seen, bus))
 			bitmap_set(todo, bus);
-		return true;
 	}
 	found(function, id);
 	return true;

@@ -243,6 +243,7 @@ static bool needs_one(struct parser *p, char **word, unsigned int n)
 	} words[] = {
 		{ "mmio", CONF_NEEDS_MMIO }, { "ports", CONF_NEEDS_PORTS },
 		{ "irq", CONF_NEEDS_IRQ }, { "devices", CONF_NEEDS_DEVICES },
+		{ "slot", CONF_NEEDS_SLOT },
 	};
 
 	if (n == 2 && is(word[0], "dma")) {

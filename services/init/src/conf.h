@@ -11,7 +11,7 @@
  *	match SPEC, SPEC ...		one instance per matching device; without it: one, at boot.
  *					SPEC: "pci VVVV:DDDD", "pci class CCSSPP" (class, subclass and
  *					programming interface), "virtio N" (memory mapped), "uart16550"
- *	needs WORD, WORD ...		mmio, ports, irq, dma SIZE, devices
+ *	needs WORD, WORD ...		mmio, ports, irq, dma SIZE, devices, slot
  *	serves CLASS, WORD ...		block, console, entropy, net, 9p; queues N (of a disk: at most, and no
  *					more than processors), depth N (of each), data SIZE
  *					(payload), data mapped (the driver can read and write it, too)
@@ -46,6 +46,7 @@ enum { CONF_NAME = 24, CONF_PATH = 64, CONF_COMPONENTS = 24, CONF_LINUXES = 4, C
 #define CONF_NEEDS_IRQ		(1u << 2)
 #define CONF_NEEDS_DMA		(1u << 3)
 #define CONF_NEEDS_DEVICES	(1u << 4)	/* to look for devices: the root device, for reading */
+#define CONF_NEEDS_SLOT		(1u << 5)	/* to say that what is behind its PCI port is to go */
 
 #define CONF_GRANT_POWER	(1u << 0)
 #define CONF_GRANT_LOG		(1u << 1)

@@ -8,7 +8,8 @@
  *	BELL_LINUX + n			the process of the n-th personality ended
  *	BELL_DEVICES			a message of the component "devices"
  *	BELL_MESSAGES			messages: a bell of their own, bit n for instance n, bit
- *					BELL_LINUX + n for the n-th personality's control channel
+ *					BELL_LINUX + n for the n-th personality's control channel,
+ *					BELL_ANSWERS + n for the channel that it was started with
  *	BELL_TICK			time to look after drivers (supervise.c)
  *	BELL_DUMP, BELL_KILL		time for concord.dump= and concord.kill=
  *
@@ -19,7 +20,7 @@
  * ends, it is RUNNING again at once with the next incarnation over the same things, or
  * WAITING for its turn if it keeps dying; or DEAD for good: then its link is
  * closed, so that its client fails what is in flight.  One whose first incarnation found nothing to
- * drive is ABSENT: nothing but its number is left, which no other gets.
+ * drive is ABSENT: nothing but its number is left, which no other gets; so is one whose device was removed.
  */
 #pragma once
 
@@ -29,12 +30,15 @@
 #include "conf.h"
 #include "virtio/record.h"
 
-enum { INSTANCES = 40, BELL_LINUX = 48, BELL_DEVICES = 56, BELL_DUMP = 57,
+enum { INSTANCES = 40, BELL_LINUX = 48, BELL_ANSWERS = 52, BELL_DEVICES = 56, BELL_DUMP = 57,
        BELL_KILL = 58, BELL_MESSAGES = 59, BELL_TICK = 60 };
 
 enum instance_state {
 	INSTANCE_EMPTY, INSTANCE_RUNNING, INSTANCE_WAITING, INSTANCE_DEAD, INSTANCE_ABSENT,
 };
+
+/* Its device is to go (slot.c). */
+enum instance_removal { REMOVAL_NONE, REMOVAL_ASKED, REMOVAL_LEAVING };
 
 /* An executable file in memory. */
 struct program {
@@ -70,6 +74,7 @@ struct instance {
 	uint64_t started_ns;
 	const char *ending;		/* why we end it, or NULL: it ended by itself */
 	bool wished;			/* ... because somebody asked for it */
+	enum instance_removal removal;
 
 	/* Of incarnations that ended (supervise.c). */
 	uint64_t died_ns, retry_ns;
@@ -100,6 +105,10 @@ struct instance {
 	k_handle_t record_memory;
 	struct record *record;		/* mapped; NULL: no link, no record */
 	struct personality *client;	/* or NULL */
+
+	/* Of the driver of a slot. */
+	uint32_t first_bus, last_bus;	/* behind its port; 0: none.  Constant */
+	bool is_emptied;		/* it waits for those behind it to go */
 };
 
 struct personality {
@@ -157,7 +166,7 @@ k_status_t instance_launch(struct instance *in, const struct prepared *p) MUST_C
 void instance_forget(struct instance *in);
 /* Its client fails what is in flight, and what it is asked from now on. */
 void instance_close_link(struct instance *in);
-/* It drives nothing, and never did: close its link, and give back all that it had. */
+/* It drives nothing, or never did: close its link, and give back all that it had. */
 void instance_discard(struct instance *in);
 /* It was started, and not found absent. */
 bool instance_exists(const struct instance *in);
@@ -193,11 +202,26 @@ void renew_begin(struct instance *in);
 /* The next one can start; else in->retry_ns is when to look again. */
 bool renew_is_done(struct instance *in, uint64_t now);
 
+/* -- slot.c: devices that go ----------------------------------------------------------------------- */
+
+/* Note what is behind the port of @port, if it is the driver of a slot. */
+void slot_prepare(struct instance *port);
+/* Its driver says that what is behind it is to go, or is @gone already. */
+void slot_empty(struct instance *port, bool gone);
+/* The personality uses that link no more. */
+void slot_link_removed(const struct personality *p, uint32_t class_id, uint32_t index);
+/* @in, which is leaving, has no process any more. */
+void slot_instance_ended(struct instance *in);
+
 /* -- personality.c ---------------------------------------------------------------------------- */
 
 void personality_start(struct personality *p);
 /* Tell it about the link of @i, which it uses. */
 void personality_give_link(struct personality *p, struct instance *i);
+/* Ask it to finish with the link of @i, which it has got; false: it cannot be asked. */
+bool personality_take_link(struct personality *p, const struct instance *i);
+/* It said something about its links. */
+void personality_message(struct personality *p);
 /* All devices present at boot have been given. */
 void personality_settled(struct personality *p);
 void personality_ended(struct personality *p);
@@ -243,6 +267,8 @@ void update_ended(struct instance *in);
 bool update_takes_over(struct instance *in);
 /* The incarnation of @in serves. */
 void update_serves(struct instance *in);
+/* @in has no process any more, and will not have one: its update, and programs of earlier ones, go. */
+void update_removed(struct instance *in);
 /* Has the update had its time?  When to look again; UINT64_MAX: there is no need to. */
 uint64_t update_look(uint64_t now);
 

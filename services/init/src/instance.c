@@ -370,6 +370,7 @@ void instance_start(const struct conf_component *c, const struct component_devic
 		return;
 	}
 	st = program_find(c->binary, &in->program) ? make_all(in, found) : K_ERR_NOT_FOUND;
+	slot_prepare(in);
 	if (st == K_OK)
 		st = instance_incarnate(in);
 	in->state = st == K_OK ? INSTANCE_RUNNING : INSTANCE_DEAD;

@@ -240,9 +240,12 @@ static void messages(void)
 	for (size_t i = 0; i < INSTANCES; i++)
 		if (bits & BIT(i))
 			instance_message(&init.instances[i]);
-	for (uint32_t l = 0; l < init.conf.linux_count; l++)
+	for (uint32_t l = 0; l < init.conf.linux_count; l++) {
 		if (bits & BIT(BELL_LINUX + l))
 			control_serve(&init.personalities[l]);
+		if (bits & BIT(BELL_ANSWERS + l))
+			personality_message(&init.personalities[l]);
+	}
 }
 
 static void dispatch(uint64_t bits)

@@ -78,6 +78,8 @@ static k_status_t start(struct personality *p)
 	if (st == K_OK)
 		st = k_channel_create(&p->channel, &theirs);
 	if (st == K_OK)
+		st = k_channel_watch(p->channel, init.messages, BIT(BELL_ANSWERS + index));
+	if (st == K_OK)
 		st = k_process_watch(p->process, init.bell, BIT(BELL_LINUX + index));
 	if (st == K_OK)
 		st = send_start(p);
@@ -96,7 +98,7 @@ void personality_give_link(struct personality *p, struct instance *in)
 	k_status_t st;
 
 	m.index = p->links[in->link.class_id % ARRAY_SIZE(p->links)]++;
-	m.geometry.index = m.index;
+	in->link.index = m.geometry.index = m.index;
 	grant(&g, LINUX_LINK_CONTROL, in->control, shared);
 	grant(&g, LINUX_LINK_DATA, in->data, shared);
 	grant(&g, LINUX_LINK_CLIENT_BELL, in->client_bell, K_RIGHT_WAIT);
@@ -105,6 +107,33 @@ void personality_give_link(struct personality *p, struct instance *in)
 	if (st != K_OK)
 		rt_log(RT_LOG_ERR, "init: cannot give %s to linux %s: status %d", in->name,
 		       p->conf->name, st);
+}
+
+bool personality_take_link(struct personality *p, const struct instance *in)
+{
+	struct linux_link_removal r = { .kind = LINUX_LINK_REMOVE, .class_id = in->link.class_id,
+					.index = in->link.index };
+	struct k_message m = { .data = (uint64_t)&r, .length = sizeof(r) };
+
+	return k_channel_send(p->channel, &m) == K_OK;
+}
+
+void personality_message(struct personality *p)
+{
+	for (;;) {
+		struct linux_link_removal r = { 0 };
+		k_handle_t handles[K_MESSAGE_MAX_HANDLES];
+		struct k_message m = { .data = (uint64_t)&r, .length = sizeof(r),
+				       .handles = (uint64_t)handles,
+				       .handle_count = K_MESSAGE_MAX_HANDLES };
+
+		if (!p->running || k_channel_recv(p->channel, &m, 0) != K_OK)
+			return;
+		for (uint32_t i = 0; i < m.handle_count; i++)
+			rt_close(handles[i]);
+		if (m.length == sizeof(r) && r.kind == LINUX_LINK_REMOVED)
+			slot_link_removed(p, r.class_id, r.index);
+	}
 }
 
 void personality_start(struct personality *p)

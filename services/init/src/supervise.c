@@ -243,6 +243,10 @@ void instance_ended(struct instance *in)
 	account(in);
 	update_ended(in);
 	instance_forget(in);
+	if (in->removal == REMOVAL_LEAVING) {
+		slot_instance_ended(in);
+		return;
+	}
 	if (update_takes_over(in)) {
 		in->suspect = 0;
 		supervise();
@@ -305,8 +309,12 @@ void instance_message(struct instance *in)
 			return;
 		for (uint32_t i = 0; i < m.handle_count; i++)
 			rt_close(handles[i]);
-		if (m.length == sizeof(kind) && kind == COMPONENT_READY && !in->ready)
+		if (m.length != sizeof(kind))
+			continue;
+		if (kind == COMPONENT_READY && !in->ready)
 			ready(in);
+		else if (kind == COMPONENT_SLOT_EJECT || kind == COMPONENT_SLOT_GONE)
+			slot_empty(in, kind == COMPONENT_SLOT_GONE);
 	}
 }
 

@@ -319,6 +319,24 @@ static bool still_starts(const struct instance *in, uint64_t now)
 	return true;
 }
 
+void update_removed(struct instance *in)
+{
+	if (update.in == in && update.state == CONTROL_UPDATE_HANDING_OVER) {
+		rt_close(update.next.process);
+		rt_close(update.next.space);
+	}
+	if (update_is_on_trial(in)) {
+		program_drop(&update.old);
+		update.program = (struct program){ 0 };		/* it is in->program */
+	}
+	if (update.in == in && (is_under_way() || update.state == CONTROL_UPDATE_RECEIVING)) {
+		why("came to nothing: the device of %s was removed", in->name);
+		program_drop(&update.program);
+		update.state = CONTROL_UPDATE_REVERTED;
+	}
+	program_drop(&in->program);
+}
+
 uint64_t update_look(uint64_t now)
 {
 	if (!is_under_way())

@@ -19,6 +19,14 @@ enum component_message_kind {
 	COMPONENT_DEVICE,		/* devices -> init: struct component_device */
 	COMPONENT_DEVICES_SETTLED,	/* devices -> init: all that are present were reported */
 	COMPONENT_READY,		/* driver -> init: it serves, and took over what there was; no payload */
+
+	/*
+	 * Of a component that "needs slot", about what is behind its port.  No payload: init knows which
+	 * port that is.  Each may be said again at any time.
+	 */
+	COMPONENT_SLOT_EJECT,		/* driver -> init: it is to go; its users may finish first */
+	COMPONENT_SLOT_GONE,		/* driver -> init: it has gone */
+	COMPONENT_SLOT_FREE,		/* init -> driver: nobody uses it any more */
 };
 
 /* Handles of COMPONENT_START, in this order; the message holds those in granted. */
