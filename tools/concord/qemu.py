@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Drive:
     unmaps: bool = False                    # what the guest discards leaves the file
     is_fleeting: bool = False               # nobody wants it when this machine crashes: flushes cost nothing
     is_served: bool = False                 # the path is a socket: an NBD server has the disk (nbd.py)
+    slot: bool = False                      # behind a port of its own, to be unplugged as disk<n> (not of ahci; needs q35)
 
 
 def root_device(bus):
@@ -208,9 +210,15 @@ def arguments(machine, serial, runner_fd=None):
             argv += ["-machine", "kernel-irqchip=split"]    # interrupts are remapped by QEMU
     if not pci:
         argv += ["-global", "virtio-mmio.force-legacy=false"]
+    if any(drive.slot for drive in machine.drives):
+        # q35 leaves hot plug to ACPI unless it is told not to
+        argv += ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
     for number, drive in enumerate(machine.drives):
         argv += ["-drive", _drive(number, drive)]
         options = [f"drive=drive{number}", *([drive.options] if drive.options else [])]
+        if drive.slot:
+            argv += ["-device", f"pcie-root-port,id=slot{number},chassis={number + 1}"]
+            options += [f"bus=slot{number}", f"id=disk{number}"]
         if drive.bus == "nvme":
             argv += ["-device", ",".join(["nvme", f"serial=concord{number}", *options])]
         elif drive.bus == "ahci":
@@ -292,6 +300,7 @@ class Monitor:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(str(path))
         self.stream = self.socket.makefile("rw")
+        self.events = []
         self.stream.readline()                  # the greeting
         self._ask("qmp_capabilities")
 
@@ -309,6 +318,20 @@ class Monitor:
             answer = json.loads(self.stream.readline())
             if "return" in answer or "error" in answer:
                 return answer
+            self.events.append(answer)
+
+    def wait_for(self, name, timeout):
+        """Whether there is an event of that name, once, within as many seconds."""
+        deadline = time.monotonic() + timeout
+        while not (found := next((e for e in self.events if e.get("event") == name), None)):
+            self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                self.events.append(json.loads(self.stream.readline()))
+            except TimeoutError:
+                return False        # and it hears nothing any more
+        self.socket.settimeout(None)
+        self.events.remove(found)
+        return True
 
     def command(self, line):
         """A line for the human monitor; what it says, which is nothing when all is well."""
