@@ -3,8 +3,8 @@
  * Consoles and ports, see link/console.h.  Device protocol: virtio 1.1, 5.3.
  *
  * Each queue has depth buffers of equal size in its part of data memory.  Receiving:
- * all buffers that hold nothing unread are with the device; filled ones wait on
- * the queue's FIFO of fills until they are read.  Sending: a write takes a free
+ * all buffers that hold nothing unread are with the device, one that comes back empty at
+ * once; filled ones wait on the queue's FIFO of fills until they are read.  Sending: a write takes a free
  * buffer; buffers come back lazily, when the next write or a waiter looks.
  *
  * One thread per console (console_main) negotiates, handles the control queues,
@@ -110,19 +110,27 @@ static void queue_fill(struct console *c, struct console_queue *q)
 /* Filled buffers onto the FIFO.  True: there are new ones. */
 static bool queue_receive(struct console *c, struct console_queue *q)
 {
-	bool any = false;
+	bool any = false, empty = false;
 	uint32_t written;
 	uint16_t head;
 	void *cookie;
 
 	while (vq_driver_take(&q->queue, &cookie, &head, &written)) {
-		uint32_t at = (q->fill_first + q->fill_count++) % DEPTH_MAX;
+		uint32_t at;
 
+		if (!written) {
+			buffer_add(q, (uint32_t)(uintptr_t)cookie, q->size, true);
+			empty = true;
+			continue;
+		}
+		at = (q->fill_first + q->fill_count++) % DEPTH_MAX;
 		q->fill[at].buffer = (uint16_t)(uintptr_t)cookie;
 		q->fill[at].length = (uint16_t)written;
 		q->fill[at].read = 0;
-		any |= written != 0;
+		any = true;
 	}
+	if (empty)
+		link_publish(c->link, q->index, &q->queue);
 	if (q->queue.broken)
 		link_kill(c->link, q->queue.broken);
 	return any;

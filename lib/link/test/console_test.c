@@ -16,6 +16,7 @@ static struct console_port *_Atomic(added)[8];
 static _Atomic(uint32_t) events, ports;
 static _Atomic(bool) stop;
 static bool multiport;
+static _Atomic(uint32_t) empties;		/* buffers that the server is to return empty, before all else */
 static _Atomic(bool) looked_enough;
 
 #define STREAM (4u << 20)
@@ -87,7 +88,9 @@ static void *server(void *arg)
 	fake_ready(BIT(0) | (multiport ? BIT(1) : 0), config, sizeof(config));
 	while (!stop) {
 		fake_server_wait();
-		while (echo(0, 1))
+		while (empties && deliver(0, "", 0))
+			empties--;
+		while (!empties && echo(0, 1))
 			;
 		while (fake.geometry.queue_count > 4 && echo(4, 5))
 			;
@@ -177,6 +180,23 @@ TEST(console_plain_is_there_at_once)
 	CHECK(events & CONSOLE_DEAD);
 	CHECK_EQ(console_write(added[0], early, 1), 0);
 	CHECK_EQ(console_write_all(added[0], early, 1, false, &done), K_ERR_CLOSED);
+}
+
+TEST(console_gives_back_buffers_that_come_back_empty)
+{
+	const char text[] = "nobody reads before there is something";
+	char back[sizeof(text)] = "";
+
+	multiport = false;
+	empties = 100;
+	REQUIRE(start(2));
+	REQUIRE(added[0]);
+	CHECK_EQ(console_write(added[0], text, sizeof(text)), sizeof(text));
+	REQUIRE(wait_for(&events, CONSOLE_READABLE));
+	CHECK_EQ(console_read(added[0], back, sizeof(back)), sizeof(text));
+	CHECK_STR(back, text);
+	CHECK_EQ(empties, 0);
+	end();
 }
 
 TEST(console_ports_come_with_name_and_kind)
