@@ -95,7 +95,8 @@ static void become_task(void)
 
 static void must(int err, const char *what)
 {
-	if (err == -ENOMEM)
+	/* ENOSPC: of files that are memory only, which leave some to programs */
+	if (err == -ENOMEM || err == -ENOSPC)
 		init_panic("not enough memory to start %s", what);
 	if (err)
 		init_panic("cannot start %s: error %d", what, err);
