@@ -120,8 +120,11 @@ void backing_drop_region(struct backing *b)
 			return;
 
 	spin_lock(&list->lock);
-	if (atomic_fetch_sub(&b->regions, 1) == 1 && !b->queued && list->closed) {
-		last = b->dead = true;
+	/* What was never mapped is not reported: its owner was told that mapping it failed. */
+	if (atomic_fetch_sub(&b->regions, 1) == 1 && !b->queued &&
+	    (list->closed || !atomic_load(&b->mapped))) {
+		last = true;
+		b->dead = list->closed;
 	} else if (!atomic_load(&b->regions) && !b->queued) {
 		/* The mappings' reference becomes the queue's. */
 		b->queued = true;

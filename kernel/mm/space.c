@@ -385,6 +385,8 @@ k_status_t space_map(struct space *space, struct k_map *map, struct memory *memo
 	r->tag = map->tag;
 	r->memory = memory;
 	r->backing = backing;
+	if (backing)
+		atomic_store(&backing->mapped, true);
 	region_link(space, r, true);
 	region_merge(space, r);
 	if ((map->flags & K_MAP_POPULATE) && map->prot)

@@ -55,6 +55,7 @@ struct backing {
 	struct reap_list *list;		/* holds a reference */
 
 	_Atomic(uint32_t) regions;	/* 0 -> 1 and 1 -> 0 under list->lock */
+	_Atomic(bool) mapped;		/* ever: set by who holds a count, before that can be dropped by others */
 	bool queued, dead;		/* list->lock */
 	struct list reap_link;		/* list->lock */
 };

@@ -686,6 +686,36 @@ TEST(backings_are_reaped_when_the_last_region_goes)
 	reap_list_put(list);
 }
 
+/* Its owner knows, and may have another with the same cookie by the time it would be told. */
+TEST(a_backing_that_could_not_be_mapped_is_not_reaped)
+{
+	struct space *space = new_space();
+	struct reap_list *list = reap_list_create();
+	struct backing *backing;
+	struct memory *memory;
+	uint64_t cookie = 0;
+
+	REQUIRE(list && memory_create(sim_group, 8 * K_PAGE_SIZE, 0, &memory) == K_OK);
+	REQUIRE(backing_create(list, NULL, memory, 42, &backing) == K_OK);
+	CHECK_EQ(map_at(space, BASE, 1, 0, NULL, NULL), K_OK);
+	for (int tries = 0; tries < 2; tries++)
+		CHECK_EQ(map_at(space, BASE, 1, K_MAP_SHARED | K_MAP_NO_REPLACE, NULL, backing), K_ERR_EXISTS);
+	CHECK_EQ(backing_reap(list, &cookie, 1), 0);
+	CHECK_EQ(atomic_load(&backing->object.refs.value), 1);
+	/* One that was mapped before is, whatever comes last. */
+	CHECK_EQ(map_at(space, BASE, 1, K_MAP_SHARED, NULL, backing), K_OK);
+	CHECK_EQ(map_at(space, BASE, 1, K_MAP_SHARED | K_MAP_NO_REPLACE, NULL, backing), K_ERR_EXISTS);
+	CHECK_EQ(space_unmap(space, BASE, K_PAGE_SIZE), K_OK);
+	CHECK_EQ(map_at(space, BASE, 1, 0, NULL, NULL), K_OK);
+	CHECK_EQ(map_at(space, BASE, 1, K_MAP_SHARED | K_MAP_NO_REPLACE, NULL, backing), K_ERR_EXISTS);
+	CHECK_EQ(backing_reap(list, &cookie, 1), 1);
+	CHECK_EQ(cookie, 42);
+	object_put(&space->object);
+	object_put(&backing->object);
+	object_put(&memory->object);
+	reap_list_put(list);
+}
+
 TEST(first_writes_to_clean_pages_are_noticed)
 {
 	struct space *space = new_space();
