@@ -53,18 +53,12 @@ static void read_config(struct blk *b)
 	b->block_size = IS_POWER_OF_2(size) && size >= BLK_SECTOR && size <= K_PAGE_SIZE ? size
 											   : BLK_SECTOR;
 	b->max_discard = b->features & F_DISCARD ? get_le32(c + CONFIG_MAX_DISCARD) : 0;
+	b->queue_count = 1;
+	if (b->features & F_MQ)
+		b->queue_count = CLAMP((uint32_t)get_le16(c + CONFIG_QUEUES), 1u,
+				       link_geometry(b->link)->queue_count);
+	b->request_count = link_geometry(b->link)->queue_size / DESCRIPTORS;
 	read_limits(b, c);
-}
-
-/* As many queues as the link has and the device serves. */
-static uint32_t queues_of(const struct blk *b)
-{
-	uint8_t c[64];
-
-	link_config_read(b->link, 0, c, sizeof(c));
-	if (!(b->features & F_MQ))
-		return 1;
-	return CLAMP((uint32_t)get_le16(c + CONFIG_QUEUES), 1u, link_geometry(b->link)->queue_count);
 }
 
 static bool allocate_queue(struct blk *b, struct blk_queue *q)
@@ -92,7 +86,6 @@ static bool allocate(struct blk *b)
 	const struct link_geometry *g = link_geometry(b->link);
 
 	b->pages = (uint32_t)(g->data_length / K_PAGE_SIZE);
-	b->request_count = g->queue_size / DESCRIPTORS;
 	b->page_map = rt_zalloc(BITMAP_WORDS(b->pages) * sizeof(uint64_t));
 	b->queues = rt_zalloc(b->queue_count * sizeof(*b->queues));
 	if (!b->queues || !b->page_map || !b->request_count || b->pages < BLK_REQUEST_MAX / K_PAGE_SIZE)
@@ -127,13 +120,12 @@ k_status_t blk_open(struct link *l, uint64_t deadline_ns, struct blk **out)
 		return K_ERR_NO_MEMORY;
 	b->link = l;
 	b->features = link_features(l);
-	b->queue_count = queues_of(b);
+	read_config(b);
 	rt_mutex_init(&b->room_lock, l->rank);
 	if (!allocate(b)) {
 		release(b);
 		return K_ERR_NO_MEMORY;
 	}
-	read_config(b);
 	*out = b;
 	return K_OK;
 }
