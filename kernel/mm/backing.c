@@ -120,7 +120,6 @@ void backing_drop_region(struct backing *b)
 			return;
 
 	spin_lock(&list->lock);
-	/* What was never mapped is not reported: its owner was told that mapping it failed. */
 	if (atomic_fetch_sub(&b->regions, 1) == 1 && !b->queued &&
 	    (list->closed || !atomic_load(&b->mapped))) {
 		last = true;

@@ -11,7 +11,9 @@
  * CLOSED.
  *
  * States: idle (count 0, never mapped), mapped (count > 0), queued (on the list,
- * count anything), dead.
+ * count anything), dead.  While a mapping is being made it counts; if it fails, a backing that
+ * never had another is idle again, and not reported: its owner is told of the failure,
+ * may give it up, and have a new one with the same cookie before it takes the next off the list.
  */
 #pragma once
 
