@@ -174,12 +174,16 @@ static inline unsigned space_alloc_flags(const struct space *space)
 	return space->flags & K_SPACE_PROGRAM ? 0 : PAGE_ALLOC_RESERVE;
 }
 
-/* -- space.c: space->lock held ------------------------------------------------------------------- */
+/* -- region.c, and what space.c has for others: space->lock held ----------------------------------- */
 
 #define REGIONS_MAX	65530u		/* as Linux's vm.max_map_count */
 
 struct region *region_create(void);
 void region_free(struct region *region);
+/* Let go of what the region holds, and free it; it is in no tree. */
+void region_end(struct region *region);
+/* @bytes more (or less) of the space are mapped as the region is. */
+void region_account(struct space *space, const struct region *region, int64_t bytes);
 
 /* A copy of @r for [start, end), wherever that lies, with a count of its backing; not linked
  * anywhere.  NULL: out of memory. */
