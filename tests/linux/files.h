@@ -104,3 +104,14 @@ HELPER long block_of_fs(void)
 	CHECK_OK(statfs(".", &s));
 	return s.f_bsize;
 }
+
+/* The next @n of them to end did all right. */
+HELPER void wait_for_children(int n)
+{
+	int status;
+
+	while (n--) {
+		CHECK_OK(wait(&status));
+		CHECK_EQ(status, 0);
+	}
+}

@@ -149,12 +149,7 @@ TEST(appends_of_many_processes_are_all_there)
 		}
 		_exit(0);
 	}
-	for (int w = 0; w < WRITERS; w++) {
-		int status;
-
-		CHECK_OK(wait(&status));
-		CHECK_EQ(status, 0);
-	}
+	wait_for_children(WRITERS);
 	CHECK_EQ(st_at(fd).st_size, WRITERS * RECORDS * sizeof(record));
 	for (int i = 0; i < WRITERS * RECORDS; i++) {
 		unsigned int w, n;

@@ -293,12 +293,7 @@ TEST_SECONDS(processes_make_rename_and_remove_in_one_directory, 60)
 		}
 		_exit(0);
 	}
-	for (int w = 0; w < WORKERS; w++) {
-		int status;
-
-		CHECK_OK(wait(&status));
-		CHECK_EQ(status, 0);
-	}
+	wait_for_children(WORKERS);
 	CHECK(d = opendir("d"));
 	while ((e = readdir(d))) {
 		struct stat st;
@@ -333,12 +328,7 @@ TEST_SECONDS(links_of_one_file_are_counted_right, 60)
 		}
 		_exit(0);
 	}
-	for (int w = 0; w < WORKERS; w++) {
-		int status;
-
-		CHECK_OK(wait(&status));
-		CHECK_EQ(status, 0);
-	}
+	wait_for_children(WORKERS);
 	CHECK_EQ(st_at(fd).st_nlink, 1 + WORKERS * TURNS / 4);
 	for (int w = 0; w < WORKERS; w++) {
 		for (int i = 0; i < TURNS; i += 4) {

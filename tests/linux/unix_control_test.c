@@ -108,31 +108,35 @@ TEST(rights_too_many_is_einval)
 	CHECK_EQ(send_fds(s[0], fds, 100, 0), 1);
 }
 
-TEST(rights_are_closed_with_an_unread_message)
+/* The other end of the pipe whose last writing end is in a message that waits at s[1]. */
+static int send_writing_end(int s[2])
 {
-	int s[2], p[2];
-	char c;
+	int p[2];
 
 	pair(SOCK_STREAM, s);
-	pipe(p);
+	CHECK_OK(pipe(p));
 	CHECK_EQ(send_fds(s[0], &p[1], 1, 0), 1);
 	close(p[1]);
+	return p[0];
+}
+
+TEST(rights_are_closed_with_an_unread_message)
+{
+	int s[2], reading = send_writing_end(s);
+	char c;
+
 	close(s[0]);
 	close(s[1]);
-	CHECK_EQ(read(p[0], &c, 1), 0);
+	CHECK_EQ(read(reading, &c, 1), 0);
 }
 
 TEST(rights_are_dropped_by_plain_read)
 {
-	int s[2], p[2];
+	int s[2], reading = send_writing_end(s);
 	char c;
 
-	pair(SOCK_STREAM, s);
-	pipe(p);
-	CHECK_EQ(send_fds(s[0], &p[1], 1, 0), 1);
-	close(p[1]);
 	CHECK_EQ(read(s[1], &c, 1), 1);
-	CHECK_EQ(read(p[0], &c, 1), 0);
+	CHECK_EQ(read(reading, &c, 1), 0);
 }
 
 TEST(rights_end_a_stream_read)
