@@ -14,38 +14,18 @@ from concord.scenario import Failed, boot
 SECTORS_PER_BLOCK = 8
 FILE = 16           # blocks of each file
 
-PRELUDE = """
-import ctypes, errno, functools, mmap, os, subprocess, sys
+PRELUDE = disks.PRELUDE + """
 libc = ctypes.CDLL(None, use_errno=True)
-print = functools.partial(print, flush=True)
-
-def run(function, *arguments):      # its result, or the name of its error
-    try:
-        return function(*arguments)
-    except OSError as error:
-        return errno.errorcode[error.errno]
-
-def length(*arguments):
-    return len(os.pread(*arguments))
 
 def syncfs(fd):
     if libc.syncfs(fd):
         raise OSError(ctypes.get_errno(), 'syncfs')
-
-def command(*words):
-    return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
 
 def mount(options='noatime'):       # and nothing is committed but by those who wait for it
     return command('mount', '-t', 'ext4', '-o', 'commit=1000,' + options, '/dev/vdb', '/mnt')
 
 def writable():
     return [line.split()[3].split(',')[0] for line in open('/proc/mounts') if line.split()[1] == '/mnt']
-
-def opened(path, flags=os.O_RDWR):
-    return os.open(path, flags)
-
-def made(path):
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
 """
 
 

@@ -9,28 +9,7 @@ from concord.scenario import Failed, boot
 
 FILE = 65536
 
-PRELUDE = """
-import errno, functools, mmap, os, subprocess, threading, time
-print = functools.partial(print, flush=True)
-
-def run(function, *arguments):      # its result, or the name of its error
-    try:
-        return function(*arguments)
-    except OSError as error:
-        return errno.errorcode[error.errno]
-
-def length(*arguments):
-    return len(os.pread(*arguments))
-
-def command(*words):
-    return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
-
-def made(path):
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
-
-def opened(path, flags=os.O_RDWR):
-    return os.open(path, flags)
-
+PRELUDE = disks.PRELUDE + """
 def lost(*call):                    # an error of a file system that has lost its disk, or of its journal
     error = run(*call)
     return 'lost' if error in ('EIO', 'EROFS') else error

@@ -10,22 +10,10 @@ import time
 from concord import disks, nbd, qemu, runner
 from concord.scenario import Failed, boot
 
-PRELUDE = """
-import errno, functools, mmap, os, subprocess, sys, threading
-print = functools.partial(print, flush=True)
-
+PRELUDE = disks.PRELUDE + """
 def operator(deed):                 # whoever has the disk does something to it
     print('!' + deed)
     sys.stdin.readline()
-
-def run(function, *arguments):      # its result, or the name of its error
-    try:
-        return function(*arguments)
-    except OSError as error:
-        return errno.errorcode[error.errno]
-
-def command(*words):
-    return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
 
 def mount(disk, where):             # and nothing is committed but by those who wait for it
     os.makedirs(where, exist_ok=True)

@@ -8,6 +8,30 @@ import subprocess
 from . import qemu, runner, test
 from .scenario import Failed, Skip
 
+# What programs in guests begin with that use a disk, and say what becomes of it.
+PRELUDE = """
+import ctypes, errno, functools, mmap, os, subprocess, sys, threading, time
+print = functools.partial(print, flush=True)
+
+def run(function, *arguments):      # its result, or the name of its error
+    try:
+        return function(*arguments)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+def length(*arguments):
+    return len(os.pread(*arguments))
+
+def command(*words):
+    return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+
+def opened(path, flags=os.O_RDWR):
+    return os.open(path, flags)
+
+def made(path):
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+"""
+
 
 def tool(name):
     """A program of e2fsprogs, which may be outside of an ordinary user's PATH."""
