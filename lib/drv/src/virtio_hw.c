@@ -145,6 +145,16 @@ static uint64_t ring_align(const struct virtio_hw *hw)
 	return hw->legacy ? LEGACY_ALIGN : RING_ALIGN;
 }
 
+/*
+ * A ring begins at a page, so that its used part lies within one.  Behind an IOMMU, QEMU (7.2 at least)
+ * writes an entry that crosses the end of a page by halves, and the second half, which says how much
+ * was written, elsewhere.
+ */
+static void *ring_memory(struct virtio_hw *hw, uint64_t length, uint64_t *bus)
+{
+	return virtio_hw_dma(hw, length, K_PAGE_SIZE, bus);
+}
+
 static struct record_ring *ring_record(struct virtio_hw *hw, uint32_t i)
 {
 	return record_ring(&hw->d->start.link, hw->d->record, i);
@@ -165,7 +175,7 @@ k_status_t virtio_hw_queue(struct virtio_hw *hw, uint32_t i, uint32_t size)
 	max = MIN(max, RECORD_RING_MAX);
 	size = MIN(size, 1u << log2_u64(max));
 	l = vring_layout(size, ring_align(hw));
-	memory = virtio_hw_dma(hw, l.length, ring_align(hw), &bus);
+	memory = ring_memory(hw, l.length, &bus);
 	slots = rt_alloc(size * sizeof(*slots));
 	if (!memory || !slots)
 		return K_ERR_NO_MEMORY;
@@ -272,7 +282,7 @@ k_status_t virtio_hw_adopt_queue(struct virtio_hw *hw, uint32_t i)
 	if (!IS_POWER_OF_2(r->size) || r->size > RECORD_RING_MAX)
 		return K_ERR_BAD_STATE;
 	l = vring_layout(r->size, ring_align(hw));
-	memory = virtio_hw_dma(hw, l.length, ring_align(hw), &bus);
+	memory = ring_memory(hw, l.length, &bus);
 	if (!memory)
 		return K_ERR_BAD_STATE;
 	slots = rt_alloc(r->size * sizeof(*slots));
