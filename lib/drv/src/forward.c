@@ -334,13 +334,16 @@ static k_status_t set_up(struct forward *f, uint64_t features, uint32_t depth)
 	return st;
 }
 
-/* A device without a past, or one whose past ends here. */
+/*
+ * A device without a past, or one whose past ends here: it was @adopted, and works still, or was reset by
+ * a predecessor that died before it had answered what the device had done.
+ */
 static k_status_t start_over(struct forward *f, bool adopted, uint64_t features, uint32_t depth)
 {
 	struct drv *d = f->hw.d;
 	k_status_t st;
 
-	if (adopted)
+	if (adopted && virtio_hw_is_live(&f->hw))
 		drain(f);
 	st = virtio_hw_reset(&f->hw);
 	if (st != K_OK)
@@ -389,8 +392,8 @@ k_status_t forward_start(struct drv *d, struct forward *f, const struct forward_
 		return K_ERR_NO_MEMORY;
 	d->record->adoption = RECORD_STARTED;
 	d->record->adopted = d->record->issued = d->record->finished = 0;
-	adopted = virtio_hw_is_live(&f->hw) && adopt_queues(f);
-	if (adopted && !(how & COMPONENT_ADOPT_RESET))
+	adopted = virtio_hw_has_past(&f->hw) && adopt_queues(f);
+	if (adopted && virtio_hw_is_live(&f->hw) && !(how & COMPONENT_ADOPT_RESET))
 		adopted_live(f);
 	else if (d->start.incarnation > 1 && (how & COMPONENT_ADOPT_LIVE))
 		return K_ERR_BAD_STATE;

@@ -215,9 +215,14 @@ void virtio_hw_publish(struct virtio_hw *hw, uint32_t i)
 
 /* -- succession ---------------------------------------------------------------------------- */
 
+bool virtio_hw_has_past(const struct virtio_hw *hw)
+{
+	return hw->d->record->phase == RECORD_LIVE;
+}
+
 bool virtio_hw_is_live(struct virtio_hw *hw)
 {
-	return hw->d->record->phase == RECORD_LIVE &&
+	return virtio_hw_has_past(hw) &&
 	       (hw->ops->status(hw) & (DRIVER_OK | NEEDS_RESET | FAILED)) == DRIVER_OK;
 }
 

@@ -63,7 +63,9 @@ struct virtio_hw {
 k_status_t virtio_hw_open(struct drv *d, struct virtio_hw *hw)
 	__attribute__((warn_unused_result));
 
-/* A predecessor had the device working, and it says that it still is. */
+/* A predecessor had the device working: what its rings say was done, whether it works still or not. */
+bool virtio_hw_has_past(const struct virtio_hw *hw);
+/* ... and it says that it still works. */
 bool virtio_hw_is_live(struct virtio_hw *hw);
 /* Begin to take it over: features and pieces of memory are the record's. */
 void virtio_hw_adopt(struct virtio_hw *hw);
