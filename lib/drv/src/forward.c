@@ -197,7 +197,7 @@ static uint32_t complete(struct forward *f, uint32_t q)
 	return n;
 }
 
-static void config_changed(struct forward *f)
+void forward_config(struct forward *f)
 {
 	uint8_t config[LINK_CONFIG_MAX];
 	size_t n = MIN((size_t)f->hw.config_length, sizeof(config));
@@ -217,7 +217,7 @@ void forward_irq(struct forward *f)
 			forward_queue(f, q);
 	}
 	if ((about & 2) && !f->hw.message_interrupts)
-		config_changed(f);
+		forward_config(f);
 }
 
 /* -- start and succession ---------------------------------------------------------------------- */
@@ -326,6 +326,8 @@ static k_status_t set_up(struct forward *f, uint64_t features, uint32_t depth)
 	k_status_t st;
 
 	virtio_hw_begin(&f->hw);
+	if (f->ops->choose)
+		features = f->ops->choose(features & virtio_hw_offered(&f->hw));
 	st = virtio_hw_choose(&f->hw, features);
 	if (st == K_OK)
 		st = make_queues(f, depth);
@@ -388,6 +390,8 @@ k_status_t forward_start(struct drv *d, struct forward *f, const struct forward_
 	if (st != K_OK)
 		return st;
 	f->ops = ops ? ops : &plain;
+	if (f->ops->watches_config)
+		virtio_hw_watch_config(&f->hw);
 	if (!allocate(f))
 		return K_ERR_NO_MEMORY;
 	d->record->adoption = RECORD_STARTED;
@@ -401,7 +405,7 @@ k_status_t forward_start(struct drv *d, struct forward *f, const struct forward_
 		st = start_over(f, adopted, features, depth);
 	if (st != K_OK)
 		return st;
-	config_changed(f);
+	forward_config(f);
 	drv_offer(d, f->hw.features & features);
 	return K_OK;
 }

@@ -39,6 +39,12 @@ k_status_t virtio_hw_open(struct drv *d, struct virtio_hw *hw)
 	return st == K_OK ? drv_irq_bind(d, 0) : st;
 }
 
+void virtio_hw_watch_config(struct virtio_hw *hw)
+{
+	if (hw->message_interrupts && drv_irq_bind(hw->d, VIRTIO_HW_CONFIG_IRQ) == K_OK)
+		hw->config_entry = VIRTIO_HW_CONFIG_IRQ;
+}
+
 k_status_t virtio_hw_reset(struct virtio_hw *hw)
 {
 	if (!reset(hw))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * virtio over PCI: virtio 1.1, 4.1.  Registers are where vendor capabilities say.
- * MSI-X where the device has it: all queues and the configuration on entry 0, which
- * the kernel programs; else the line interrupt and its ISR register.
+ * MSI-X where the device has it: all queues on entry 0, which the kernel programs, and the
+ * configuration, too, or on an entry of its own; else the line interrupt and its ISR register.
  */
 #include "base/util.h"
 #include "rt/log.h"
@@ -82,7 +82,7 @@ static void queue_enable(struct virtio_hw *hw, uint32_t queue, uint32_t size, ui
 	write64(hw, QUEUE_DEVICE, used);
 	if (hw->message_interrupts) {
 		reg_write16(hw->common, QUEUE_MSIX, 0);
-		reg_write16(hw->common, MSIX_CONFIG, 0);	/* a reset took it away */
+		reg_write16(hw->common, MSIX_CONFIG, hw->config_entry);	/* a reset took it away */
 	}
 	queue_locate(hw, queue);
 	reg_write16(hw->common, QUEUE_ENABLE, 1);

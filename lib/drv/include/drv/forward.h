@@ -29,6 +29,10 @@ struct forward_ops {
 	 * instead of issued again.
 	 */
 	bool has_session;
+	/* The client is to be told when the configuration changes: driver.irq() calls forward_config(). */
+	bool watches_config;
+	/* Which of the features that are wanted and offered are taken.  NULL: all of them. */
+	uint64_t (*choose)(uint64_t offered);
 	/*
 	 * Turn a chain of the client into what the device gets: at most @max pieces.
 	 * 0: it is against the protocol, *@why says how.
@@ -76,6 +80,8 @@ k_status_t forward_start(struct drv *d, struct forward *f, const struct forward_
 /* For driver.queue and driver.irq. */
 void forward_queue(struct forward *f, uint32_t queue);
 void forward_irq(struct forward *f);
+/* For driver.irq with VIRTIO_HW_CONFIG_IRQ: tell the client what the configuration is now. */
+void forward_config(struct forward *f);
 
 /* The translation that is used when there is no prepare(). */
 unsigned int forward_translate(struct forward *f, const struct vq_segment *in, unsigned int n,

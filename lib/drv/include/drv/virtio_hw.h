@@ -15,6 +15,8 @@
 #include "drv/drv.h"
 
 enum { VIRTIO_HW_QUEUES = LINK_QUEUES_MAX };
+/* The interrupt of changes of the configuration, after virtio_hw_watch_config(), on devices with MSI-X. */
+enum { VIRTIO_HW_CONFIG_IRQ = 1 };
 
 #define VIRTIO_F_VERSION_1	(1ull << 32)
 #define VIRTIO_F_ACCESS_PLATFORM (1ull << 33)
@@ -47,6 +49,7 @@ struct virtio_hw {
 	bool legacy;			/* version 1: no FEATURES_OK, rings by page number */
 	bool is_confined;		/* there is an IOMMU before the device */
 	bool message_interrupts;	/* MSI-X: interrupts say nothing and need no look */
+	uint16_t config_entry;		/* MSI-X: of changes of the configuration */
 	volatile uint8_t *common, *notify_base, *isr, *config;	/* PCI; MMIO: common, or NULL */
 	uint32_t notify_multiplier, config_length;
 	volatile uint8_t *notify_at[VIRTIO_HW_QUEUES];
@@ -62,6 +65,12 @@ struct virtio_hw {
 /* Find the registers of d's device, and bind its interrupt 0.  The device is left as it is. */
 k_status_t virtio_hw_open(struct drv *d, struct virtio_hw *hw)
 	__attribute__((warn_unused_result));
+/*
+ * Tell changes of the configuration from news of queues where interrupts do not say which they
+ * are: bind VIRTIO_HW_CONFIG_IRQ.  Before queues are made or adopted.  A device without a second
+ * interrupt goes on without.
+ */
+void virtio_hw_watch_config(struct virtio_hw *hw);
 
 /* A predecessor had the device working: what its rings say was done, whether it works still or not. */
 bool virtio_hw_has_past(const struct virtio_hw *hw);
