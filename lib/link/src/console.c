@@ -419,11 +419,6 @@ static bool plain_start(struct console *c)
 	return ok;
 }
 
-static uint32_t device_resets(const struct console *c)
-{
-	return atomic_load_explicit(&c->link->header->resets, memory_order_acquire);
-}
-
 static bool multiport_start(struct console *c)
 {
 	struct console_queue *rx, *tx;
@@ -437,7 +432,7 @@ static bool multiport_start(struct console *c)
 	if (!rx || !tx)
 		return false;
 	c->multiport = true;
-	c->resets = device_resets(c);
+	c->resets = link_resets(c->link);
 	control_send(c, 0, DEVICE_READY, 1);
 	return true;
 }
@@ -445,7 +440,7 @@ static bool multiport_start(struct console *c)
 /* A device that its driver had to reset has forgotten its ports: they are introduced again. */
 static void after_reset(struct console *c)
 {
-	uint32_t resets = device_resets(c);
+	uint32_t resets = link_resets(c->link);
 
 	if (resets == c->resets)
 		return;

@@ -112,6 +112,12 @@ uint32_t link_incarnation(const struct link *l)
 	return *(const volatile uint32_t *)&l->header->incarnation;
 }
 
+uint32_t link_resets(const struct link *l)
+{
+	/* acquire: pairs with the server's release; what it answers afterwards comes later */
+	return atomic_load_explicit(&l->header->resets, memory_order_acquire);
+}
+
 void link_round(struct link *l, uint32_t round)
 {
 	atomic_store_explicit(&l->header->round, round, memory_order_relaxed);

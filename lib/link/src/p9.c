@@ -110,8 +110,7 @@ const char *p9link_tag(const struct p9link *p)
 
 uint32_t p9link_session(const struct p9link *p)
 {
-	/* acquire: a request that the reset failed was answered after this changed */
-	return atomic_load_explicit(&p->link->header->resets, memory_order_acquire);
+	return link_resets(p->link);
 }
 
 bool p9link_is_dead(const struct p9link *p)

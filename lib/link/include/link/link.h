@@ -52,6 +52,11 @@ void link_config_read(struct link *l, size_t offset, void *dst, size_t n);
 
 /* Which incarnation of the driver serves it, or will once it is up: from 1. */
 uint32_t link_incarnation(const struct link *l);
+/*
+ * How often the device lost its state: what it had and did not answer was given to it again.  An answer
+ * that comes after it did finds this changed.
+ */
+uint32_t link_resets(const struct link *l);
 /* For tests of restarts: the driver counts its kill points anew (drv/die.h). */
 void link_round(struct link *l, uint32_t round);
 
