@@ -14,7 +14,8 @@
  * payload of requests in flight, which are the same afterwards.
  *
  * A client that wants nothing now does not look: there is no driver until it does.
- * Clients of disks do it; others hold bytes that may not be sent twice.
+ * Clients of disks and of network cards do it (a frame may come twice); others hold bytes that
+ * may not be sent twice.
  */
 #include <stdatomic.h>
 
@@ -33,11 +34,16 @@ bool instance_control_read(const struct instance *in, uint64_t offset, void *to,
 	return k_memory_read(in->control, offset, to, n, &done) == K_OK && done == n;
 }
 
+static bool client_can(const struct instance *in)
+{
+	return in->conf->serves == LINK_CLASS_BLOCK || in->conf->serves == LINK_CLASS_NET;
+}
+
 bool renew_is_accused(struct instance *in)
 {
 	uint32_t accusations;
 
-	if (in->conf->serves != LINK_CLASS_BLOCK ||
+	if (!client_can(in) ||
 	    !instance_control_read(in, offsetof(struct link_header, accusations), &accusations, 4) ||
 	    accusations == in->seen_accusations)
 		return false;
@@ -50,7 +56,7 @@ bool renew_is_due(const struct instance *in, bool blames_client)
 {
 	uint32_t client;
 
-	if (in->conf->serves != LINK_CLASS_BLOCK || !in->record ||
+	if (!client_can(in) || !in->record ||
 	    !instance_control_read(in, offsetof(struct link_header, client_state), &client, 4) ||
 	    client != LINK_CLIENT_OPEN)
 		return false;

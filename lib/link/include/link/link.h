@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The client side of a link: the personality's end.  Class by class, use
- * link/blk.h, link/console.h, link/rng.h and link/p9.h, which stand on this.
+ * link/blk.h, link/net.h, link/console.h, link/rng.h and link/p9.h, which stand on this.
  *
  * The server is hostile: whatever it writes into shared memory, calls here
  * return a status and touch no memory but the link's.  Data that arrives in link
