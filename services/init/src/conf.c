@@ -478,7 +478,7 @@ static void class_defaults(struct conf_component *c)
 		{ LINK_CLASS_BLOCK, 1, 64, 1u << 20 },
 		{ LINK_CLASS_CONSOLE, 2, 16, 32u << 10 },
 		{ LINK_CLASS_ENTROPY, 1, 4, 4096 },
-		{ LINK_CLASS_NET, 2, 128, 1u << 20 },
+		{ LINK_CLASS_NET, 2, 256, 1u << 20 },
 		{ LINK_CLASS_9P, 1, 64, 2u << 20 },
 	};
 
