@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -79,10 +80,6 @@ def kernel_words(text):
     return text
 
 
-def later(text):
-    raise say.Failure("networking belongs to later work: --net user and --forward are not there yet", 2)
-
-
 def directory(text):
     try:
         os.listdir(text)
@@ -92,11 +89,21 @@ def directory(text):
 
 
 def net(text):
-    if text == "user":
-        later(text)
-    if text != "none":
-        raise argparse.ArgumentTypeError(f"'{text}' is not none or user")
-    return text
+    """None, or a qemu.Net."""
+    kind, _, name = text.partition(":")
+    if kind == "tap" and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", name):
+        return qemu.Net("tap", name=name)
+    if text not in ("none", "user"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not none, user or tap:NAME")
+    return qemu.Net("user") if text == "user" else None
+
+
+def forward(text):
+    ports = re.fullmatch("([0-9]{1,5}):([0-9]{1,5})", text, re.ASCII)
+    pair = tuple(int(port) for port in ports.groups()) if ports else (0, 0)
+    if not all(1 <= port <= 65535 for port in pair):
+        raise argparse.ArgumentTypeError(f"'{text}' is not HOSTPORT:GUESTPORT, two numbers from 1 to 65535")
+    return pair
 
 
 def add_machine_options(parser):
@@ -119,8 +126,11 @@ def add_machine_options(parser):
         help="one more disk (raw); read-only when the file is")
     add("--disk-bus", choices=qemu.DISK_BUSES, default="virtio", help="what the image's disk is "
         "attached to; default virtio")
-    add("--net", metavar="none|user", type=net, default="none", help="none is all there is yet")
-    add("--forward", metavar="HOST:GUEST", type=later, help="later")
+    add("--net", metavar="none|user|tap:NAME", type=net, default=None, help="a network card: of a network that "
+        "QEMU pretends to be, or at the host's interface NAME; default none. Concord has a driver for it and "
+        "no protocols yet")
+    add("--forward", metavar="HOST:GUEST", type=forward, action="append", default=[], help="with --net user: "
+        "connections to this TCP port of the host's loopback go to that one of the guest; may be repeated")
     add("--share", metavar="DIR", type=directory, help="a directory that the guest sees at /mnt/share; "
         "read-only when it cannot be written")
     add("--timeout", metavar="SECONDS", type=seconds, help="of a PROGRAM, boot included; then the "

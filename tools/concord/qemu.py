@@ -56,6 +56,16 @@ class Share:
 
 
 @dataclass
+class Net:
+    """A network card, and what it is plugged into."""
+    kind: str                               # user, tap, or stream (for tests)
+    forwards: list = field(default_factory=list)    # user: (port of this machine's loopback, port of the guest)
+    name: str = ""                          # tap: the interface
+    path: Path | None = None                # stream: a socket to listen at, for frames with their lengths
+    options: str = ""                       # more properties of the device, "a=1,b=2"
+
+
+@dataclass
 class Machine:
     """What `run`, `test` and `bench` ask for."""
     kernel: object                          # kernels.Kernel
@@ -63,6 +73,7 @@ class Machine:
     initrd: Path | None = None
     drives: list = field(default_factory=list)
     share: Share | None = None
+    nets: list = field(default_factory=list)    # network cards
     ports: list = field(default_factory=list)   # sockets to listen at: virtio-serial ports, port0...
     serials: list = field(default_factory=list) # the same: serial ports, from the second one on
     monitor: Path | None = None                 # a socket to listen at: QEMU's monitor (class Monitor)
@@ -122,6 +133,38 @@ def check_share():
     devices = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
     if '"virtio-9p-pci"' not in devices:
         raise say.Failure(f"--share: this {EMULATOR} was built without virtio-9p", 2)
+
+
+def check_net(net):
+    """Complain if what a network card is to be plugged into is not there."""
+    argv = [EMULATOR, "-M", "none", "-netdev", "help"]
+    kinds = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    if net.kind not in kinds.split():
+        raise say.Failure(f"--net {net.kind}: this {EMULATOR} was built without it", 2)
+    if net.kind == "tap" and not os.path.exists(f"/sys/class/net/{net.name}/tun_flags"):
+        raise say.Failure(f"--net tap:{net.name}: there is no tap interface of that name", 2)
+    if net.kind == "tap" and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        raise say.Failure(f"--net tap:{net.name}: /dev/net/tun cannot be opened", 2)
+    for port, _ in net.forwards:
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise say.Failure(f"--forward: port {port} of 127.0.0.1: {error.strerror}", 2) from None
+
+
+def _netdev(number, net):
+    """The value of -netdev."""
+    words = [net.kind, f"id=net{number}"]
+    # the loopback's ports only: what the guest serves is not this machine's to offer to others
+    words += [f"hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in net.forwards]
+    if net.kind == "tap":
+        words += [f"ifname={net.name}", "script=no", "downscript=no"]
+    if net.kind == "stream":
+        path = str(net.path).replace(",", ",,")
+        words += ["server=on", "addr.type=unix", f"addr.path={path}"]
+    return ",".join(words)
 
 
 def _machine_option(machine):
@@ -233,6 +276,11 @@ def arguments(machine, serial, runner_fd=None):
         read_only = ",readonly=on" if machine.share.read_only else ""
         argv += ["-fsdev", f"local,id=share,path={path},security_model=none,multidevs=remap{read_only}"]
         argv += virtio("9p", "fsdev=share", f"mount_tag={SHARE_TAG}")
+    for number, net in enumerate(machine.nets):
+        argv += ["-netdev", _netdev(number, net)]
+        options = [f"netdev=net{number}", f"id=card{number}", *([net.options] if net.options else [])]
+        # nobody boots from it
+        argv += virtio("net", *options, *(["romfile="] if pci else []))
     argv += virtio("rng")
     if runner_fd is not None:
         argv += ["-chardev", f"socket,id=runner,fd={runner_fd}"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`./concord run`: a shell, or one command, in a virtual machine."""
 
+import dataclasses
 import os
 import sys
 import threading
@@ -24,6 +25,7 @@ def machine_of(options, command):
     if options.placement != "kernel" and kernel.linux:
         raise say.Failure("--placement process is for Concord's kernel, not Linux", 2)
     qemu.check_disk_bus(options.disk_bus, options.machine)
+    _plug_in(machine, options)
     if options.image:
         image.kind(options.image)
     if options.share:
@@ -51,6 +53,19 @@ def machine_of(options, command):
     return machine
 
 
+def _plug_in(machine, options):
+    """The network card."""
+    ports = [here for here, _ in options.forward]
+    twice = next((port for port in ports if ports.count(port) > 1), None)
+    if ports and (not options.net or options.net.kind != "user"):
+        raise say.Failure("--forward is for --net user", 2)
+    if twice:
+        raise say.Failure(f"--forward: port {twice} is given twice", 2)
+    if options.net:
+        machine.nets.append(dataclasses.replace(options.net, forwards=options.forward))
+        qemu.check_net(machine.nets[0])
+
+
 def _root(machine, options, command):
     """Set the root file system up; the words of the command line that tell the kernel."""
     path = Path(options.image) if options.image else None
@@ -64,7 +79,7 @@ def _root(machine, options, command):
         machine.initrd = _with_init(path)
         return [f"rdinit={INIT}"]
     if machine.kernel.linux and not machine.initrd:
-        machine.initrd = initrd.make(machine.kernel, options.disk_bus)
+        machine.initrd = initrd.make(machine.kernel, options.disk_bus, bool(machine.nets))
     words = [f"root={qemu.root_device(options.disk_bus)}"]
     if kind == "ext4":
         machine.drives.insert(0, qemu.Drive(path, bus=options.disk_bus))
