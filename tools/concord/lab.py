@@ -42,11 +42,14 @@ class Lab:
     def __exit__(self, *_):
         self._folder.cleanup()
 
+    def console(self):
+        """What the last machine's console says."""
+        return self._console.read_bytes().decode(errors="replace").replace("\r", "")
+
     def last_words(self):
         if not self._console.exists():
             return ""
-        text = self._console.read_bytes().decode(errors="replace").replace("\r", "")
-        return "\n".join(["the console ended with:", *text.splitlines()[-30:]])
+        return "\n".join(["the console ended with:", *self.console().splitlines()[-30:]])
 
     def machine(self, words=(), **changes):
         """A bare machine of this configuration: no disks, no initrd, words as given."""
@@ -108,14 +111,11 @@ class Lab:
             while time.monotonic() < end:
                 if process.wait(0.05) is not None:
                     break
-                if until and until in self._text():
+                if until and until in self.console():
                     break
-            return Ended(process.child.poll(), self._text(), time.monotonic() - begin)
+            return Ended(process.child.poll(), self.console(), time.monotonic() - begin)
         finally:
             process.stop()
-
-    def _text(self):
-        return self._console.read_bytes().decode(errors="replace").replace("\r", "")
 
     def expect_boot(self, machine, *texts, status=None, seconds=None):
         """Boot until QEMU ends; the texts must be on the console, and the status be right."""

@@ -7,10 +7,11 @@
  *	a disk		writes in parallel, overwrites, flush, read back; in the end the whole disk
  *	a port		lines of all lengths, which the other end sends back; of serial ports
  *			the second and those behind it, and few bytes, as each has kill points
+ *	a network card	frames, which the other end sends back (heal_net.c)
  *
  * It says on the log "heal: NAME: N rounds, N deaths: same data" or what was wrong.
  */
-#include "client.h"
+#include "heal.h"
 
 #include "base/string.h"
 #include "base/util.h"
@@ -20,11 +21,9 @@
 #include "rt/log.h"
 #include "rt/time.h"
 
-enum { ROUNDS_MAX = 3000, SHADOW = 1 << 20, PARALLEL = 7, QUIET = 8 };
+enum { SHADOW = 1 << 20, PARALLEL = 7 };
 
-
-/* The same on every run, so that a failure can be seen again. */
-static uint64_t next_random(void)
+uint64_t next_random(void)
 {
 	static uint64_t state = 88172645463325252ull;
 
@@ -57,7 +56,7 @@ static void choose_pieces(struct piece *p, uint64_t sectors)
 	}
 }
 
-static void fill(uint8_t *to, uint32_t n, uint32_t round)
+void fill(uint8_t *to, uint32_t n, uint32_t round)
 {
 	for (uint32_t i = 0; i < n; i += 8) {
 		uint64_t v = next_random() ^ round;
@@ -283,6 +282,8 @@ static void use(struct link *l)
 	strlcpy(name, link_geometry(l)->name, sizeof(name));
 	if (link_geometry(l)->class_id == LINK_CLASS_BLOCK) {
 		use_disk(l, name);
+	} else if (link_geometry(l)->class_id == LINK_CLASS_NET) {
+		use_net(l, name);
 	} else if (link_geometry(l)->class_id == LINK_CLASS_CONSOLE) {
 		k_status_t st = console_open(l, &ops, l, &c);
 
