@@ -14,6 +14,13 @@ for name in linux asm-generic; do
 done
 # <linux/shm.h> wants getpagesize(2) from the C library, for a macro that we do not use.
 : > "$1/unistd.h"
+# <linux/if.h> has addresses of sockets, which are the C library's to define: as in bind(2).
+mkdir -p "$1/sys"
+cat > "$1/sys/socket.h" <<'END'
+#pragma once
+#include <linux/socket.h>
+struct sockaddr { __kernel_sa_family_t sa_family; char sa_data[14]; };
+END
 for asm in "/usr/include/$2/asm" /usr/include/asm; do
 	if test -e "$asm/unistd.h"; then
 		ln -sfn "$asm" "$1/asm"
