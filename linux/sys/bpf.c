@@ -7,10 +7,12 @@
  *
  * The check makes the interpreter's bounds unnecessary:
  *   (1) jumps stay within the program and go forwards, and the last instruction returns;
- *   (2) loads are aligned words of the data;
+ *   (2) loads are aligned words of the data (of packets: whatever their owner finds there);
  *   (3) a word of memory is written before it is read, whichever way led there.
  */
 #include "sys/bpf.h"
+
+#include "base/byteorder.h"
 
 #define OP(insn)	((insn)->code)
 
@@ -23,10 +25,53 @@ static bool jump_ok(const struct sock_filter *insn, unsigned int pc, unsigned in
 	return pc + insn->jt + 1 < n && pc + insn->jf + 1 < n;
 }
 
+/* Facts of packets that there are: those of VLANs are 0, since tags stay in the packet here. */
+static bool fact_ok(uint32_t fact)
+{
+	switch (fact) {
+	case SKF_AD_PROTOCOL:
+	case SKF_AD_PKTTYPE:
+	case SKF_AD_IFINDEX:
+	case SKF_AD_MARK:
+	case SKF_AD_QUEUE:
+	case SKF_AD_HATYPE:
+	case SKF_AD_RXHASH:
+	case SKF_AD_VLAN_TAG:
+	case SKF_AD_VLAN_TAG_PRESENT:
+	case SKF_AD_VLAN_TPID:
+		return true;
+	}
+	return false;
+}
+
+/* Loads of the data, besides words at fixed places. */
+static bool packet_load_ok(const struct sock_filter *insn)
+{
+	switch (OP(insn)) {
+	case BPF_LD | BPF_W | BPF_ABS:
+	case BPF_LD | BPF_H | BPF_ABS:
+	case BPF_LD | BPF_B | BPF_ABS:
+		return insn->k < (uint32_t)SKF_AD_OFF || fact_ok(insn->k - (uint32_t)SKF_AD_OFF);
+	case BPF_LD | BPF_W | BPF_IND:
+	case BPF_LD | BPF_H | BPF_IND:
+	case BPF_LD | BPF_B | BPF_IND:
+	case BPF_LDX | BPF_B | BPF_MSH:
+	case BPF_ALU | BPF_MOD | BPF_X:
+		return true;
+	case BPF_ALU | BPF_MOD | BPF_K:
+		return insn->k != 0;
+	}
+	return false;
+}
+
+#define PACKET 0u			/* as a size of data: it is a packet */
+
 /* One instruction by itself. */
 static bool insn_ok(const struct sock_filter *insn, unsigned int pc, unsigned int n,
 		    unsigned int data_size)
 {
+	if (data_size == PACKET && packet_load_ok(insn))
+		return true;
 	switch (OP(insn)) {
 	case BPF_LD | BPF_W | BPF_ABS:
 		return insn->k < data_size && !(insn->k & 3);
@@ -119,7 +164,7 @@ static bool memory_ok(const struct sock_filter *insns, unsigned int n, uint16_t 
 	return true;
 }
 
-bool bpf_check(const struct sock_filter *insns, unsigned int n, unsigned int data_size)
+static bool check(const struct sock_filter *insns, unsigned int n, unsigned int data_size)
 {
 	uint16_t *written;
 	bool ok;
@@ -135,6 +180,16 @@ bool bpf_check(const struct sock_filter *insns, unsigned int n, unsigned int dat
 	ok = memory_ok(insns, n, written);
 	rt_free(written);
 	return ok;
+}
+
+bool bpf_check(const struct sock_filter *insns, unsigned int n, unsigned int data_size)
+{
+	return check(insns, n, data_size);
+}
+
+bool bpf_check_packet(const struct sock_filter *insns, unsigned int n)
+{
+	return check(insns, n, PACKET);
 }
 
 /* -- running -------------------------------------------------------------------------------- */
@@ -170,6 +225,8 @@ static uint32_t compute(const struct sock_filter *insn, uint32_t a, uint32_t wit
 		return a * with;
 	case BPF_DIV:
 		return a / with;
+	case BPF_MOD:
+		return a % with;
 	case BPF_AND:
 		return a & with;
 	case BPF_OR:
@@ -185,7 +242,43 @@ static uint32_t compute(const struct sock_filter *insn, uint32_t a, uint32_t wit
 	}
 }
 
-uint32_t bpf_run(const struct sock_filter *insn, const uint32_t *data, unsigned int data_size)
+/* What a load of a packet finds; false: nothing, which ends the program. */
+static bool load_packet(const struct sock_filter *insn, const struct bpf_packet *p, uint32_t x,
+			uint32_t *value)
+{
+	uint32_t off = insn->k;
+	uint8_t b[4];
+
+	if (BPF_MODE(OP(insn)) == BPF_IND)
+		off += x;
+	else if (BPF_MODE(OP(insn)) == BPF_ABS && off >= (uint32_t)SKF_AD_OFF) {
+		*value = p->fact(p->packet, off - (uint32_t)SKF_AD_OFF);
+		return true;
+	}
+	switch (BPF_SIZE(OP(insn))) {
+	case BPF_W:
+		if (!p->read(p->packet, off, b, 4))
+			return false;
+		*value = get_be32(b);
+		return true;
+	case BPF_H:
+		if (!p->read(p->packet, off, b, 2))
+			return false;
+		*value = get_be16(b);
+		return true;
+	default: /* BPF_B */
+		if (!p->read(p->packet, off, b, 1))
+			return false;
+		/* the length of a header of IPv4, in its low half in words */
+		*value = BPF_MODE(OP(insn)) == BPF_MSH ? (b[0] & 0xfu) * 4 : b[0];
+		return true;
+	}
+}
+
+/* On words (@data) or on a packet: the compiler makes one of each. */
+static inline __attribute__((always_inline)) uint32_t
+run(const struct sock_filter *insn, const uint32_t *data, const struct bpf_packet *packet,
+    unsigned int data_size)
 {
 	uint32_t a = 0, x = 0, memory[BPF_MEMWORDS];
 
@@ -197,7 +290,12 @@ uint32_t bpf_run(const struct sock_filter *insn, const uint32_t *data, unsigned 
 
 			switch (BPF_MODE(OP(insn))) {
 			case BPF_ABS:
-				value = data[insn->k / 4];
+			case BPF_IND:
+			case BPF_MSH:
+				if (data)
+					value = data[insn->k / 4];
+				else if (!load_packet(insn, packet, x, &value))
+					return 0;
 				break;
 			case BPF_LEN:
 				value = data_size;
@@ -222,7 +320,8 @@ uint32_t bpf_run(const struct sock_filter *insn, const uint32_t *data, unsigned 
 			memory[insn->k] = x;
 			break;
 		case BPF_ALU:
-			if (BPF_OP(OP(insn)) == BPF_DIV && !operand(insn, x))
+			if ((BPF_OP(OP(insn)) == BPF_DIV || BPF_OP(OP(insn)) == BPF_MOD) &&
+			    !operand(insn, x))
 				return 0;
 			a = compute(insn, a, operand(insn, x));
 			break;
@@ -242,4 +341,14 @@ uint32_t bpf_run(const struct sock_filter *insn, const uint32_t *data, unsigned 
 			break;
 		}
 	}
+}
+
+uint32_t bpf_run(const struct sock_filter *insns, const uint32_t *data, unsigned int data_size)
+{
+	return run(insns, data, NULL, data_size);
+}
+
+uint32_t bpf_run_packet(const struct sock_filter *insns, const struct bpf_packet *p)
+{
+	return run(insns, NULL, p, p->len);
 }
