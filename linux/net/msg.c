@@ -119,8 +119,8 @@ static int store_msghdr(struct lx_task *self, struct lx_socket *s, struct net_ms
 	unsigned int out_flags = m->out_flags | (m->flags & MSG_CMSG_CLOEXEC);
 	uint64_t used;
 
-	used = scm_store(self, &m->scm, socket_has(s, SOCKET_PASSCRED), uaddr(h->control),
-			 h->controllen, m->flags, &out_flags);
+	used = scm_store(self, m, socket_has(s, SOCKET_PASSCRED), uaddr(h->control), h->controllen,
+			 &out_flags);
 	if (h->name) {
 		int n = MIN(m->namelen, h->namelen);
 

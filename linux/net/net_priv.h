@@ -75,6 +75,14 @@ struct scm {
 	struct scm_files *files;	/* or NULL; owned */
 };
 
+/* What comes with received bytes besides: a control message of a few bytes. */
+struct net_cmsg {
+	int level, type;
+	uint32_t len;
+	uint8_t data[24];
+};
+#define NET_CMSGS_MAX	3
+
 struct net_msg {
 	struct lx_iter *iter;		/* the bytes; advanced */
 	uint8_t name[NET_NAME_MAX];	/* in: destination; out: source */
@@ -83,9 +91,11 @@ struct net_msg {
 	unsigned int out_flags;		/* recv: what msg_flags reports */
 	struct scm scm;
 	bool want_name;			/* recv */
+	uint8_t nr_cmsgs;		/* recv */
+	struct net_cmsg cmsg[NET_CMSGS_MAX];
 };
 
-/* An empty message: no name (whose bytes stay undefined), no control data. */
+/* An empty message: no name and no control data (whose bytes stay undefined). */
 static inline void net_msg_init(struct net_msg *m, struct lx_iter *iter, unsigned int flags)
 {
 	m->iter = iter;
@@ -94,6 +104,21 @@ static inline void net_msg_init(struct net_msg *m, struct lx_iter *iter, unsigne
 	m->out_flags = 0;
 	m->scm = (struct scm){ .files = NULL };
 	m->want_name = false;
+	m->nr_cmsgs = 0;
+}
+
+/* recv: a control message, if there is room for one more (of at most 24 bytes). */
+static inline void net_msg_add(struct net_msg *m, int level, int type, const void *data, uint32_t len)
+{
+	struct net_cmsg *c = &m->cmsg[m->nr_cmsgs];
+
+	if (m->nr_cmsgs == NET_CMSGS_MAX || len > sizeof(c->data))
+		return;
+	c->level = level;
+	c->type = type;
+	c->len = len;
+	memcpy(c->data, data, len);
+	m->nr_cmsgs++;
 }
 
 struct lx_socket;
@@ -111,8 +136,12 @@ struct lx_socket_ops {
 	int (*shutdown)(struct lx_socket *s, unsigned int how);	/* SHUTDOWN_* */
 	uint32_t (*poll)(struct lx_socket *s, struct lx_file *f, struct lx_poll *p);
 	long (*ioctl)(struct lx_socket *s, unsigned int cmd, uint64_t arg);
-	/* Options that the common code does not know; -ENOPROTOOPT. */
+	/*
+	 * Options that the common code does not know, of any level; -ENOPROTOOPT, or -EOPNOTSUPP where
+	 * the family has no levels of its own.  getopt: @buf has NET_NAME_MAX bytes.  setopt may be NULL.
+	 */
 	int (*getopt)(struct lx_socket *s, int level, int name, void *buf, int *len);
+	int (*setopt)(struct lx_socket *s, int level, int name, uaddr_t value, int length);
 	void (*attach)(struct lx_socket *s, struct lx_file *f);	/* the file is there */
 	void (*release)(struct lx_socket *s);	/* the file went */
 };
@@ -128,6 +157,7 @@ struct lx_socket {
 	_Atomic(int32_t) peek_off;	/* SO_PEEK_OFF: where MSG_PEEK begins and goes on; negative: at the start */
 	_Atomic(uint64_t) rcvtimeo_ns, sndtimeo_ns;	/* 0: for ever */
 	struct { int onoff, seconds; } linger;
+	_Atomic(int) timestamp;		/* SO_TIMESTAMP* that is on, or 0 */
 	_Atomic(int) error;		/* SO_ERROR: a positive errno, taken by the next call */
 };
 
@@ -136,6 +166,7 @@ struct lx_socket {
 
 #define SOCKET_PASSCRED		(1u << 0)
 #define SOCKET_LISTENING	(1u << 1)
+#define SOCKET_RXQ_OVFL		(1u << 2)	/* received messages come with the count of dropped ones */
 #define SOCKET_FLAG(so_name)	(1u << (8 + (so_name)))	/* plain on/off options below 24 */
 
 void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int family, int type,
@@ -198,10 +229,14 @@ static inline bool socket_is_nonblock(const struct lx_file *f)
 int scm_load(struct lx_task *self, struct scm *scm, uaddr_t control, uint64_t length);
 void scm_creds_self(struct lx_task *self, struct scm *scm);
 /* Hand over what was received; returns the bytes of control data written, adds to *@flags. */
-uint64_t scm_store(struct lx_task *self, struct scm *scm, bool passcred, uaddr_t control,
-		   uint64_t length, unsigned int recv_flags, unsigned int *flags);
+uint64_t scm_store(struct lx_task *self, struct net_msg *m, bool passcred, uaddr_t control,
+		   uint64_t length, unsigned int *flags);
 struct scm_files *scm_files_copy(const struct scm_files *files);
 void scm_files_free(struct scm_files *files);
+
+/* -- sockopt.c */
+/* Tell the receiver of a message when it came (real time; 0: now), if SO_TIMESTAMP* is on. */
+void socket_add_timestamp(struct lx_socket *s, struct net_msg *m, uint64_t arrival_ns);
 
 /* -- families */
 int unix_create(int type, int protocol, struct lx_socket **out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Control messages of AF_UNIX sockets: files (SCM_RIGHTS) and credentials
- * (SCM_CREDENTIALS), between the program's control buffer and struct scm.
+ * Control messages, between the program's control buffer and struct net_msg: files (SCM_RIGHTS)
+ * and credentials (SCM_CREDENTIALS) of AF_UNIX sockets, and what a family adds (net_msg_add).
  */
 
 #include <linux/capability.h>
@@ -139,9 +139,9 @@ struct out {
 };
 
 /* One control message; MSG_CTRUNC when it does not fit whole. */
-static void put_message(struct out *o, int type, const void *data, uint64_t n)
+static void put_message(struct out *o, int level, int type, const void *data, uint64_t n)
 {
-	struct net_cmsghdr h = { SCM_HEADER + n, SOL_SOCKET, type };
+	struct net_cmsghdr h = { SCM_HEADER + n, level, type };
 
 	if (o->room < sizeof(h)) {
 		*o->flags |= MSG_CTRUNC;
@@ -193,19 +193,23 @@ static void put_files(struct lx_task *self, struct out *o, const struct scm_file
 	o->used += room;
 }
 
-uint64_t scm_store(struct lx_task *self, struct scm *scm, bool passcred, uaddr_t control,
-		   uint64_t length, unsigned int recv_flags, unsigned int *flags)
+uint64_t scm_store(struct lx_task *self, struct net_msg *m, bool passcred, uaddr_t control,
+		   uint64_t length, unsigned int *flags)
 {
 	struct out o = { control, control.v ? length : 0, 0, flags };
+	const struct scm *scm = &m->scm;
+
+	for (unsigned int i = 0; i < m->nr_cmsgs; i++)
+		put_message(&o, m->cmsg[i].level, m->cmsg[i].type, m->cmsg[i].data, m->cmsg[i].len);
 
 	if (passcred) {
 		struct net_ucred u = scm->creds;
 
 		if (!scm->has_creds)
 			u = (struct net_ucred){ 0, OVERFLOW_ID, OVERFLOW_ID };
-		put_message(&o, SCM_CREDENTIALS, &u, sizeof(u));
+		put_message(&o, SOL_SOCKET, SCM_CREDENTIALS, &u, sizeof(u));
 	}
 	if (scm->files)
-		put_files(self, &o, scm->files, recv_flags & MSG_CMSG_CLOEXEC);
+		put_files(self, &o, scm->files, m->flags & MSG_CMSG_CLOEXEC);
 	return o.used;
 }

@@ -133,10 +133,21 @@ static int set_option(struct lx_task *self, struct lx_socket *s, int name, uaddr
 		return -ENOPROTOOPT;
 	case SO_TIMESTAMP_OLD:
 	case SO_TIMESTAMPNS_OLD:
-		return 0;		/* kept by nobody: unix messages carry no time */
+	case SO_TIMESTAMP_NEW:
+	case SO_TIMESTAMPNS_NEW:
+		atomic_store(&s->timestamp, v ? name : 0);
+		return 0;
+	case SO_RXQ_OVFL:
+		set_flag(s, SOCKET_RXQ_OVFL, v);
+		return 0;
 	default:
-		return -ENOPROTOOPT;
+		return s->ops->setopt ? s->ops->setopt(s, SOL_SOCKET, name, value, length) : -ENOPROTOOPT;
 	}
+}
+
+static int set_family_option(struct lx_socket *s, int level, int name, uaddr_t value, int length)
+{
+	return s->ops->setopt ? s->ops->setopt(s, level, name, value, length) : -EOPNOTSUPP;
 }
 
 long lx_sys_setsockopt(struct lx_task *self, int fd, int level, int name, uaddr_t value, int length)
@@ -150,9 +161,23 @@ long lx_sys_setsockopt(struct lx_task *self, int fd, int level, int name, uaddr_
 	f = socket_get(self, fd, &s, &err);
 	if (!f)
 		return err;
-	err = level == SOL_SOCKET ? set_option(self, s, name, value, length) : -EOPNOTSUPP;
+	err = level == SOL_SOCKET ? set_option(self, s, name, value, length) :
+				    set_family_option(s, level, name, value, length);
 	lx_file_put(f);
 	return err;
+}
+
+void socket_add_timestamp(struct lx_socket *s, struct net_msg *m, uint64_t arrival_ns)
+{
+	int name = atomic_load_explicit(&s->timestamp, memory_order_relaxed);
+	uint64_t ns = arrival_ns ? arrival_ns : name ? rt_realtime_ns() : 0;
+	int64_t time[2] = { (int64_t)(ns / 1000000000), (int64_t)(ns % 1000000000) };
+
+	if (!name)
+		return;
+	if (name == SO_TIMESTAMP_OLD || name == SO_TIMESTAMP_NEW)
+		time[1] /= 1000;
+	net_msg_add(m, SOL_SOCKET, name, time, sizeof(time));
 }
 
 static int get_timeout(uint64_t ns, void *buf, int *len)
@@ -217,7 +242,12 @@ static int get_option(struct lx_socket *s, int name, void *buf, int *len)
 			break;
 		case SO_TIMESTAMP_OLD:
 		case SO_TIMESTAMPNS_OLD:
-			v = 0;
+		case SO_TIMESTAMP_NEW:
+		case SO_TIMESTAMPNS_NEW:
+			v = atomic_load(&s->timestamp) == name;
+			break;
+		case SO_RXQ_OVFL:
+			v = socket_has(s, SOCKET_RXQ_OVFL) != 0;
 			break;
 		case SO_RCVTIMEO_OLD:
 		case SO_RCVTIMEO_NEW:
@@ -254,7 +284,8 @@ long lx_sys_getsockopt(struct lx_task *self, int fd, int level, int name, uaddr_
 	err = -EINVAL;
 	if (room < 0)
 		goto put;
-	err = level == SOL_SOCKET ? get_option(s, name, buf, &len) : -EOPNOTSUPP;
+	err = level == SOL_SOCKET ? get_option(s, name, buf, &len) :
+				    s->ops->getopt(s, level, name, buf, &len);
 	if (err)
 		goto put;
 	len = MIN(len, room);

@@ -746,6 +746,8 @@ static int unix_getopt(struct lx_socket *s, int level, int name, void *buf, int 
 	struct unix_sock *u = unix_of(s);
 	struct net_ucred creds = { 0, (uint32_t)-1, (uint32_t)-1 };
 
+	if (level != SOL_SOCKET)
+		return -EOPNOTSUPP;
 	if (name != SO_PEERCRED)
 		return -ENOPROTOOPT;
 	rt_mutex_lock(&u->lock);
