@@ -24,6 +24,7 @@
 #include "lx/ipc.h"
 #include "lx/lock_rank.h"
 #include "lx/mm.h"
+#include "lx/netns.h"
 #include "lx/pid.h"
 #include "lx/system.h"
 #include "lx/task.h"
@@ -120,6 +121,7 @@ static void start_subsystems(void)
 	must(pseudo_file(lx_proc_tree, "cmdline", 0444, show_cmdline, NULL, NULL), "/proc/cmdline");
 	must(lx_proc_system_init(), "/proc");
 	must(lx_ipc_init(), "IPC");
+	must(lx_net_init(), "the network");
 	must(lx_char_init(), "character devices");
 	must(lx_block_init(), "block devices");
 	must(lx_fuse_init(), "FUSE");

@@ -13,6 +13,7 @@
 #include "lx/lock_rank.h"
 #include "lx/mm.h"
 #include "lx/net.h"
+#include "lx/netns.h"
 #include "lx/task.h"
 #include "lx/timer.h"
 #include "rt/time.h"
@@ -150,6 +151,7 @@ struct lx_socket {
 	/* Constant. */
 	const struct lx_socket_ops *ops;
 	int family, type, protocol;
+	struct lx_netns *ns;		/* a reference: the maker's; NULL only on the host */
 
 	/* Options; each is one word, written by setsockopt, read at any time. */
 	_Atomic(uint32_t) options;	/* SOCKET_* */
@@ -171,6 +173,8 @@ struct lx_socket {
 
 void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int family, int type,
 		 int protocol);
+/* The end of a socket: what socket_init() took is given back.  Not the memory. */
+void socket_fini(struct lx_socket *s);
 static inline bool socket_has(struct lx_socket *s, uint32_t option)
 {
 	return atomic_load_explicit(&s->options, memory_order_relaxed) & option;
@@ -237,6 +241,9 @@ void scm_files_free(struct scm_files *files);
 /* -- sockopt.c */
 /* Tell the receiver of a message when it came (real time; 0: now), if SO_TIMESTAMP* is on. */
 void socket_add_timestamp(struct lx_socket *s, struct net_msg *m, uint64_t arrival_ns);
+
+/* -- netdev_ioctl.c: netdevice(7), on any socket; -ENOTTY: it is no such request. */
+long netdev_ioctl(struct lx_netns *ns, unsigned int cmd, uaddr_t arg);
 
 /* -- families */
 int unix_create(int type, int protocol, struct lx_socket **out);

@@ -13,6 +13,7 @@
 
 #include "net_priv.h"
 #include "lx/async.h"
+#include "lx/ns.h"
 #include "lx/syscall.h"
 
 static const struct lx_file_ops socket_file_ops;
@@ -28,6 +29,12 @@ void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int famil
 	atomic_init(&s->sndbuf, SOCKET_BUF_DEFAULT);
 	atomic_init(&s->rcvbuf, SOCKET_BUF_DEFAULT);
 	atomic_init(&s->rcvlowat, 1);
+	s->ns = lx_netns_get(lx_self()->ns->net);
+}
+
+void socket_fini(struct lx_socket *s)
+{
+	lx_netns_put(s->ns);
 }
 
 struct lx_socket *socket_of(struct lx_file *f)
@@ -144,7 +151,9 @@ static long socket_ioctl(struct lx_file *f, unsigned int cmd, uint64_t arg)
 	struct lx_socket *s = f->private;
 	long ret = lx_async_ioctl(lx_self(), f, cmd, uaddr(arg));
 
-	return ret == -ENOTTY ? s->ops->ioctl(s, cmd, arg) : ret;
+	if (ret == -ENOTTY)
+		ret = s->ops->ioctl(s, cmd, arg);
+	return ret == -ENOTTY ? netdev_ioctl(s->ns, cmd, uaddr(arg)) : ret;
 }
 
 static void socket_release(struct lx_file *f)

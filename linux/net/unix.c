@@ -65,6 +65,7 @@ void unix_put(struct unix_sock *u)
 	if (atomic_fetch_sub_explicit(&u->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	addr_put(u->addr);
+	socket_fini(&u->base);
 	rt_free(u);
 }
 
@@ -181,17 +182,20 @@ int unix_pair(struct lx_socket *sa, struct lx_socket *sb)
 
 /* -- names -------------------------------------------------------------------------------------------- */
 
-static struct hlist *name_bucket(const uint8_t *sun, int len, int type)
+static struct hlist *name_bucket(const struct lx_netns *ns, const uint8_t *sun, int len, int type)
 {
-	return &abstract_names[hash_bytes(sun, (size_t)len, (uint64_t)type) % NAME_BUCKETS];
+	uint64_t seed = (uint64_t)(uintptr_t)ns + (uint64_t)type;
+
+	return &abstract_names[hash_bytes(sun, (size_t)len, seed) % NAME_BUCKETS];
 }
 
-static struct unix_sock *abstract_find(const uint8_t *sun, int len, int type)
+/* Each network namespace has abstract names of its own: unix(7). */
+static struct unix_sock *abstract_find(const struct lx_netns *ns, const uint8_t *sun, int len, int type)
 {
 	struct unix_sock *u;
 
-	hlist_for_each_entry(u, name_bucket(sun, len, type), name_link)
-		if (u->base.type == type && u->addr->len == len &&
+	hlist_for_each_entry(u, name_bucket(ns, sun, len, type), name_link)
+		if (u->base.ns == ns && u->base.type == type && u->addr->len == len &&
 		    !memcmp(u->addr->sun, sun, (size_t)len))
 			return u;
 	return NULL;
@@ -226,9 +230,9 @@ static int abstract_take(struct unix_sock *u, struct unix_addr *a)
 
 	rt_mutex_lock(&u->lock);
 	rt_mutex_lock(&names_lock);
-	if (!abstract_find(a->sun, a->len, u->base.type)) {
+	if (!abstract_find(u->base.ns, a->sun, a->len, u->base.type)) {
 		u->addr = a;
-		hlist_add(name_bucket(a->sun, a->len, u->base.type), &u->name_link);
+		hlist_add(name_bucket(u->base.ns, a->sun, a->len, u->base.type), &u->name_link);
 		err = 0;
 	}
 	rt_mutex_unlock(&names_lock);
@@ -353,7 +357,8 @@ static int find_path(struct lx_task *self, const uint8_t *addr, int len, struct 
 	return err;
 }
 
-int unix_find(struct lx_task *self, const uint8_t *given, int len, int type, struct unix_sock **out)
+int unix_find(struct unix_sock *from, const uint8_t *given, int len, int type,
+	      struct unix_sock **out)
 {
 	uint8_t addr[NET_NAME_MAX];
 	struct unix_sock *u = NULL;
@@ -366,7 +371,7 @@ int unix_find(struct lx_task *self, const uint8_t *given, int len, int type, str
 	if (len == UNIX_NAME_OFFSET)
 		return -ECONNREFUSED;	/* no name: nobody has that */
 	if (addr[UNIX_NAME_OFFSET]) {
-		err = find_path(self, addr, len, &u);
+		err = find_path(lx_self(), addr, len, &u);
 		if (err)
 			return err;
 		if (u->base.type != type) {
@@ -375,7 +380,7 @@ int unix_find(struct lx_task *self, const uint8_t *given, int len, int type, str
 		}
 	} else {
 		rt_mutex_lock(&names_lock);
-		u = abstract_find(addr, len, type);
+		u = abstract_find(from->base.ns, addr, len, type);
 		if (u)
 			unix_get(u);
 		rt_mutex_unlock(&names_lock);
@@ -493,7 +498,7 @@ static int connect_embryo(struct unix_sock *u, const uint8_t *addr, int len, boo
 	int err;
 
 	for (;;) {
-		err = unix_find(lx_self(), addr, len, u->base.type, &listener);
+		err = unix_find(u, addr, len, u->base.type, &listener);
 		if (err)
 			return err;
 		rt_mutex_lock(&listener->lock);
@@ -559,7 +564,7 @@ static int connect_dgram(struct unix_sock *u, const uint8_t *addr, int len)
 			if (err)
 				return err;
 		}
-		err = unix_find(lx_self(), addr, len, SOCK_DGRAM, &other);
+		err = unix_find(u, addr, len, SOCK_DGRAM, &other);
 		if (err)
 			return err;
 		rt_mutex_lock(&other->lock);

@@ -95,8 +95,8 @@ void unix_put(struct unix_sock *u);
 void unix_lock_two(struct unix_sock *a, struct unix_sock *b);
 /* The peer with a reference, or NULL. */
 struct unix_sock *unix_peer_get(struct unix_sock *u);
-/* The socket that an address names, with a reference; @type must match. */
-int unix_find(struct lx_task *self, const uint8_t *addr, int len, int type,
+/* The socket that an address names for @from, with a reference; @type must match. */
+int unix_find(struct unix_sock *from, const uint8_t *addr, int len, int type,
 	      struct unix_sock **out);
 /* Give an unbound socket an abstract name of five hexadecimal digits. */
 int unix_autobind(struct unix_sock *u);

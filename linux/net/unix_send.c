@@ -195,7 +195,7 @@ static int64_t send_stream(struct unix_sock *u, struct net_msg *m)
 static int find_destination(struct unix_sock *u, const struct net_msg *m, struct unix_sock **out)
 {
 	if (m->namelen)
-		return unix_find(lx_self(), m->name, m->namelen, u->base.type, out);
+		return unix_find(u, m->name, m->namelen, u->base.type, out);
 	*out = unix_peer_get(u);
 	return *out ? 0 : -ENOTCONN;
 }

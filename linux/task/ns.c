@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The set of namespaces of a task.  Mount, UTS and IPC namespaces can be made anew;
+ * The set of namespaces of a task.  Mount, UTS, IPC and network namespaces can be made anew;
  * there is one of each other kind, and asking for another is EINVAL, as from a
  * Linux kernel that was built without that kind.
  */
@@ -17,12 +17,13 @@
 #include "lx/ipc.h"
 #include "lx/mm.h"
 #include "lx/lock_rank.h"
+#include "lx/netns.h"
 #include "lx/pid.h"
 #include "lx/syscall.h"
 #include "lx/task.h"
 #include "lx/uts.h"
 
-#define POSSIBLE (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC)
+#define POSSIBLE (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET)
 #define KINDS (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
 	       CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME)
 
@@ -39,6 +40,7 @@ void lx_nsproxy_put(struct lx_nsproxy *ns)
 	lx_mntns_put(ns->mnt);
 	lx_utsns_put(ns->uts);
 	lx_ipcns_put(ns->ipc);
+	lx_netns_put(ns->net);
 	rt_free(ns);
 }
 
@@ -52,6 +54,7 @@ struct lx_nsproxy *lx_nsproxy_create_init(void)
 	ns->mnt = lx_mntns_get(lx_init_mntns);
 	ns->uts = lx_utsns_get(&lx_init_utsns);
 	ns->ipc = lx_ipcns_get(&lx_init_ipcns);
+	ns->net = lx_netns_get(lx_init_netns);
 	ns->pid = &lx_init_pidns;
 	return ns;
 }
@@ -96,10 +99,10 @@ int lx_ns_copy(struct lx_nsproxy *from, uint64_t kinds, struct lx_fs *fs, struct
 		return -ENOMEM;
 	atomic_init(&ns->refs, 1);
 	ns->pid = from->pid;
-	ns->net = from->net;
 	ns->uts = kinds & CLONE_NEWUTS ? lx_utsns_copy(from->uts) : lx_utsns_get(from->uts);
 	ns->ipc = kinds & CLONE_NEWIPC ? lx_ipcns_create() : lx_ipcns_get(from->ipc);
-	if (!ns->uts || !ns->ipc)
+	ns->net = kinds & CLONE_NEWNET ? lx_netns_create() : lx_netns_get(from->net);
+	if (!ns->uts || !ns->ipc || !ns->net)
 		err = -ENOMEM;
 	else if (kinds & CLONE_NEWNS)
 		err = lx_mntns_copy(from->mnt, fs, &ns->mnt);
@@ -109,6 +112,7 @@ int lx_ns_copy(struct lx_nsproxy *from, uint64_t kinds, struct lx_fs *fs, struct
 		if (ns->uts)
 			lx_utsns_put(ns->uts);
 		lx_ipcns_put(ns->ipc);
+		lx_netns_put(ns->net);
 		rt_free(ns);
 		return err;
 	}

@@ -13,6 +13,7 @@
 #include "lx/file.h"
 #include "lx/fs.h"
 #include "lx/ipc.h"
+#include "lx/netns.h"
 #include "lx/ns.h"
 #include "lx/pid.h"
 #include "lx/pidfd.h"
@@ -38,6 +39,11 @@ static void put_mnt(void *ns)
 	lx_mntns_put(ns);
 }
 
+static void put_net(void *ns)
+{
+	lx_netns_put(ns);
+}
+
 static void put_nothing(void *ns)
 {
 }
@@ -50,7 +56,7 @@ static const struct known {
 	{ "cgroup", { "cgroup", CLONE_NEWCGROUP, put_nothing }, 4026531835u },
 	{ "ipc", { "ipc", CLONE_NEWIPC, put_ipc }, 0 },
 	{ "mnt", { "mnt", CLONE_NEWNS, put_mnt }, 0 },
-	{ "net", { "net", CLONE_NEWNET, put_nothing }, 4026531840u },
+	{ "net", { "net", CLONE_NEWNET, put_net }, 0 },
 	{ "pid", { "pid", CLONE_NEWPID, put_nothing }, 4026531836u },
 	{ "pid_for_children", { "pid", CLONE_NEWPID, put_nothing }, 4026531836u },
 	{ "time", { "time", CLONE_NEWTIME, put_nothing }, 4026531834u },
@@ -70,6 +76,9 @@ static void *namespace_of(const struct lx_nsproxy *proxy, const struct known *k,
 	case CLONE_NEWNS:
 		*number = proxy->mnt->ino;
 		return lx_mntns_get(proxy->mnt);
+	case CLONE_NEWNET:
+		*number = proxy->net->ino;
+		return lx_netns_get(proxy->net);
 	case CLONE_NEWUTS:
 		*number = proxy->uts->ino;
 		return lx_utsns_get(proxy->uts);
@@ -136,6 +145,10 @@ static void replace(struct lx_nsproxy *to, const struct lx_nsproxy *from, uint64
 		lx_ipcns_put(to->ipc);
 		to->ipc = lx_ipcns_get(from->ipc);
 	}
+	if (kinds & CLONE_NEWNET) {
+		lx_netns_put(to->net);
+		to->net = lx_netns_get(from->net);
+	}
 }
 
 /* In a mount namespace, a task stands at its root. */
@@ -178,7 +191,7 @@ static int enter(struct lx_task *self, const struct lx_nsproxy *from, uint64_t k
 /* A file of /proc/PID/ns/. */
 static long enter_file(struct lx_task *self, const struct lx_ns_type *type, void *ns, uint64_t kind)
 {
-	struct lx_nsproxy from = { .mnt = ns, .uts = ns, .ipc = ns };
+	struct lx_nsproxy from = { .mnt = ns, .uts = ns, .ipc = ns, .net = ns };
 
 	if (kind && kind != type->kind)
 		return -EINVAL;

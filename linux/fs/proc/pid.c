@@ -17,6 +17,7 @@
 #include "base/parse.h"
 #include "fs/proc/pid.h"
 #include "lx/mm.h"
+#include "lx/net.h"
 #include "lx/ns.h"
 
 struct pid_inode {
@@ -536,12 +537,21 @@ static int show_nothing(struct pseudo_buf *b, const struct pid_subject *s)
 	return 0;
 }
 
+/* Of the network namespace of the task; nothing after its end. */
+static int show_net(struct pseudo_buf *b, const struct pid_subject *s,
+		    void (*show)(struct lx_netns *ns, struct pseudo_buf *b))
+{
+	struct lx_nsproxy *ns = lx_task_ns_get(s->task);
+
+	if (ns)
+		show(ns->net, b);
+	lx_nsproxy_put(ns);
+	return 0;
+}
+
 static int show_net_dev(struct pseudo_buf *b, const struct pid_subject *s)
 {
-	pseudo_puts(b, "Inter-|   Receive                                                |  Transmit\n"
-		       " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
-		       "packets errs drop fifo colls carrier compressed\n");
-	return 0;
+	return show_net(b, s, lx_net_show_devices);
 }
 
 static const struct pid_entry net_entries[] = {

@@ -98,8 +98,8 @@ struct lx_netdev_queue {
 	_Atomic(bool) stopped;		/* set by xmit with lock held; cleared by lx_netdev_wake_queue() */
 	uint32_t waiting;		/* lock: packets in backlog */
 	struct list backlog;		/* lock: of lx_pbuf.link, for when the queue goes on */
-	struct lx_netdev_stats stats;
-} __attribute__((aligned(64)));
+	struct lx_netdev_stats stats;	/* a cache line and more: another queue's lock is not near */
+};
 
 struct lx_netdev {
 	/* Before registering; constant afterwards. */
@@ -210,7 +210,8 @@ static inline bool lx_netdev_is_stopped(struct lx_netdev *dev, unsigned int q)
 int lx_netdev_xmit(struct lx_netdev *dev, struct lx_pbuf *p);
 /*
  * What was sent to this machine by lo, with locks held perhaps, is received now: without any lock.
- * Everything that may have sent calls this before it returns to its program or sleeps.
+ * Everything that may have sent calls this before it returns to its program or sleeps, but for
+ * what runs within a receive: it is called from here.  May wait for another thread that is at it.
  */
 void lx_net_deliver(struct lx_netns *ns);
 

@@ -17,6 +17,7 @@
 #include "lx/ns.h"
 #include "lx/pipe.h"
 #include "lx/signal.h"
+#include "lx/system.h"
 #include "lx/task.h"
 #include "rt/thread.h"
 #include "test/host/rig.h"
@@ -104,6 +105,10 @@ void rig_become(uint32_t uid, uint32_t gid)
 	lx_cred_put(current->task.cred);
 	current->task.cred = c;
 }
+
+/* -- the system: a small one */
+
+struct lx_system lx_system = { .info = { .memory_bytes = 64u << 20 } };
 
 /* -- tasks */
 
