@@ -45,8 +45,11 @@ enum { SHUT_RD, SHUT_WR, SHUT_RDWR };
 
 #define AF_UNSPEC	0
 #define AF_UNIX		1
+#define AF_PACKET	17
 #define AF_MAX		46
 #define SOMAXCONN	4096
+
+#define SOL_PACKET	263
 
 #define SCM_RIGHTS	1
 #define SCM_CREDENTIALS	2
@@ -169,6 +172,7 @@ struct lx_socket {
 #define SOCKET_PASSCRED		(1u << 0)
 #define SOCKET_LISTENING	(1u << 1)
 #define SOCKET_RXQ_OVFL		(1u << 2)	/* received messages come with the count of dropped ones */
+#define SOCKET_FILTER_LOCKED	(1u << 3)
 #define SOCKET_FLAG(so_name)	(1u << (8 + (so_name)))	/* plain on/off options below 24 */
 
 void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int family, int type,
@@ -246,6 +250,7 @@ void socket_add_timestamp(struct lx_socket *s, struct net_msg *m, uint64_t arriv
 long netdev_ioctl(struct lx_netns *ns, unsigned int cmd, uaddr_t arg);
 
 /* -- families */
+int packet_create(int type, int protocol, struct lx_socket **out);
 int unix_create(int type, int protocol, struct lx_socket **out);
 int unix_pair(struct lx_socket *a, struct lx_socket *b);
 /* The socket behind @f, or NULL. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What /proc/net shows of devices (proc(5)). */
+/* What /proc/net shows of devices and packet sockets (proc(5)). */
 #include <linux/if_link.h>
 
 #include "fs/pseudo/pseudo.h"
 #include "lx/net.h"
-#include "lx/netdev.h"
+#include "net/packet.h"
 
 typedef unsigned long long ull;
 
@@ -41,4 +41,19 @@ void lx_net_show_devices(struct lx_netns *ns, struct pseudo_buf *b)
 		show_device(b, dev);
 		lx_netdev_put(dev);
 	}
+}
+
+void lx_net_show_packet_sockets(struct lx_netns *ns, struct pseudo_buf *b)
+{
+	struct packet_sock *ps;
+
+	pseudo_puts(b, "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n");
+	rt_mutex_lock(&ns->config_lock);
+	/* where it is in memory is nobody's business */
+	list_for_each_entry(ps, &ns->packet_sockets, ns_link)
+		pseudo_printf(b, "%016x %-6u %-4d %04x   %-5d %1d %-6u %-6u %-6llu\n", 0u,
+			      (unsigned int)atomic_load(&ps->refs), ps->base.type, ps->protocol, ps->ifindex,
+			      ps->is_tapping, (unsigned int)atomic_load(&ps->rmem),
+			      ps->uid, (ull)atomic_load(&ps->ino));
+	rt_mutex_unlock(&ns->config_lock);
 }

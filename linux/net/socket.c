@@ -180,9 +180,13 @@ static int socket_create(int family, unsigned int type, int protocol, struct lx_
 		return -EAFNOSUPPORT;
 	if ((type & SOCK_TYPE_MASK) > 10)
 		return -EINVAL;
-	if (family != AF_UNIX)
-		return -EAFNOSUPPORT;
-	return unix_create((int)(type & SOCK_TYPE_MASK), protocol, out);
+	switch (family) {
+	case AF_UNIX:
+		return unix_create((int)(type & SOCK_TYPE_MASK), protocol, out);
+	case AF_PACKET:
+		return packet_create((int)(type & SOCK_TYPE_MASK), protocol, out);
+	}
+	return -EAFNOSUPPORT;
 }
 
 static bool type_flags_valid(unsigned int type)
@@ -223,7 +227,7 @@ static int pair_files(int family, unsigned int type, int protocol, struct lx_fil
 	err = socket_create(family, type, protocol, &s[1]);
 	if (err)
 		goto release_first;
-	err = unix_pair(s[0], s[1]);
+	err = family == AF_UNIX ? unix_pair(s[0], s[1]) : -EOPNOTSUPP;
 	if (err)
 		goto release_both;
 	err = -ENOMEM;

@@ -554,8 +554,14 @@ static int show_net_dev(struct pseudo_buf *b, const struct pid_subject *s)
 	return show_net(b, s, lx_net_show_devices);
 }
 
+static int show_net_packet(struct pseudo_buf *b, const struct pid_subject *s)
+{
+	return show_net(b, s, lx_net_show_packet_sockets);
+}
+
 static const struct pid_entry net_entries[] = {
 	{ .name = "dev", .mode = 0444, .kind = PID_FILE, .show = show_net_dev },
+	{ .name = "packet", .mode = 0444, .kind = PID_FILE, .show = show_net_packet },
 	{ .name = "if_inet6", .mode = 0444, .kind = PID_FILE, .show = show_nothing },
 };
 
