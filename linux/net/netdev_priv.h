@@ -34,6 +34,8 @@ int loopback_create(struct lx_netns *ns);
 /* Take IFF_UP away.  config_lock held. */
 void netdev_close(struct lx_netdev *dev);
 
-/* -- netdev_sysfs.c; config_lock held */
+/* -- netdev_sysfs.c */
+void netdev_sysfs_init(void);
+/* config_lock held. */
 int netdev_sysfs_add(struct lx_netdev *dev);
 void netdev_sysfs_remove(struct lx_netdev *dev);

@@ -56,7 +56,10 @@ struct lx_netns *lx_netns_create(void)
 int lx_net_init(void)
 {
 	lx_init_netns = create(4026531840u);
-	return lx_init_netns ? 0 : -ENOMEM;
+	if (!lx_init_netns)
+		return -ENOMEM;
+	netdev_sysfs_init();
+	return 0;
 }
 
 struct lx_netns *lx_netns_get(struct lx_netns *ns)

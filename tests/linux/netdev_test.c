@@ -241,3 +241,151 @@ TEST(proc_lists_the_devices_of_the_reader)
 	CHECK(!fgets(text, sizeof(text), f));
 	fclose(f);
 }
+
+/* A mount of sysfs made now shows the network of who makes it. */
+static void mount_own_sysfs(void)
+{
+	CHECK_OK(unshare(CLONE_NEWNS));
+	CHECK_OK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	CHECK_OK(mkdir("sys", 0755));
+	CHECK_OK(mount("sysfs", "sys", "sysfs", 0, NULL));
+}
+
+static void check_file(const char *name, const char *want)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "sys/class/net/lo/%s", name);
+	CHECK_STR(line_of(path), want);
+}
+
+static void check_unreadable(const char *name, int err)
+{
+	char path[128], c;
+	int fd;
+
+	snprintf(path, sizeof(path), "sys/class/net/lo/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	CHECK_ERRNO(read(fd, &c, 1), err);
+	close(fd);
+}
+
+TEST(sysfs_describes_devices)
+{
+	char target[128];
+	ssize_t n;
+
+	own_network();
+	mount_own_sysfs();
+	check_file("address", "00:00:00:00:00:00");
+	check_file("addr_len", "6");
+	check_file("broadcast", "00:00:00:00:00:00");
+	check_file("flags", "0x8");
+	check_file("ifindex", "1");
+	check_file("iflink", "1");
+	check_file("mtu", "65536");
+	check_file("type", "772");
+	check_file("tx_queue_len", "1000");
+	check_file("ifalias", "");
+	check_file("statistics/rx_packets", "0");
+	check_file("statistics/tx_window_errors", "0");
+	check_file("uevent", "INTERFACE=lo");
+	/* nothing is known of a link while the device is down */
+	check_unreadable("carrier", EINVAL);
+	check_unreadable("speed", EINVAL);
+	check_unreadable("duplex", EINVAL);
+	set_flags("lo", IFF_UP);
+	check_file("carrier", "1");
+	check_file("flags", "0x9");
+	check_file("operstate", "unknown");
+	check_file("carrier_changes", "0");
+	check_unreadable("speed", EINVAL);
+	CHECK_OK(access("sys/class/net/lo/queues/tx-0", F_OK));
+	n = readlink("sys/class/net/lo", target, sizeof(target) - 1);
+	CHECK(n > 0);
+	target[n] = '\0';
+	CHECK_STR(target, "../../devices/virtual/net/lo");
+	n = readlink("sys/class/net/lo/subsystem", target, sizeof(target) - 1);
+	CHECK(n > 0);
+	target[n] = '\0';
+	CHECK_STR(target, "../../../../class/net");
+}
+
+static ssize_t write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err;
+	ssize_t n;
+
+	CHECK(fd >= 0);
+	n = write(fd, text, strlen(text));
+	err = errno;
+	close(fd);
+	errno = err;
+	return n;
+}
+
+TEST(sysfs_changes_devices)
+{
+	own_network();
+	mount_own_sysfs();
+	CHECK_EQ(write_file("sys/class/net/lo/mtu", "1280\n"), 5);
+	check_file("mtu", "1280");
+	CHECK_EQ(write_file("sys/class/net/lo/tx_queue_len", "77"), 2);
+	check_file("tx_queue_len", "77");
+	CHECK_EQ(write_file("sys/class/net/lo/flags", "0x9"), 3);
+	CHECK_EQ(flags_of("lo") & IFF_UP, IFF_UP);
+	CHECK_ERRNO(write_file("sys/class/net/lo/mtu", "many"), EINVAL);
+	CHECK_ERRNO(write_file("sys/class/net/lo/mtu", "-5"), EINVAL);
+}
+
+static unsigned int count_devices(void)
+{
+	DIR *d = opendir("sys/class/net");
+	unsigned int n = 0;
+
+	CHECK(d != NULL);
+	for (struct dirent *e; (e = readdir(d)); )
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+TEST(sysfs_shows_the_network_that_mounted_it)
+{
+	own_network();
+	mount_own_sysfs();
+	CHECK_EQ(count_devices(), 1);
+	set_flags("lo", IFF_UP);
+	check_file("flags", "0x9");
+	rename_device("lo", "lo", 0);
+	/* the same tree, in another network: still that one's device */
+	CHECK_OK(unshare(CLONE_NEWNET));
+	CHECK_EQ(flags_of("lo") & IFF_UP, 0);
+	check_file("flags", "0x9");
+	rename_device("lo", "inside", 0);
+	CHECK_OK(access("sys/class/net/lo", F_OK));
+	CHECK_ERRNO(access("sys/class/net/inside", F_OK), ENOENT);
+	CHECK_OK(umount("sys"));
+	CHECK_OK(mount("sysfs", "sys", "sysfs", 0, NULL));
+	CHECK_OK(access("sys/class/net/inside", F_OK));
+	CHECK_OK(access("sys/devices/virtual/net/inside/mtu", F_OK));
+	CHECK_ERRNO(access("sys/class/net/lo", F_OK), ENOENT);
+	CHECK_ERRNO(access("sys/devices/virtual/net/lo", F_OK), ENOENT);
+	CHECK_OK(umount("sys"));
+}
+
+TEST(files_of_devices_outlive_their_names)
+{
+	char text[16];
+	int fd;
+
+	own_network();
+	mount_own_sysfs();
+	fd = open("sys/class/net/lo/mtu", O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	rename_device("lo", "other", 0);
+	/* Linux keeps the file, we a file of that device: what it says is the device's either way */
+	CHECK(read(fd, text, sizeof(text)) > 0);
+	CHECK(memcmp(text, "65536\n", 6) == 0);
+}

@@ -20,6 +20,8 @@ struct node {
 	struct node *parent;
 	_Atomic(uint32_t) refs;		/* the tree's one, and one per inode */
 	bool removed;			/* tree lock */
+	const void *owner;		/* who sees it; NULL: everybody.  Constant */
+	void (*put)(void *arg);		/* or NULL */
 	uint64_t ino;
 	lx_mode_t mode;
 	pseudo_show show;
@@ -31,10 +33,18 @@ struct node {
 	char name[];
 };
 
+/* A super block of a tree: what lx_super.private is. */
+struct view {
+	struct pseudo_tree *tree;	/* constant */
+	void *owner;			/* whose nodes it shows besides everybody's; constant once used */
+	void (*put)(void *owner);	/* or NULL */
+};
+
 struct pseudo_tree {
 	struct rt_mutex lock;
 	struct node *root;
-	struct lx_super *sb;
+	struct lx_super *sb;		/* the first super block, which stays; its view: */
+	struct view view;
 	const struct pseudo_hooks *hooks;
 	uint64_t next_ino;
 };
@@ -115,12 +125,17 @@ void pseudo_printf(struct pseudo_buf *b, const char *fmt, ...)
 
 /* -- nodes: tree lock held */
 
-static struct node *find(struct node *dir, const char *name, size_t len)
+static bool is_seen_by(const struct node *n, const void *owner)
+{
+	return !n->owner || n->owner == owner;
+}
+
+static struct node *find(struct node *dir, const char *name, size_t len, const void *owner)
 {
 	struct node *n;
 
 	list_for_each_entry(n, &dir->children, link)
-		if (strlen(n->name) == len && !memcmp(n->name, name, len))
+		if (is_seen_by(n, owner) && strlen(n->name) == len && !memcmp(n->name, name, len))
 			return n;
 	return NULL;
 }
@@ -143,6 +158,8 @@ static void put_node(struct node *n)
 {
 	if (atomic_fetch_sub(&n->refs, 1) != 1)
 		return;
+	if (n->put)
+		n->put(n->arg);
 	rt_free(n->target);
 	rt_free(n);
 }
@@ -155,13 +172,13 @@ static void link_node(struct pseudo_tree *t, struct node *dir, struct node *n)
 }
 
 /* Walk @path, making directories, to the one that holds the last name. */
-static struct node *enter(struct pseudo_tree *t, const char **path)
+static struct node *enter(struct pseudo_tree *t, const char **path, const void *owner)
 {
 	struct node *dir = t->root;
 	const char *slash;
 
 	while ((slash = strchr(*path, '/'))) {
-		struct node *n = find(dir, *path, (size_t)(slash - *path));
+		struct node *n = find(dir, *path, (size_t)(slash - *path), owner);
 
 		if (!n) {
 			n = alloc_node(*path, (size_t)(slash - *path), S_IFDIR | 0555);
@@ -181,10 +198,10 @@ static int add(struct pseudo_tree *t, const char *path, struct node *model)
 	int err = 0;
 
 	rt_mutex_lock(&t->lock);
-	dir = enter(t, &path);
+	dir = enter(t, &path, model->owner);
 	if (!dir) {
 		err = -ENOMEM;
-	} else if ((n = find(dir, path, strlen(path)))) {
+	} else if ((n = find(dir, path, strlen(path), model->owner))) {
 		err = -EEXIST;
 	} else {
 		n = alloc_node(path, strlen(path), model->mode);
@@ -195,6 +212,8 @@ static int add(struct pseudo_tree *t, const char *path, struct node *model)
 			n->arg = model->arg;
 			n->text = model->text;
 			n->target = model->target;
+			n->owner = model->owner;
+			n->put = model->put;
 			link_node(t, dir, n);
 		} else {
 			err = -ENOMEM;
@@ -227,10 +246,24 @@ int pseudo_dir(struct pseudo_tree *t, const char *path)
 	return add(t, path, &(struct node){ .mode = S_IFDIR | 0555 });
 }
 
+int pseudo_add(struct pseudo_tree *t, const char *path, const struct pseudo_node *node)
+{
+	lx_mode_t mode = node->show ? S_IFREG | node->mode : S_IFDIR | 0555;
+
+	return add(t, path, &(struct node){ .mode = mode, .show = node->show, .store = node->store,
+					    .arg = node->arg, .put = node->put, .owner = node->owner });
+}
+
 int pseudo_symlink(struct pseudo_tree *t, const char *path, const char *target)
 {
+	return pseudo_symlink_owned(t, path, target, NULL);
+}
+
+int pseudo_symlink_owned(struct pseudo_tree *t, const char *path, const char *target,
+			 const void *owner)
+{
 	size_t n = strlen(target) + 1;
-	struct node model = { .mode = S_IFLNK | 0777, .target = rt_alloc(n) };
+	struct node model = { .mode = S_IFLNK | 0777, .target = rt_alloc(n), .owner = owner };
 	int err;
 
 	if (!model.target)
@@ -255,12 +288,17 @@ static void remove_node(struct node *n)
 
 void pseudo_remove(struct pseudo_tree *t, const char *path)
 {
+	pseudo_remove_owned(t, path, NULL);
+}
+
+void pseudo_remove_owned(struct pseudo_tree *t, const char *path, const void *owner)
+{
 	struct node *dir, *n = NULL;
 
 	rt_mutex_lock(&t->lock);
-	dir = enter(t, &path);
+	dir = enter(t, &path, owner);
 	if (dir)
-		n = find(dir, path, strlen(path));
+		n = find(dir, path, strlen(path), owner);
 	if (n)
 		remove_node(n);
 	rt_mutex_unlock(&t->lock);
@@ -273,9 +311,14 @@ static struct node *node_of(const struct lx_inode *inode)
 	return inode->private;
 }
 
-static struct pseudo_tree *tree_of(const struct lx_inode *inode)
+static const struct view *view_of(const struct lx_inode *inode)
 {
 	return inode->sb->private;
+}
+
+static struct pseudo_tree *tree_of(const struct lx_inode *inode)
+{
+	return view_of(inode)->tree;
 }
 
 /* The node's reference moves into the inode, also on failure. */
@@ -320,7 +363,7 @@ static int tree_lookup(struct lx_inode *dir, struct lx_dentry *d)
 			return err;
 	}
 	rt_mutex_lock(&t->lock);
-	n = find(node_of(dir), d->name, d->name_len);
+	n = find(node_of(dir), d->name, d->name_len, view_of(dir)->owner);
 	if (n)
 		atomic_fetch_add(&n->refs, 1);
 	rt_mutex_unlock(&t->lock);
@@ -393,7 +436,7 @@ static int tree_iterate(struct lx_file *f, struct lx_dir_emit *ctx)
 	if (ctx->pos < HOOK_BASE) {
 		rt_mutex_lock(&t->lock);
 		list_for_each_entry(n, &d->children, link) {
-			if (pos++ < ctx->pos)
+			if (!is_seen_by(n, view_of(dir)->owner) || pos++ < ctx->pos)
 				continue;
 			if (!ctx->emit(ctx, n->name, strlen(n->name), n->ino,
 				       (n->mode & S_IFMT) >> 12)) {
@@ -551,18 +594,66 @@ static void tree_evict(struct lx_inode *inode)
 		put_node(inode->private);
 }
 
-static const struct lx_super_ops sops = { .evict = tree_evict };
+/* Of a view that pseudo_super_of() made: the first one stays. */
+static void view_put(struct lx_super *sb)
+{
+	struct view *v = sb->private;
+
+	if (v->put)
+		v->put(v->owner);
+	rt_free(v);
+}
+
+static const struct lx_super_ops sops = { .evict = tree_evict, .put = view_put };
+
+/* 0, or -ENOMEM: the super block may be half made. */
+static int fill_super(struct lx_super *sb, struct view *v, uint64_t magic)
+{
+	struct lx_inode *inode;
+
+	sb->private = v;
+	sb->ops = &sops;
+	sb->magic = magic;
+	atomic_fetch_add(&v->tree->root->refs, 1);
+	inode = make_inode(sb, v->tree->root);
+	if (inode)
+		sb->root = lx_dentry_alloc_root(sb, inode);
+	return sb->root ? 0 : -ENOMEM;
+}
 
 struct lx_super *pseudo_super(struct pseudo_tree *t)
 {
 	return lx_super_get(t->sb);
 }
 
+void pseudo_set_owner(struct pseudo_tree *t, const void *owner)
+{
+	t->view.owner = (void *)(uintptr_t)owner;
+}
+
+struct lx_super *pseudo_super_of(struct pseudo_tree *t, void *owner, void (*put)(void *owner))
+{
+	struct view *v = rt_zalloc(sizeof(*v));
+	struct lx_super *sb = v ? lx_super_alloc(t->sb->type) : NULL;
+
+	if (!sb) {
+		rt_free(v);
+		return NULL;
+	}
+	v->tree = t;
+	v->owner = owner;
+	if (fill_super(sb, v, t->sb->magic)) {
+		lx_super_put(sb);	/* the owner, which it does not put yet, is the caller's */
+		return NULL;
+	}
+	v->put = put;
+	return sb;
+}
+
 struct pseudo_tree *pseudo_tree_create(struct lx_fs_type *type, uint64_t magic,
 				       const struct pseudo_hooks *hooks)
 {
 	struct pseudo_tree *t = rt_zalloc(sizeof(*t));
-	struct lx_inode *inode = NULL;
 
 	if (!t)
 		return NULL;
@@ -570,15 +661,10 @@ struct pseudo_tree *pseudo_tree_create(struct lx_fs_type *type, uint64_t magic,
 	t->hooks = hooks;
 	t->root = alloc_node("", 0, S_IFDIR | 0555);
 	t->sb = lx_super_alloc(type);
-	if (t->sb && t->root) {
-		t->root->ino = ++t->next_ino;
-		t->sb->ops = &sops;
-		t->sb->private = t;
-		t->sb->magic = magic;
-		atomic_fetch_add(&t->root->refs, 1);
-		inode = make_inode(t->sb, t->root);
-		t->sb->root = lx_dentry_alloc_root(t->sb, inode);
-	}
 	/* at the start of the system: whoever fails here ends it */
-	return t->sb && t->sb->root ? t : NULL;
+	if (!t->sb || !t->root)
+		return NULL;
+	t->root->ino = ++t->next_ino;
+	t->view.tree = t;
+	return fill_super(t->sb, &t->view, magic) ? NULL : t;
 }

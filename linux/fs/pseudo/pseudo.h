@@ -60,6 +60,31 @@ int pseudo_text(struct pseudo_tree *t, const char *path, const char *text);
 /* Take a node and everything under it away. */
 void pseudo_remove(struct pseudo_tree *t, const char *path);
 
+/*
+ * Nodes of an owner, a network namespace for example: super blocks of others do not show them, and
+ * each owner can have its own of one name.  What is under such a node needs no owner of its own.
+ */
+struct pseudo_node {
+	const void *owner;		/* of it and of nodes on the way; NULL: everybody's */
+	lx_mode_t mode;			/* of a file */
+	pseudo_show show;		/* NULL: it is a directory */
+	pseudo_store store;
+	void *arg;
+	void (*put)(void *arg);		/* or NULL: nobody reads it any more.  May have the tree's lock, a leaf */
+};
+/* As pseudo_file() or pseudo_dir(); put() is not called if this fails. */
+int pseudo_add(struct pseudo_tree *t, const char *path, const struct pseudo_node *node);
+int pseudo_symlink_owned(struct pseudo_tree *t, const char *path, const char *target,
+			 const void *owner);
+void pseudo_remove_owned(struct pseudo_tree *t, const char *path, const void *owner);
+/* Whose nodes pseudo_super() shows.  Before there are any. */
+void pseudo_set_owner(struct pseudo_tree *t, const void *owner);
+/*
+ * Another super block of the tree, which shows the nodes of @owner; put(owner) is called at its end.
+ * NULL: no memory, and the owner stays the caller's.
+ */
+struct lx_super *pseudo_super_of(struct pseudo_tree *t, void *owner, void (*put)(void *owner));
+
 /* -- for proc: a tree with entries of its own in the root */
 struct pseudo_hooks {
 	/* Fill @d as an inode operation's lookup, or -ENOENT: then the tree is searched. */

@@ -42,7 +42,8 @@
 #define LX_NETDEV_RX_CSUM	(1u << 5)	/* received packets may be LX_CSUM_VERIFIED */
 #define LX_NETDEV_LRO		(1u << 6)	/* received packets may be larger than the MTU */
 
-/* operstate: the numbers of RFC 2863 that Linux uses (IF_OPER_*, linux/if.h). */
+/* DUPLEX_* of linux/ethtool.h, which wants headers of the C library. */
+enum { LX_DUPLEX_HALF, LX_DUPLEX_FULL };
 
 /* Counters of one queue; each counter has one writer at a time, or is added to atomically (relaxed). */
 struct lx_netdev_stats {
@@ -85,7 +86,7 @@ struct lx_netdev_ops {
 	 * it passes everything up.
 	 */
 	void (*set_rx_mode)(struct lx_netdev *dev);
-	/* Mbit/s and DUPLEX_*; false: unknown.  config_lock held; NULL: never known. */
+	/* Mbit/s and LX_DUPLEX_*; false: unknown.  config_lock held; NULL: never known. */
 	bool (*link_settings)(struct lx_netdev *dev, uint32_t *speed, uint8_t *duplex);
 	/* No reference is left: free what lx_netdev_private() refers to.  May be NULL. */
 	void (*release)(struct lx_netdev *dev);
@@ -125,7 +126,6 @@ struct lx_netdev {
 	/* ns->config_lock: counts of who asked for all frames, for all multicast ones, for some of these */
 	uint32_t promiscuity, allmulti, multicast;
 	uint32_t asked_flags;		/* ns->config_lock: IFF_PROMISC and IFF_ALLMULTI that a program set by itself */
-	void *sysfs;			/* ns->config_lock: what its files in sysfs need */
 
 	/* Written with ns->config_lock held, read at any time; each is a fact by itself: relaxed. */
 	_Atomic(uint32_t) flags;	/* IFF_*; IFF_RUNNING and IFF_LOWER_UP are not kept here */
