@@ -52,7 +52,7 @@ static int settle(struct lx_task *self, const struct k_fault *fault, int *signo,
 		case 0:
 			return 0;
 		case -ENOMEM:
-			if (lx_out_of_memory("page cache"))
+			if (lx_cache_out_of_memory())
 				return 0;
 			break;
 		}

@@ -7,6 +7,12 @@
  *
  * The mark lies above the kernel's reserve (kernel/page.h), so that programs do not meet
  * the end of memory while there is a page cache to take from.
+ *
+ * As much as the mark is left to the page cache.  What remains of it when programs' own memory
+ * has taken the rest is what they and everybody else are running right now: to give that up
+ * brings nothing, because it is read again at once, and room for the next page of a program
+ * that grows is found by reading the same pages for ever.  Such a program meets the end of
+ * memory (mm/oom.c) while the others still run.  Pages of files take each other's place there.
  */
 #include "abi/calls.h"
 #include "base/util.h"
@@ -54,10 +60,27 @@ bool lx_memory_has_room(void)
 	return free_bytes() >= room;
 }
 
+/* Pages of files beyond what is left to them. */
+static uint64_t spare_pages(void)
+{
+	struct k_system_info info;
+
+	if (k_system_info(&info) != K_OK)
+		return BATCH;
+	return (info.cached_bytes - MIN(info.cached_bytes, mark)) / K_PAGE_SIZE;
+}
+
+bool lx_cache_is_least(void)
+{
+	return !spare_pages();
+}
+
 static void balance(void)
 {
-	while (free_bytes() < enough)
-		if (!lx_reclaim(BATCH))
+	uint64_t spare;
+
+	while (free_bytes() < enough && (spare = spare_pages()))
+		if (!lx_reclaim_cold(MIN(spare, (uint64_t)BATCH)))
 			return;
 }
 

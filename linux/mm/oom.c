@@ -218,21 +218,37 @@ static bool kill_largest(struct lx_task *self, const char *why, bool found)
 	return true;
 }
 
-bool lx_out_of_memory(const char *why)
+/* What may be given up @for_cache, and for all else (mm/kswapd.c): how many pages that was. */
+static uint64_t give_up(bool for_cache)
+{
+	return for_cache || !lx_cache_is_least() ? lx_reclaim(WANT) : lx_reclaim_names(WANT);
+}
+
+static bool find(const char *why, bool for_cache)
 {
 	struct lx_task *self = lx_self();
 	uint64_t found;
 
 	if (lx_fatal_signal_pending(self))
 		return true;		/* it is what memory is waited for */
-	found = lx_reclaim(WANT);
+	found = give_up(for_cache);
 	/* before a program is ended, what can be written is */
 	for (unsigned int i = 0; i < FLUSHES && found < WANT && lx_memory_is_low(); i++) {
 		if (!lx_dirty_wait(FLUSH_NS) || lx_fatal_signal_pending(self))
 			break;
-		found += lx_reclaim(WANT);
+		found += give_up(for_cache);
 	}
 	if (found >= WANT || !lx_memory_is_low())
 		return true;
 	return kill_largest(self, why, found);
+}
+
+bool lx_out_of_memory(const char *why)
+{
+	return find(why, false);
+}
+
+bool lx_cache_out_of_memory(void)
+{
+	return find("page cache", true);
 }

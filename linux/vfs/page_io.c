@@ -73,7 +73,7 @@ static int64_t read_pages(struct lx_file *f, struct lx_inode *inode, struct lx_i
 		if (st == K_ERR_NEED_PAGE) {
 			err = lx_pages_fill(inode, *pos, read_ahead(f, inode, *pos, n - done));
 			if (err == -ENOMEM && to->user && !lx_fatal_signal_pending(lx_self()) &&
-			    lx_out_of_memory("page cache"))
+			    lx_cache_out_of_memory())
 				err = 0;
 		}
 		else if (st == K_ERR_BAD_ADDRESS)
@@ -269,7 +269,7 @@ static bool find_memory(unsigned int *tries)
 			return false;
 		--*tries;
 	}
-	return lx_out_of_memory("page cache");
+	return lx_cache_out_of_memory();
 }
 
 int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter *from,

@@ -14,7 +14,9 @@
  *
  * Who asks:
  *
- *   kswapd0	before memory runs out (mm/kswapd.c)
+ *   kswapd0	before memory runs out (mm/kswapd.c): a choosy turn at a time, with a pause when
+ *		that brought nothing, so that what is in use can be used in between
+ *		(lx_reclaim_cold)
  *   anybody	whose access or read fails for want of memory, before a program has to
  *		be ended for it (lx_reclaim); also in the middle of filling a page cache,
  *		pages only (lx_reclaim_pages)
@@ -33,6 +35,7 @@
 
 #define SLICE		512u			/* pages looked at with the lock held */
 #define LOOK_EVERY	16u			/* pages of memory-only files between looks */
+#define NAMES_PER_PAGE	8u			/* with their inodes, more or less */
 #define TURNS		3u			/* of the hand, the last one not choosy */
 
 static struct {
@@ -122,15 +125,25 @@ static uint64_t turn(uint64_t want, uint32_t flags)
 	return freed;
 }
 
-uint64_t lx_reclaim_pages(uint64_t want)
+static uint64_t turns(uint64_t want, unsigned int choosy, unsigned int others)
 {
 	uint64_t freed = 0;
 
-	for (unsigned i = 0; i < TURNS && freed < want; i++)
-		freed += turn(want - freed, i + 1 < TURNS ? K_EVICT_COLD : 0);
+	for (unsigned int i = 0; i < choosy + others && freed < want; i++)
+		freed += turn(want - freed, i < choosy ? K_EVICT_COLD : 0);
 	if (freed < want && lx_dirty_bytes())
 		lx_flushers_wake();
 	return freed;
+}
+
+uint64_t lx_reclaim_pages(uint64_t want)
+{
+	return turns(want, TURNS - 1, 1);
+}
+
+uint64_t lx_reclaim_names(uint64_t want)
+{
+	return lx_dcache_shrink((unsigned int)MIN(want * NAMES_PER_PAGE, 1024u)) / NAMES_PER_PAGE;
 }
 
 uint64_t lx_reclaim(uint64_t want)
@@ -138,9 +151,15 @@ uint64_t lx_reclaim(uint64_t want)
 	uint64_t freed = lx_reclaim_pages(want);
 
 	/* Names cost little, and what they lead to may have pages. */
-	if (freed < want)
-		freed += lx_dcache_shrink((unsigned int)MIN(want, 1024u));
-	return freed;
+	return freed < want ? freed + lx_reclaim_names(want - freed) : freed;
+}
+
+uint64_t lx_reclaim_cold(uint64_t want)
+{
+	uint64_t freed = turns(want, 1, 0);
+
+	/* The files of programs that were run just now have no other users, and lose all their pages. */
+	return freed ? freed : lx_reclaim_names(want);
 }
 
 int lx_reclaim_room(uint64_t pages)
@@ -151,7 +170,8 @@ int lx_reclaim_room(uint64_t pages)
 	atomic_store_explicit(&reclaim.unseen, 0, memory_order_relaxed);
 	if (lx_memory_has_room())
 		return 0;
-	(void)lx_reclaim_pages(MAX(pages, (uint64_t)LOOK_EVERY));
+	if (!lx_cache_is_least())
+		(void)lx_reclaim_pages(MAX(pages, (uint64_t)LOOK_EVERY));
 	if (lx_memory_has_room())
 		return 0;
 	/* Whoever comes next, with a smaller piece perhaps, has to look as well. */

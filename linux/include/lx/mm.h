@@ -107,5 +107,6 @@ int64_t lx_mm_access(struct lx_mm *mm, uint64_t addr, void *buf, size_t n, bool 
  * nothing to end.  No lock above LX_LOCK_FPOS held.  @why is for the log.
  */
 bool lx_out_of_memory(const char *why);
+bool lx_cache_out_of_memory(void);	/* the same, for a page of a file: others may go for it, down to the last */
 int lx_oom_score(struct lx_group *g);	/* /proc/PID/oom_score */
 uint64_t lx_oom_kills(void);		/* ever */

@@ -357,7 +357,11 @@ int lx_inode_settle_page(struct lx_inode *inode, uint64_t off, bool write);
  * there are.  How many went; 0: nothing is left to give.  No lock above LX_LOCK_FPOS held.
  */
 uint64_t lx_reclaim(uint64_t want);
+uint64_t lx_reclaim_names(uint64_t want);	/* of names that nobody uses, and of files without another, alone */
+/* The same for kswapd0, who is in no hurry: only pages that were not used since they were last looked at. */
+uint64_t lx_reclaim_cold(uint64_t want);
 bool lx_memory_is_low(void);		/* less is free than reclaim keeps */
+bool lx_cache_is_least(void);		/* so few pages of files are left that none is given up for other memory */
 bool lx_memory_has_room(void);		/* for files that are memory only */
 uint64_t lx_memory_mark(void);		/* that, in bytes */
 /* The same for pages of files alone; any lock but leaves may be held. */

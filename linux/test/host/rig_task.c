@@ -246,7 +246,12 @@ bool lx_memory_is_low(void)
 	return false;
 }
 
-bool lx_out_of_memory(const char *why)
+bool lx_cache_is_least(void)
+{
+	return false;
+}
+
+bool lx_cache_out_of_memory(void)
 {
 	return false;
 }
