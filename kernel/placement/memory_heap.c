@@ -59,11 +59,12 @@ void *rt_alloc(size_t size)
 {
 	void *p = kmalloc(size);
 
-	if (likely(p) && unlikely(!charge((int64_t)kmalloc_size(p)))) {
-		kfree(p);
-		return NULL;
-	}
-	return p;
+	if (likely(p && charge((int64_t)kmalloc_size(p))))
+		return p;
+	kfree(p);
+	if (size <= RT_ALLOC_SMALL)
+		rt_memory_refused();
+	return NULL;
 }
 
 void *rt_zalloc(size_t size)

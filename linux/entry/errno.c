@@ -4,10 +4,14 @@
  * better what a status means in their case look at it before they come here.
  */
 
+#include "base/util.h"
 #include "lx/types.h"
+#include "rt/memory.h"
 
 int lx_errno(k_status_t st)
 {
+	if (unlikely(st == K_ERR_NO_MEMORY))
+		rt_memory_refused();
 #define OK 0
 	switch (st) {
 #define STATUS(name, value, errno_, meaning) case value: return -(errno_);

@@ -52,7 +52,7 @@ static int settle(struct lx_task *self, const struct k_fault *fault, int *signo,
 		case 0:
 			return 0;
 		case -ENOMEM:
-			if (lx_cache_out_of_memory())
+			if (lx_out_of_memory("page cache", true))
 				return 0;
 			break;
 		}
@@ -62,7 +62,7 @@ static int settle(struct lx_task *self, const struct k_fault *fault, int *signo,
 		*code = BUS_ADRERR;
 		return -EFAULT;
 	case K_ERR_NO_MEMORY:
-		if (lx_out_of_memory("page fault"))
+		if (lx_out_of_memory("page fault", false))
 			return 0;
 		*signo = SIGKILL;
 		*code = SI_KERNEL;

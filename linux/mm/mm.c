@@ -32,6 +32,7 @@ struct lx_mm *lx_mm_create(void)
 	struct lx_mm *mm = mm_alloc();
 
 	if (mm && k_space_create(lx_system.group, K_SPACE_PROGRAM, &mm->space) != K_OK) {
+		rt_memory_refused();
 		rt_free(mm);
 		mm = NULL;
 	}
@@ -65,6 +66,7 @@ struct lx_mm *lx_mm_clone(struct lx_mm *from)
 		if (from->exe)
 			mm->exe = lx_file_get(from->exe);
 	} else {
+		rt_memory_refused();
 		rt_free(mm);
 		mm = NULL;
 	}

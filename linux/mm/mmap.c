@@ -59,7 +59,6 @@ static int map_errno(k_status_t st)
 		return -EACCES;
 	case K_ERR_NOT_FOUND:
 	case K_ERR_NO_SPACE:
-	case K_ERR_NO_MEMORY:
 	case K_ERR_LIMIT:
 		return -ENOMEM;
 	case K_ERR_BAD_ARGUMENT:

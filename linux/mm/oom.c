@@ -27,7 +27,8 @@
 #define MAX_LOOKS	100
 #define FLUSHES		50		/* write-backs that are waited for, and how long for one */
 #define FLUSH_NS	2000000000ull
-#define WANT		32u		/* pages that have to be found for a fault to be tried again */
+#define WANT		32u		/* pages that are looked for at a time */
+#define PLENTY_TRIES	4u		/* of what fails although there is memory: others may have given it back just now */
 #define NEVER		INT64_MIN	/* badness of those that may not be ended */
 
 static struct rt_mutex victim_lock = RT_MUTEX_INIT(LX_LOCK_LEAF);
@@ -184,8 +185,7 @@ static void report(struct lx_task *self, struct lx_group *g, const char *comm, c
 		lx_task_put(leader);
 }
 
-/* @found: a little was given up; not enough to go on with, but worth another try before a last resort. */
-static bool kill_largest(struct lx_task *self, const char *why, bool found)
+static bool kill_largest(struct lx_task *self, const char *why)
 {
 	struct lx_group *g;
 	char comm[16] = "?";
@@ -197,8 +197,6 @@ static bool kill_largest(struct lx_task *self, const char *why, bool found)
 	 * Nobody may be ended: Linux panics then ("System is deadlocked on memory").  The
 	 * machine is worth more than the wish of one program.
 	 */
-	if (!g && found)
-		return true;
 	if (!g)
 		g = choose(true);
 	if (!g)
@@ -224,7 +222,7 @@ static uint64_t give_up(bool for_cache)
 	return for_cache || !lx_cache_is_least() ? lx_reclaim(WANT) : lx_reclaim_names(WANT);
 }
 
-static bool find(const char *why, bool for_cache)
+bool lx_out_of_memory(const char *why, bool for_cache)
 {
 	struct lx_task *self = lx_self();
 	uint64_t found;
@@ -233,22 +231,20 @@ static bool find(const char *why, bool for_cache)
 		return true;		/* it is what memory is waited for */
 	found = give_up(for_cache);
 	/* before a program is ended, what can be written is */
-	for (unsigned int i = 0; i < FLUSHES && found < WANT && lx_memory_is_low(); i++) {
+	for (unsigned int i = 0; i < FLUSHES && !found && lx_memory_is_low(); i++) {
 		if (!lx_dirty_wait(FLUSH_NS) || lx_fatal_signal_pending(self))
 			break;
-		found += give_up(for_cache);
+		found = give_up(for_cache);
 	}
-	if (found >= WANT || !lx_memory_is_low())
-		return true;
-	return kill_largest(self, why, found);
+	return found || !lx_memory_is_low() || kill_largest(self, why);
 }
 
-bool lx_out_of_memory(const char *why)
+bool lx_find_memory(const char *why, bool for_cache, unsigned int *tries)
 {
-	return find(why, false);
-}
-
-bool lx_cache_out_of_memory(void)
-{
-	return find("page cache", true);
+	if (lx_fatal_signal_pending(lx_self()))
+		return false;
+	/* Whatever it failed of then, giving pages up for ever would not help. */
+	if (!lx_memory_is_low() && ++*tries > PLENTY_TRIES)
+		return false;
+	return lx_out_of_memory(why, for_cache);
 }

@@ -336,12 +336,16 @@ static int accept_file(struct lx_socket *s, bool nonblock, unsigned int flags, u
 	uint8_t addr[NET_NAME_MAX];
 	struct lx_socket *n;
 	struct lx_file *f;
+	unsigned int tries = 0;
 	int err, len;
 
 	err = s->ops->accept(s, nonblock, &n);
 	if (err)
 		return err;
-	f = socket_file(n, flags);
+	/* The connection is off the list: to fail now would be to lose it. */
+	do {
+		f = socket_file(n, flags);
+	} while (!f && lx_find_memory("accept", false, &tries));
 	if (!f) {
 		n->ops->release(n);
 		return -ENOMEM;

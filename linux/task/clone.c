@@ -94,21 +94,6 @@ static void drop_parts(struct lx_task *t)
 	t->ns = NULL;
 }
 
-#define CLONE_TRIES	8u		/* with memory found between them */
-
-/* As for an access, memory is looked for before fork fails.  No locks held. */
-static struct lx_mm *clone_mm(struct lx_task *self)
-{
-	struct lx_mm *mm = lx_mm_clone(self->mm);
-
-	for (unsigned int i = 1; !mm && i < CLONE_TRIES; i++) {
-		if (lx_fatal_signal_pending(self) || !lx_out_of_memory("fork"))
-			break;
-		mm = lx_mm_clone(self->mm);
-	}
-	return mm;
-}
-
 static int copy_parts(struct lx_task *self, struct lx_task *t, uint64_t flags)
 {
 	t->cred = lx_cred_get(self->cred);
@@ -126,7 +111,7 @@ static int copy_parts(struct lx_task *self, struct lx_task *t, uint64_t flags)
 	} else {
 		t->ns = lx_nsproxy_get(self->ns);
 	}
-	t->mm = flags & CLONE_VM ? lx_mm_get(self->mm) : clone_mm(self);
+	t->mm = flags & CLONE_VM ? lx_mm_get(self->mm) : lx_mm_clone(self->mm);
 	if (!t->mm)
 		return -ENOMEM;
 	atomic_fetch_add(&t->mm->users, 1);
@@ -332,9 +317,7 @@ static int start_thread(struct lx_task *self, struct lx_task *t, const struct lx
 	 */
 	st = rt_thread_create(lx_task_main, t, &frame, t->mm->space,
 			      K_THREAD_INHERIT_FPU | K_THREAD_INHERIT_SCHED, t->comm, &t->thread);
-	if (st != K_OK)
-		return st == K_ERR_NO_MEMORY ? -ENOMEM : -EAGAIN;
-	return 0;
+	return st == K_OK || st == K_ERR_NO_MEMORY ? lx_errno(st) : -EAGAIN;
 }
 
 static void wait_for_vfork(struct lx_task *self, struct lx_task *t)

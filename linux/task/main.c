@@ -17,8 +17,34 @@
 #include "lx/syscall.h"
 #include "lx/task.h"
 #include "lx/trace.h"
+#include "rt/memory.h"
 #include "rt/thread.h"
 #include "task/task_impl.h"
+
+/*
+ * On Linux small allocations do not fail: somebody is ended first.  Here they may, anywhere
+ * below, with locks held; so the call comes back with -ENOMEM and nothing changed, memory is
+ * looked for here, and the call made again.  An ENOMEM that tells of something else (limits,
+ * addresses with nothing mapped) stands, as does what sigreturn brought back.
+ */
+static long __attribute__((noinline, cold)) call_again(struct lx_task *self, struct k_user_frame *f,
+						       uint32_t nr)
+{
+	unsigned int tries = 0;
+	long ret = -ENOMEM;
+
+	while (ret == -ENOMEM && ~LX_SYSCALL_NR(f) && rt_memory_was_refused() &&
+	       lx_find_memory("system call", false, &tries))
+		ret = lx_syscalls[nr](self, f);
+	return ret;
+}
+
+static inline long call(struct lx_task *self, struct k_user_frame *f, uint32_t nr)
+{
+	long ret = lx_syscalls[nr](self, f);
+
+	return likely(ret != -ENOMEM) ? ret : call_again(self, f, nr);
+}
 
 static long __attribute__((noinline)) syscall_slow(struct lx_task *self, struct k_user_frame *f)
 {
@@ -43,7 +69,7 @@ static long __attribute__((noinline)) syscall_slow(struct lx_task *self, struct 
 		if (work & LX_WORK_TRACER)
 			lx_trace_enter(self, f, &trace);
 		if (nr < LX_NR_COUNT)
-			ret = lx_syscalls[nr](self, f);
+			ret = call(self, f, nr);
 		if (work & LX_WORK_TRACER)
 			lx_trace_exit(self, f, &trace, ret);
 	}
@@ -65,7 +91,7 @@ void lx_syscall(struct lx_task *self)
 	if (unlikely(atomic_load_explicit(&self->syscall_work, memory_order_relaxed)))
 		ret = syscall_slow(self, f);
 	else if (likely(nr < LX_NR_COUNT))
-		ret = lx_syscalls[nr](self, f);
+		ret = call(self, f, nr);
 	else
 		ret = -ENOSYS;
 	LX_RESULT(f) = (uint64_t)ret;

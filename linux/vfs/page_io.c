@@ -73,7 +73,7 @@ static int64_t read_pages(struct lx_file *f, struct lx_inode *inode, struct lx_i
 		if (st == K_ERR_NEED_PAGE) {
 			err = lx_pages_fill(inode, *pos, read_ahead(f, inode, *pos, n - done));
 			if (err == -ENOMEM && to->user && !lx_fatal_signal_pending(lx_self()) &&
-			    lx_cache_out_of_memory())
+			    lx_out_of_memory("page cache", true))
 				err = 0;
 		}
 		else if (st == K_ERR_BAD_ADDRESS)
@@ -255,29 +255,12 @@ int64_t lx_generic_write(struct lx_file *f, struct lx_iter *from, lx_off_t *pos)
 	return lx_pages_write(f, f->inode, from, pos);
 }
 
-/* Tries, when a write finds no memory although there is some: others may have given it back just now. */
-#define WRITE_TRIES 4u
-
-/* Of a write that came no further for want of memory: shall it go on?  Sleeps; no locks held. */
-static bool find_memory(unsigned int *tries)
-{
-	if (lx_fatal_signal_pending(lx_self()))
-		return false;
-	if (!lx_memory_is_low()) {
-		/* Whatever this failed of, giving pages up for ever would not help. */
-		if (!*tries)
-			return false;
-		--*tries;
-	}
-	return lx_cache_out_of_memory();
-}
-
 int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter *from,
 		       lx_off_t *pos)
 {
 	struct lx_task *self = lx_self();
 	bool append = atomic_load_explicit(&f->flags, memory_order_relaxed) & O_APPEND;
-	unsigned int tries = WRITE_TRIES;
+	unsigned int tries = 0;
 	int64_t total = 0;
 	int err = 0;
 
@@ -304,7 +287,7 @@ int64_t lx_pages_write(struct lx_file *f, struct lx_inode *inode, struct lx_iter
 			err = lx_iter_fault_in(from, false);
 		else if (err == -EAGAIN)
 			err = lx_pages_fill(inode, off + wrote, PAGE);
-		else if (err == -ENOMEM && from->user && find_memory(&tries))
+		else if (err == -ENOMEM && from->user && lx_find_memory("page cache", true, &tries))
 			err = 0;
 		else if (!err && (uint64_t)n == wrote && from->count)
 			break;		/* a limit */

@@ -109,6 +109,41 @@ def programs_that_take_too_much_are_ended(lab):
         """, "hog", "many")
 
 
+@boot(when=lambda configuration: configuration.cpus == 1 and not configuration.kernel)
+def calls_find_the_memory_that_they_need(lab):
+    """They do not fail with ENOMEM while there is somebody to end for it: threads are made of the last pages."""
+    in_guest(lab, """
+        import ctypes, threading
+        victims = []
+        for i in range(4):
+            victims.append(os.fork())
+            if not victims[-1]:
+                open('/proc/self/oom_score_adj', 'w').write('1000')
+                kept = bytearray(b'x') * (3 << 20)
+                while True:
+                    signal.pause()
+        open('/proc/self/oom_score_adj', 'w').write('-1000')
+        stop = threading.Event()
+        threading.stack_size(64 << 10)
+        for i in range(2):
+            threading.Thread(target=stop.wait).start()
+        # What is tried is not how well this program runs without its text.
+        if ctypes.CDLL(None).mlockall(1):
+            sys.exit('mlockall')
+        area, at = mmap.mmap(-1, 64 << 20), 0
+        while kills() < 3:
+            for i in range(16):
+                area[at] = 1
+                at += 4096
+            if free() < 4096:
+                threading.Thread(target=stop.wait).start()
+        stop.set()
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        print('end')
+        """)
+
+
 @boot(when=lambda configuration: not configuration.kernel)
 def system_takes_little_for_itself(lab):
     """Kernel, components and personality, all page metadata included; without programs and page cache.

@@ -183,17 +183,13 @@ static void *run_take(struct size_class *sc, struct run *r)
 	return o;
 }
 
-void *rt_alloc(size_t size)
+static void *small_alloc(uint64_t size)
 {
-	struct size_class *sc;
+	uint32_t c = class_of(size ? size : 1);
+	struct size_class *sc = &classes[c];
 	struct run *r;
-	uint32_t c;
 	void *p;
 
-	if (size > SMALL_MAX)
-		return large_alloc(size);
-	c = class_of(size ? size : 1);
-	sc = &classes[c];
 	rt_mutex_lock(&sc->lock);
 	if (!sc->started) {
 		list_init(&sc->runs);
@@ -204,6 +200,15 @@ void *rt_alloc(size_t size)
 		r = small_run(sc, c);
 	p = r ? run_take(sc, r) : NULL;
 	rt_mutex_unlock(&sc->lock);
+	return p;
+}
+
+void *rt_alloc(size_t size)
+{
+	void *p = size > SMALL_MAX ? large_alloc(size) : small_alloc(size);
+
+	if (unlikely(!p) && size <= RT_ALLOC_SMALL)
+		rt_memory_refused();
 	return p;
 }
 

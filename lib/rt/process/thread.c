@@ -131,6 +131,7 @@ k_status_t rt_thread_create(void (*fn)(void *self), void *self, const struct k_u
 	t->self = self;
 	t->fn = fn;
 	t->held.count = 0;
+	t->held.refused = false;
 	if (frame)
 		*frame_of(t) = *frame;
 	else

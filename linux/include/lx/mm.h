@@ -103,10 +103,16 @@ int64_t lx_mm_access(struct lx_mm *mm, uint64_t addr, void *buf, size_t n, bool 
 
 /*
  * An allocation failed: get memory back from the page cache, or by ending the largest
- * program (mm/oom.c).  True: try again, unless a fatal signal is pending; false: there is
+ * program (mm/oom.c).  @for_cache: it was for a page of a file, for which others may go
+ * down to the last.  True: try again, unless a fatal signal is pending; false: there is
  * nothing to end.  No lock above LX_LOCK_FPOS held.  @why is for the log.
  */
-bool lx_out_of_memory(const char *why);
-bool lx_cache_out_of_memory(void);	/* the same, for a page of a file: others may go for it, down to the last */
+bool lx_out_of_memory(const char *why, bool for_cache);
+/*
+ * The same for what failed with -ENOMEM and can be tried again: false, too, when a fatal
+ * signal is pending, or when it failed again and again although there is memory (a limit,
+ * a size that cannot be had).  @tries: 0 at first.
+ */
+bool lx_find_memory(const char *why, bool for_cache, unsigned int *tries);
 int lx_oom_score(struct lx_group *g);	/* /proc/PID/oom_score */
 uint64_t lx_oom_kills(void);		/* ever */

@@ -251,7 +251,12 @@ bool lx_cache_is_least(void)
 	return false;
 }
 
-bool lx_cache_out_of_memory(void)
+bool lx_out_of_memory(const char *why, bool for_cache)
+{
+	return false;
+}
+
+bool lx_find_memory(const char *why, bool for_cache, unsigned int *tries)
 {
 	return false;
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,15 @@ void *rt_alloc(size_t size);
 void *rt_zalloc(size_t size);
 void *rt_realloc(void *p, size_t size);
 void rt_free(void *p);			/* NULL is fine */
+
+/*
+ * Whether this thread was refused memory since it last asked: an rt_alloc() of at most
+ * RT_ALLOC_SMALL bytes failed, or a kernel call of which its code says so.  For the one place
+ * where nothing is held, so that memory can be looked for and all be tried again.
+ */
+#define RT_ALLOC_SMALL 32768u
+void rt_memory_refused(void);
+bool rt_memory_was_refused(void);
 
 /*
  * -- A memory object whose bytes this process reads and writes without kernel
