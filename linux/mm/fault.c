@@ -19,15 +19,23 @@
 #include "lx/xstate.h"
 #include "mm/mm_impl.h"
 
+static _Atomic(uint64_t) major_faults;
+
+uint64_t lx_major_faults(void)
+{
+	return atomic_load_explicit(&major_faults, memory_order_relaxed);
+}
+
 /* The owner of a page that is not there, or is about to change.  0 or a negative errno. */
 static int supply(const struct k_fault *fault)
 {
 	struct lx_file *f = lx_backing_file(fault->cookie);
+	uint64_t refaults;
 	int err;
 
 	if (!f)
 		return 0;		/* unmapped meanwhile: the next access will tell */
-	err = lx_inode_settle_page(f->inode, fault->offset, fault->access & K_PROT_WRITE);
+	err = lx_inode_settle_page(f->inode, fault->offset, fault->access & K_PROT_WRITE, &refaults);
 	lx_file_put(f);
 	return err;
 }
@@ -48,6 +56,7 @@ static int settle(struct lx_task *self, const struct k_fault *fault, int *signo,
 		return -EFAULT;
 	case K_ERR_NEED_PAGE:
 		self->maj_flt++;
+		atomic_fetch_add_explicit(&major_faults, 1, memory_order_relaxed);
 		switch (supply(fault)) {
 		case 0:
 			return 0;

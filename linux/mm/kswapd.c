@@ -114,6 +114,8 @@ int lx_reclaim_start(void)
 	enough = mark + mark / 4 + lx_system.info.cpus * CPU_CACHE;
 	room = MIN(enough, memory / 16);
 	lx_dirty_start(memory);
+	if (lx_workingset_start(memory))
+		return -ENOMEM;
 	group.limits.low_memory_bytes = mark;
 	if (k_bell_create(&bell) != K_OK)
 		return -ENOMEM;

@@ -96,8 +96,9 @@ static int read_from_media(struct lx_inode *inode, uint64_t off, char *buf, size
 	return 0;
 }
 
-/* Into the page cache, at the cost of other pages if it must be. */
-static int supply(struct lx_inode *inode, uint64_t off, const void *buf, uint64_t n)
+/* Into the page cache, at the cost of other pages if it must be.  @refaults counts those that were there before. */
+static int supply(struct lx_inode *inode, uint64_t off, const void *buf, uint64_t n,
+		  uint64_t *refaults)
 {
 	k_status_t st;
 
@@ -107,10 +108,13 @@ static int supply(struct lx_inode *inode, uint64_t off, const void *buf, uint64_
 			break;
 		n = PAGE;		/* what is read ahead must not cost what is needed */
 	}
+	if (st == K_OK)
+		*refaults = lx_workingset_filled(inode, off, n);
 	return st == K_OK ? 0 : lx_errno(st);
 }
 
-int lx_pages_fill(struct lx_inode *inode, uint64_t off, uint64_t want)
+/* lx_pages_fill(), and how many of the pages were there not long ago. */
+static int fill(struct lx_inode *inode, uint64_t off, uint64_t want, uint64_t *refaults)
 {
 	uint64_t end = rounded(inode->size), next, n;
 	char *buf;
@@ -142,14 +146,21 @@ int lx_pages_fill(struct lx_inode *inode, uint64_t off, uint64_t want)
 		err = read_from_media(inode, off, buf, n);
 	}
 	if (!err)
-		err = supply(inode, off, buf, n);
+		err = supply(inode, off, buf, n, refaults);
 	rt_free(buf);
 out:
 	rt_mutex_unlock(&inode->pages_lock);
 	return err;
 }
 
-int lx_inode_fill_page(struct lx_inode *inode, uint64_t off)
+int lx_pages_fill(struct lx_inode *inode, uint64_t off, uint64_t want)
+{
+	uint64_t refaults;
+
+	return fill(inode, off, want, &refaults);
+}
+
+static int fill_page(struct lx_inode *inode, uint64_t off, uint64_t *refaults)
 {
 	uint64_t cluster = 2 * RA_MIN;
 
@@ -159,7 +170,14 @@ int lx_inode_fill_page(struct lx_inode *inode, uint64_t off)
 	/* neighbours are likely wanted next: aligned, so that clusters do not overlap */
 	while (cluster > PAGE && cluster > read_ahead_of(inode))
 		cluster /= 2;
-	return lx_pages_fill(inode, off, cluster - off % cluster);
+	return fill(inode, off, cluster - off % cluster, refaults);
+}
+
+int lx_inode_fill_page(struct lx_inode *inode, uint64_t off)
+{
+	uint64_t refaults;
+
+	return fill_page(inode, off, &refaults);
 }
 
 void lx_pages_populate(struct lx_inode *inode, uint64_t off, uint64_t n)
@@ -202,15 +220,16 @@ static int write_page(struct lx_inode *inode, uint64_t off)
 	return err;
 }
 
-int lx_inode_settle_page(struct lx_inode *inode, uint64_t off, bool write)
+int lx_inode_settle_page(struct lx_inode *inode, uint64_t off, bool write, uint64_t *refaults)
 {
+	*refaults = 0;
 	if (inode->ops->pages_of)
 		inode = inode->ops->pages_of(inode);
 	off = ALIGN_DOWN(off, PAGE);
 	if (write && inode->ops->write_back && atomic_load(&inode->has_pages) &&
 	    lx_pages_next(inode, off, K_NEXT_DATA) == off)
 		return write_page(inode, off);
-	return lx_inode_fill_page(inode, off);
+	return fill_page(inode, off, refaults);
 }
 
 /* -- to media */

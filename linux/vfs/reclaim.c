@@ -57,6 +57,9 @@ void lx_reclaim_add(struct lx_inode *inode)
 
 void lx_reclaim_remove(struct lx_inode *inode)
 {
+	/* What goes with the last name in memory of a file that stays may be wanted again as well. */
+	if (atomic_load_explicit(&inode->nlink, memory_order_relaxed))
+		atomic_fetch_add_explicit(&reclaim.evicted, lx_pages_resident(inode), memory_order_relaxed);
 	rt_mutex_lock(&reclaim.lock);
 	list_remove(&inode->reclaim_link);
 	reclaim.inodes--;

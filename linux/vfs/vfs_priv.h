@@ -309,6 +309,13 @@ void lx_reclaim_count_writeback(struct lx_inode *inode);	/* writeback_seq goes o
 /* Give up the clean pages that lie in [start, end), those in programs' mappings only if @mapped. */
 void lx_pages_drop(struct lx_inode *inode, uint64_t start, uint64_t end, bool mapped);
 
+/* -- workingset.c */
+/*
+ * The pages of [off, off + n) were read: how many of them came back before as many pages as memory
+ * has were given up since.  pages_lock held, so that they stay.
+ */
+uint64_t lx_workingset_filled(struct lx_inode *inode, uint64_t off, uint64_t n);
+
 /* -- direct.c: past the page cache */
 bool lx_inode_can_direct(struct lx_inode *inode);	/* file.c: O_DIRECT may be set */
 /*

@@ -87,10 +87,13 @@ static int show_vmstat(struct pseudo_buf *b, void *arg)
 	pseudo_printf(b, "nr_free_pages %llu\nnr_inactive_anon 0\nnr_active_anon 0\nnr_inactive_file %llu\n"
 		      "nr_active_file 0\nnr_file_pages %llu\nnr_dirty 0\nnr_writeback 0\nnr_mapped 0\n"
 		      "nr_anon_pages %llu\nnr_shmem %llu\nnr_slab_reclaimable 0\nnr_slab_unreclaimable 0\n"
-		      "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault 0\npgmajfault 0\n"
-		      "pgsteal_file %llu\noom_kill %llu\n", free, file, file + shared,
+		      "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault 0\npgmajfault %llu\n"
+		      "pgsteal_file %llu\nworkingset_refault_file %llu\nworkingset_activate_file %llu\n"
+		      "oom_kill %llu\n", free, file, file + shared,
 		      (unsigned long long)(k.anon_bytes / PAGE), shared,
-		      (unsigned long long)lx_reclaim_evicted(), (unsigned long long)lx_oom_kills());
+		      (unsigned long long)lx_major_faults(), (unsigned long long)lx_reclaim_evicted(),
+		      (unsigned long long)lx_workingset_refaults(),
+		      (unsigned long long)lx_workingset_activations(), (unsigned long long)lx_oom_kills());
 	return 0;
 }
 

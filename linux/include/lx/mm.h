@@ -116,3 +116,4 @@ bool lx_out_of_memory(const char *why, bool for_cache);
 bool lx_find_memory(const char *why, bool for_cache, unsigned int *tries);
 int lx_oom_score(struct lx_group *g);	/* /proc/PID/oom_score */
 uint64_t lx_oom_kills(void);		/* ever */
+uint64_t lx_major_faults(void);		/* of all programs, ever */

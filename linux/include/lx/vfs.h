@@ -350,8 +350,9 @@ int lx_inode_fill_page(struct lx_inode *inode, uint64_t off);
 /*
  * What a fault on a mapping's page asks for: the page is read if it is not there; if it is,
  * and @write, it is going to become dirty.  0, -ENOSPC, -EIO, -ENOMEM...
+ * *@refaults: how many of the pages that were read have been there not long ago (vfs/workingset.c).
  */
-int lx_inode_settle_page(struct lx_inode *inode, uint64_t off, bool write);
+int lx_inode_settle_page(struct lx_inode *inode, uint64_t off, bool write, uint64_t *refaults);
 /*
  * Memory is short (vfs/reclaim.c): give up @want pages that can be had again, or as many as
  * there are.  How many went; 0: nothing is left to give.  No lock above LX_LOCK_FPOS held.
@@ -369,6 +370,9 @@ uint64_t lx_reclaim_pages(uint64_t want);
 /* /proc/sys/vm/drop_caches: everything clean that no program has mapped, every name that is not in use. */
 void lx_reclaim_drop(bool pages, bool names);
 uint64_t lx_reclaim_evicted(void);	/* pages, ever */
+uint64_t lx_workingset_refaults(void);	/* pages that came back before as many as memory has had gone, ever */
+uint64_t lx_workingset_activations(void);	/* those of them that were back at once, and stay longer */
+int lx_workingset_start(uint64_t memory_bytes);	/* at start: 0 or -ENOMEM */
 int lx_reclaim_start(void);		/* at start: kswapd0 */
 /*
  * Nothing clean is left: have dirty pages written, and wait until some were, at most so long.
