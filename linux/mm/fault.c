@@ -17,6 +17,7 @@
 #include "lx/task.h"
 #include "lx/vfs.h"
 #include "lx/xstate.h"
+#include "rt/time.h"
 #include "mm/mm_impl.h"
 
 static _Atomic(uint64_t) major_faults;
@@ -27,16 +28,18 @@ uint64_t lx_major_faults(void)
 }
 
 /* The owner of a page that is not there, or is about to change.  0 or a negative errno. */
-static int supply(const struct k_fault *fault)
+static int supply(struct lx_task *self, const struct k_fault *fault)
 {
 	struct lx_file *f = lx_backing_file(fault->cookie);
-	uint64_t refaults;
+	uint64_t start = rt_now_ns(), refaults;
 	int err;
 
 	if (!f)
 		return 0;		/* unmapped meanwhile: the next access will tell */
 	err = lx_inode_settle_page(f->inode, fault->offset, fault->access & K_PROT_WRITE, &refaults);
 	lx_file_put(f);
+	if (refaults)
+		lx_refaulted(self, refaults, rt_now_ns() - start);
 	return err;
 }
 
@@ -57,7 +60,7 @@ static int settle(struct lx_task *self, const struct k_fault *fault, int *signo,
 	case K_ERR_NEED_PAGE:
 		self->maj_flt++;
 		atomic_fetch_add_explicit(&major_faults, 1, memory_order_relaxed);
-		switch (supply(fault)) {
+		switch (supply(self, fault)) {
 		case 0:
 			return 0;
 		case -ENOMEM:

@@ -9,3 +9,6 @@ k_status_t lx_backing_map(k_handle_t space, struct lx_file *f, k_handle_t memory
 			  struct k_map *map);
 
 uint32_t lx_prot_to_kernel(uint32_t prot);
+
+/* Programs only wait for each other's pages: end the largest, if that would help (mm/oom.c). */
+void lx_oom_thrash(void);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Out of memory.  When an access cannot be given a page, and no page of a file can be
- * given up for it, the program that has most is ended: the size of its memory, shifted
+ * given up for it, or programs only wait for pages that they have just lost
+ * (mm/thrash.c), the program that has most is ended: the size of its memory, shifted
  * by oom_score_adj as on Linux.  The caller tries again then.  One victim at a time:
  * while one is on its way out, everybody else waits a moment for what it gives back.
  *
@@ -20,6 +21,7 @@
 #include "lx/system.h"
 #include "lx/task.h"
 #include "lx/vfs.h"
+#include "mm/mm_impl.h"
 #include "rt/log.h"
 #include "rt/time.h"
 
@@ -185,7 +187,8 @@ static void report(struct lx_task *self, struct lx_group *g, const char *comm, c
 		lx_task_put(leader);
 }
 
-static bool kill_largest(struct lx_task *self, const char *why)
+/* @needed: nothing goes on without it, so that even who is protected may be ended. */
+static bool kill_largest(struct lx_task *self, const char *why, bool needed)
 {
 	struct lx_group *g;
 	char comm[16] = "?";
@@ -197,7 +200,7 @@ static bool kill_largest(struct lx_task *self, const char *why)
 	 * Nobody may be ended: Linux panics then ("System is deadlocked on memory").  The
 	 * machine is worth more than the wish of one program.
 	 */
-	if (!g)
+	if (!g && needed)
 		g = choose(true);
 	if (!g)
 		return false;		/* only init is left */
@@ -236,7 +239,7 @@ bool lx_out_of_memory(const char *why, bool for_cache)
 			break;
 		found = give_up(for_cache);
 	}
-	return found || !lx_memory_is_low() || kill_largest(self, why);
+	return found || !lx_memory_is_low() || kill_largest(self, why, true);
 }
 
 bool lx_find_memory(const char *why, bool for_cache, unsigned int *tries)
@@ -247,4 +250,19 @@ bool lx_find_memory(const char *why, bool for_cache, unsigned int *tries)
 	if (!lx_memory_is_low() && ++*tries > PLENTY_TRIES)
 		return false;
 	return lx_out_of_memory(why, for_cache);
+}
+
+void lx_oom_thrash(void)
+{
+	struct lx_task *self = lx_self();
+	struct k_space_info info;
+	struct k_system_info system;
+	struct lx_group *g = choose(false);
+
+	/* Somebody whose end would not give the cache as much again as it has is ended for nothing. */
+	if (g && memory_of(g, &info) && k_system_info(&system) == K_OK &&
+	    info.resident_anon_pages >= system.cached_bytes / K_PAGE_SIZE)
+		(void)kill_largest(self, "thrashing", false);
+	if (g)
+		lx_group_put(g);
 }

@@ -11,7 +11,7 @@
  * there been room for D more or less:
  *
  *   D is less than all of memory	it is only not there because programs' own memory has
- *					the room: a refault
+ *					the room (a refault: mm/thrash.c asks how many are)
  *   D is less than twice the cache	it was used again within about one turn of the hand: it
  *					counts as used often, and stays a turn longer than what
  *					was read once

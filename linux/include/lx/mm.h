@@ -114,6 +114,11 @@ bool lx_out_of_memory(const char *why, bool for_cache);
  * a size that cannot be had).  @tries: 0 at first.
  */
 bool lx_find_memory(const char *why, bool for_cache, unsigned int *tries);
+/*
+ * A fault of @self's program made it wait @waited_ns for pages of a file, @refaults of which had been
+ * there not long ago.  Ends the largest program if this has been all that happens (mm/thrash.c).  As above.
+ */
+void lx_refaulted(struct lx_task *self, uint64_t refaults, uint64_t waited_ns);
 int lx_oom_score(struct lx_group *g);	/* /proc/PID/oom_score */
 uint64_t lx_oom_kills(void);		/* ever */
 uint64_t lx_major_faults(void);		/* of all programs, ever */

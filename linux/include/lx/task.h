@@ -96,6 +96,7 @@ struct lx_task {
 
 	struct lx_user *user;		/* a reference; counted in user->processes */
 	uint64_t min_flt, maj_flt;
+	uint64_t refault_utime_ns;	/* the task itself: user time at its last refault (mm/thrash.c) */
 	uint64_t io_rchar, io_wchar, io_syscr, io_syscw;
 	void (*kthread_fn)(void *arg); void *kthread_arg;
 };
