@@ -33,10 +33,61 @@ def back(before):
 """
 
 
+HOG = """
+def texts(megabytes):
+    '''Programs and libraries of so much altogether, mapped as when they run.'''
+    maps = []
+    for folder in ('/usr/bin', '/usr/lib/x86_64-linux-gnu'):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.is_file(follow_symlinks=False) and 1 << 17 <= entry.stat().st_size <= 1 << 23:
+                with open(entry.path, 'rb') as file:
+                    maps.append(mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ))
+                if sum(map(len, maps)) > megabytes << 20:
+                    return maps
+    sys.exit(f'there are only {sum(map(len, maps))} bytes of programs')
+
+def run(maps):
+    for area in maps:
+        for at in range(0, len(area), 4096):
+            area[at]
+
+def protect(score):
+    open('/proc/self/oom_score_adj', 'w').write(str(score))
+
+def child(work):
+    pid = os.fork()
+    if not pid:
+        try:
+            work()
+        finally:
+            os._exit(1)
+    return pid
+
+def hog(megabytes):
+    '''Takes memory until so much is left for everybody's files, and keeps it.'''
+    def take():
+        protect(0)
+        kept = []
+        while meminfo('MemFree') + meminfo('Cached') > megabytes << 10:
+            kept.append(mmap.mmap(-1, 1 << 18, mmap.MAP_PRIVATE))
+            for at in range(0, 1 << 18, 4096):
+                kept[-1][at] = 1
+        os.write(full, b'x')
+        while True:
+            signal.pause()
+    ready, full = os.pipe()
+    pid = child(take)
+    os.close(full)
+    if not os.read(ready, 1):
+        sys.exit('the hog could not take what there was')
+    return pid
+"""
+
+
 def in_guest(lab, script, *texts, memory=LITTLE):
     options = lab.run_options()
     options[options.index("--memory") + 1] = memory
-    done = lab.concord("run", *options, "--", "python3", "-c", PRELUDE + textwrap.dedent(script))
+    done = lab.concord("run", *options, "--", "python3", "-c", PRELUDE + HOG + textwrap.dedent(script))
     for text in (*texts, "end"):
         if done.returncode != 0 or text not in done.stdout.decode(errors="replace"):
             raise Failed(f"status {done.returncode}, no {text!r} in\n{done.stdout.decode(errors='replace')}\n"
@@ -142,6 +193,66 @@ def calls_find_the_memory_that_they_need(lab):
             os.kill(pid, signal.SIGKILL)
         print('end')
         """)
+
+
+@boot(seconds=300, when=lambda configuration: configuration.cpus == 2 and configuration.placement == "process")
+def programs_that_leave_no_room_to_run_are_ended(lab):
+    """No allocation fails, but what programs run does not fit into what one of them leaves for it: it is ended
+    when they have done nothing but read the same pages again and again, and they go on."""
+    in_guest(lab, """
+        protect(-1000)
+        turns = mmap.mmap(-1, 4096)
+        def work(i):
+            maps = texts(24)
+            while True:
+                run(maps)
+                turns[i] = min(turns[i] + 1, 255)
+        big = hog(11)
+        print('full')
+        workers = [child(lambda: work(i)) for i in range(2)]
+        pid, status = os.wait()
+        if (pid, status) != (big, signal.SIGKILL):
+            sys.exit(f'{status:#x} ended {pid}, which is not the hog {big}')
+        log = subprocess.run(['dmesg'], capture_output=True, text=True).stdout
+        if 'invoked oom-killer: thrashing' not in log:
+            sys.exit(log)
+        if fields('/proc/vmstat')['workingset_refault_file'] < 10000:
+            sys.exit(open('/proc/vmstat').read())
+        print('ended')
+        turns[:2] = bytes(2)
+        while min(turns[:2]) < 2:
+            time.sleep(0.1)
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        if kills() != 1:
+            sys.exit(f'{kills()} were ended')
+        print('end')
+        """, "full", "ended", memory="96")
+
+
+@boot(seconds=300, when=lambda configuration: configuration.cpus == 2 and configuration.placement == "kernel")
+def streams_go_through_what_little_there_is(lab):
+    """Files that are much larger than what a program has left of memory are read and mapped, and one that is a
+    little larger again and again; nobody is ended for it."""
+    in_guest(lab, """
+        protect(-500)
+        big = hog(11)
+        disk = os.open('/dev/vda', os.O_RDONLY)
+        for at in range(0, 96 << 20, 1 << 17):
+            os.pread(disk, 1 << 17, at)
+        print('read')
+        area = mmap.mmap(disk, 96 << 20, mmap.MAP_SHARED, mmap.PROT_READ)
+        for at in range(0, len(area), 4096):
+            area[at]
+        print('mapped')
+        for i in range(16):
+            for at in range(0, 12 << 20, 1 << 17):
+                os.pread(disk, 1 << 17, at)
+        if kills() or os.waitpid(big, os.WNOHANG)[0]:
+            sys.exit('somebody was ended')
+        print('end')
+        """, "read", "mapped", memory="96")
 
 
 @boot(when=lambda configuration: not configuration.kernel)
