@@ -579,6 +579,9 @@ __attribute__((no_sanitize("thread"))) static void *vandal(void *arg)
 	uint64_t seed = 3;
 
 	fake_ready(features, config, sizeof(config));
+	/* Who has not seen that it is ready waits for that, which it may write over. */
+	while (atomic_load(&fake_header()->client_state) != LINK_CLIENT_OPEN)
+		usleep(100);
 	for (int i = 0; i < 3000 && !stop; i++) {
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
 		fake.control[(seed >> 20) % fake.layout.length] = (uint8_t)(seed >> 50);
