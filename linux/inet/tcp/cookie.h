@@ -14,7 +14,7 @@
  */
 uint32_t tcp_isn(const struct siphash_key *key, const struct inet_tuple *t, uint64_t now_ns);
 
-/* What is added to the clock of time stamps: the same for all connections of two hosts (RFC 7323, 5.4). */
+/* Added to the clock of time stamps: the same for all connections of two hosts (RFC 7323, 5.4). */
 uint32_t tcp_stamp_offset(const struct siphash_key *key, const struct inet_tuple *t);
 
 /* What a SYN asked for that has to be known when its cookie comes back. */
