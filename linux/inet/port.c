@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The double-hash algorithm (RFC 6056, 3.3.4): for one destination ports come one after the other, so
- * that none is used again soon; where they begin, and how far they have come, differs from
+ * The double-hash algorithm (RFC 6056, 3.3.4): for one destination ports come one after the other,
+ * so that none is used again soon; where they begin, and how far they have come, differs from
  * destination to destination in a way that strangers cannot foresee.
  */
 #include "inet/port.h"

@@ -21,8 +21,8 @@ struct inet_port_counters {
 
 /*
  * A port for a connection from @t->local to @t->remote and @t->remote_port (@t->local_port is not
- * looked at) that @is_free likes: a number in the machine's byte order, or -EADDRNOTAVAIL.  Ports with
- * the parity of @range->low come first, as on Linux, where the others are bind's first choice.
+ * looked at) that @is_free likes: a number in the machine's byte order, or -EADDRNOTAVAIL.  Ports
+ * with the parity of @range->low come first, as on Linux, where the others are bind's first choice.
  */
 int inet_port_choose(const struct siphash_key *key, struct inet_port_counters *counters,
 		     const struct inet_port_range *range, const struct inet_tuple *t,

@@ -38,7 +38,7 @@ struct route_entry {
 int route_table_insert(struct route_table *t, struct route_entry *e);
 void route_table_remove(struct route_table *t, struct route_entry *e);
 
-/* The first route of exactly this prefix with at least @metric, or NULL; route_table_sibling() goes on. */
+/* The first of exactly this prefix with at least @metric, or NULL; route_table_sibling() goes on. */
 struct route_entry *route_table_find(const struct route_table *t, const struct inet_addr *prefix,
 				     unsigned int prefix_len, uint32_t metric);
 /* The next of the same prefix, in the order of metrics; NULL: there is none. */

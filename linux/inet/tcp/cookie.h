@@ -36,7 +36,7 @@ uint32_t tcp_cookie_make(const struct siphash_key *key, const struct inet_tuple 
 bool tcp_cookie_check(const struct siphash_key *key, const struct inet_tuple *t, uint32_t peer_isn,
 		      uint32_t cookie, uint64_t now_ns, uint16_t *mss);
 
-/* The other facts travel in the low bits of the time stamp that we send: @stamp or a little less. */
+/* The other facts travel in the low bits of the time stamp we send: @stamp or a little less. */
 uint32_t tcp_cookie_stamp_make(uint32_t stamp, const struct tcp_cookie *c);
 /* From the time stamp that came back, without the offset: all but c->mss. */
 void tcp_cookie_stamp_read(uint32_t stamp, struct tcp_cookie *c);
