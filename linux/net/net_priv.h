@@ -45,11 +45,13 @@ enum { SHUT_RD, SHUT_WR, SHUT_RDWR };
 
 #define AF_UNSPEC	0
 #define AF_UNIX		1
+#define AF_NETLINK	16
 #define AF_PACKET	17
 #define AF_MAX		46
 #define SOMAXCONN	4096
 
 #define SOL_PACKET	263
+#define SOL_NETLINK	270
 
 #define SCM_RIGHTS	1
 #define SCM_CREDENTIALS	2
@@ -250,6 +252,7 @@ void socket_add_timestamp(struct lx_socket *s, struct net_msg *m, uint64_t arriv
 long netdev_ioctl(struct lx_netns *ns, unsigned int cmd, uaddr_t arg);
 
 /* -- families */
+int netlink_create(int type, int protocol, struct lx_socket **out);
 int packet_create(int type, int protocol, struct lx_socket **out);
 int unix_create(int type, int protocol, struct lx_socket **out);
 int unix_pair(struct lx_socket *a, struct lx_socket *b);

@@ -135,7 +135,8 @@ int lx_netdev_change_flags(struct lx_netdev *dev, uint32_t flags, uint32_t mask)
 	}
 	ask(dev, flags, IFF_PROMISC, lx_netdev_promiscuity);
 	ask(dev, flags, IFF_ALLMULTI, lx_netdev_allmulti);
-	if ((old ^ lx_netdev_flags(dev)) & ~(uint32_t)IFF_UP)
+	/* going up and down was told of already, with what comes of it */
+	if ((old ^ lx_netdev_flags(dev)) & ~(uint32_t)(IFF_UP | IFF_RUNNING | IFF_LOWER_UP))
 		netdev_notify(dev, LX_NETDEV_CHANGED);
 	return err;
 }

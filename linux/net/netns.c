@@ -20,6 +20,7 @@ static void destroy(struct lx_netns *ns)
 		lx_netdev_unregister(ns->loopback);
 		lx_netdev_put(ns->loopback);
 	}
+	rt_free(ns->netlink);
 	lx_pbuf_pool_put(ns->pool);
 	rt_free(ns);
 }

@@ -183,6 +183,8 @@ static int socket_create(int family, unsigned int type, int protocol, struct lx_
 	switch (family) {
 	case AF_UNIX:
 		return unix_create((int)(type & SOCK_TYPE_MASK), protocol, out);
+	case AF_NETLINK:
+		return netlink_create((int)(type & SOCK_TYPE_MASK), protocol, out);
 	case AF_PACKET:
 		return packet_create((int)(type & SOCK_TYPE_MASK), protocol, out);
 	}

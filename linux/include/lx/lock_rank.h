@@ -31,12 +31,15 @@ enum lx_lock_rank {
 	LX_LOCK_FILE,		/* lx_file.lock: owner, readahead, backing */
 	LX_LOCK_IPC_IDS,	/* ipc_ids.lock: System V objects by id and key (rwlock) */
 	LX_LOCK_IPC,		/* ipc_object.lock: one segment, semaphore set, message queue; a POSIX one */
+	LX_LOCK_NETLINK_REQUEST, /* netlink_sock.request_lock: over what a request does */
 	LX_LOCK_NET_CONFIG,	/* lx_netns.config_lock: devices of the network and their settings */
 	LX_LOCK_PIPE,		/* pipe, eventfd, timerfd...; two pipes: address order */
 	LX_LOCK_UNIX_GC,	/* AF_UNIX: files in flight */
 	LX_LOCK_SOCKET,		/* AF_UNIX socket; two: address order */
 	LX_LOCK_NETDEVS,	/* lx_netns.devices_lock: look-ups of devices (rwlock) */
 	LX_LOCK_NET_TAPS,	/* who sees every frame of a namespace (rwlock) */
+	LX_LOCK_NETLINK_TABLE,	/* netlink sockets of a namespace */
+	LX_LOCK_NETLINK,	/* receive queue of one */
 	LX_LOCK_PACKET,		/* receive queue of an AF_PACKET socket */
 	LX_LOCK_NETDEV_QUEUE,	/* lx_netdev_queue.lock: held over xmit */
 	LX_LOCK_FLOCK,		/* file locks of an inode */

@@ -9,6 +9,7 @@
 #include "lx/types.h"
 
 struct lx_netdev;
+struct netlink_ns;
 
 struct lx_netns {
 	_Atomic(uint32_t) refs;		/* tasks' (lx_nsproxy), sockets', mounts of sysfs */
@@ -21,6 +22,7 @@ struct lx_netns {
 	 */
 	struct rt_mutex config_lock;
 	struct list listeners;		/* config_lock: of lx_netdev_listener.link */
+	struct netlink_ns *netlink;	/* config_lock to set: made with the first netlink socket (net/netlink.h) */
 	struct list packet_sockets;	/* config_lock: of packet_sock.ns_link (net/packet.h) */
 
 	/*
