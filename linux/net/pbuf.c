@@ -355,6 +355,8 @@ int lx_pbuf_pull_up(struct lx_pbuf *p, uint32_t n)
 	b = block_alloc(p->pool, BLOCK_HEADER, (size_t)headroom + n);
 	if (!b)
 		return -ENOMEM;
+	/* what was pulled stays in front: a header of the link, for who looks at it later */
+	memcpy(block_head(b), block_head(p->piece[0].block), headroom);
 	lx_pbuf_read(p, 0, block_head(b) + headroom, n);
 	piece_put(p, &p->piece[0]);
 	p->piece[0] = (struct lx_piece){ b, block_head(b) + headroom, n };

@@ -187,7 +187,8 @@ void *lx_pbuf_put(struct lx_pbuf *p, uint32_t n);
 void lx_pbuf_trim(struct lx_pbuf *p, uint32_t len);
 /*
  * Make the first @n bytes be in one piece, and that piece private: headers can be read and
- * written.  0; -EINVAL: the packet is shorter; -ENOMEM.  The packet is unchanged then.
+ * written.  Bytes in front of it, which were pulled, stay there.  0; -EINVAL: the packet is
+ * shorter; -ENOMEM.  The packet is unchanged then.
  */
 int lx_pbuf_pull_up(struct lx_pbuf *p, uint32_t n);
 

@@ -83,6 +83,9 @@ TEST(clones_share_bytes_and_have_ends_of_their_own)
 	/* whoever wants to write gets bytes of its own */
 	CHECK_EQ(lx_pbuf_pull_up(c, 10), 0);
 	CHECK(lx_pbuf_is_private(c) && lx_pbuf_is_private(p));
+	lx_pbuf_push(c, 100);		/* what was pulled came along */
+	CHECK(is_filled(c, 0, 0, 150));
+	lx_pbuf_pull(c, 100);
 	memset(lx_pbuf_data(c), 0, 50);
 	CHECK(is_filled(p, 0, 0, 500));
 	lx_pbuf_free(p);
