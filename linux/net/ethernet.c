@@ -22,6 +22,13 @@ static enum lx_pkttype addressee(const struct lx_netdev *dev, const uint8_t *dst
 	return same_address(dev->broadcast, dst) ? LX_PKT_BROADCAST : LX_PKT_MULTICAST;
 }
 
+int ethernet_set_address(struct lx_netdev *dev, const uint8_t *address)
+{
+	static const uint8_t nobody[6];
+
+	return address[0] & 1 || !memcmp(address, nobody, 6) ? -EADDRNOTAVAIL : 0;
+}
+
 uint16_t ethernet_protocol(const uint8_t *header, const uint8_t *payload)
 {
 	uint16_t type = (uint16_t)(header[12] << 8 | header[13]);

@@ -75,9 +75,7 @@ static void loopback_release(struct lx_netdev *dev)
 
 static const struct lx_netdev_ops ops = {
 	.open = loopback_open, .stop = loopback_stop, .xmit = loopback_xmit,
-	.release = loopback_release,
-	/* any address is fine */
-	.set_address = NULL,
+	.release = loopback_release, .set_address = ethernet_set_address,
 };
 
 static void receive(struct lx_netdev *dev, struct lx_netdev_stats *stats, struct lx_pbuf *p)

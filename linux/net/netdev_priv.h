@@ -23,6 +23,8 @@ void netdev_receive_counted(struct lx_netdev *dev, struct lx_netdev_stats *stats
  * False: too short, or no memory to look at it.
  */
 bool ethernet_receive(const struct lx_netdev *dev, struct lx_pbuf *p);
+/* lx_netdev_ops.set_address of devices that take any station's address; -EADDRNOTAVAIL: it is none. */
+int ethernet_set_address(struct lx_netdev *dev, const uint8_t *address);
 /* What a frame with this header carries: ETH_P_*.  @header: 14 bytes; @payload: the 2 behind them, or NULL. */
 uint16_t ethernet_protocol(const uint8_t *header, const uint8_t *payload);
 

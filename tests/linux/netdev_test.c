@@ -101,6 +101,24 @@ TEST(mtu_and_queue_length_are_set)
 	CHECK_ERRNO(ioctl(fd, SIOCADDMULTI, &r), EINVAL);
 }
 
+TEST(hardware_addresses_are_set)
+{
+	struct ifreq r = ifreq_of("lo");
+	int fd;
+
+	own_network();
+	fd = control_socket();
+	memcpy(r.ifr_hwaddr.sa_data, "\2\3\4\5\6\7", 6);
+	CHECK_ERRNO(ioctl(fd, SIOCSIFHWADDR, &r), EINVAL);
+	r.ifr_hwaddr.sa_family = ARPHRD_LOOPBACK;
+	CHECK_OK(ioctl(fd, SIOCSIFHWADDR, &r));
+	memset(&r.ifr_hwaddr, 0, sizeof(r.ifr_hwaddr));
+	CHECK_OK(ioctl(fd, SIOCGIFHWADDR, &r));
+	CHECK(memcmp(r.ifr_hwaddr.sa_data, "\2\3\4\5\6\7", 6) == 0);
+	r.ifr_hwaddr.sa_data[0] = 1;
+	CHECK_ERRNO(ioctl(fd, SIOCSIFHWADDR, &r), EADDRNOTAVAIL);
+}
+
 static void rename_device(const char *from, const char *to, int err)
 {
 	struct ifreq r = ifreq_of(from);
