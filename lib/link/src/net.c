@@ -64,6 +64,10 @@ static void read_info(struct net *n)
 		i->can |= NET_CAN_TSO4;
 	if (i->can && (n->features & NET_F_HOST_TSO6))
 		i->can |= NET_CAN_TSO6;
+	if (n->features & NET_F_GUEST_CSUM)
+		i->can |= NET_CAN_VERIFY;
+	if (n->features & (NET_F_GUEST_TSO4 | NET_F_GUEST_TSO6))
+		i->can |= NET_CAN_MERGE;
 }
 
 static bool says_up(const struct net *n)
@@ -214,9 +218,4 @@ bool net_is_up(const struct net *n)
 bool net_is_dead(const struct net *n)
 {
 	return link_is_dead(n->link);
-}
-
-uint64_t net_receive_errors(const struct net *n)
-{
-	return READ_ONCE(n->receive_errors);
 }

@@ -102,7 +102,6 @@ struct net {
 
 	_Atomic(bool) accused;		/* the driver broke the protocol: no ring is looked at */
 	bool is_up;			/* thread; read by anybody (READ_ONCE) */
-	uint64_t receive_errors;	/* the same */
 	/* The thread's. */
 	uint32_t incarnation, generation;	/* of the driver and its configuration, as seen last */
 

@@ -48,11 +48,6 @@ void net_rx_start(struct net *n)
 
 /* -- what comes with a frame --------------------------------------------------------------------- */
 
-static void thrown_away(struct net *n)
-{
-	WRITE_ONCE(n->receive_errors, n->receive_errors + 1);
-}
-
 static bool read_gso(const struct net *n, struct net_offload *o)
 {
 	switch (n->rx.header[NET_HDR_GSO_TYPE]) {
@@ -129,7 +124,7 @@ static void deliver(struct net *n, size_t length)
 	void *frame = NULL;
 
 	if (length < NET_FRAME_MIN || length > NET_FRAME_MAX || !read_offload(n, length, &o)) {
-		thrown_away(n);
+		n->ops->spoiled(n->user);
 		return;
 	}
 	to.left = MIN(n->ops->room(n->user, &o, length, pieces, &frame), NET_PIECES);
@@ -162,7 +157,7 @@ static bool begin_frame(struct net *n, uint16_t buffer, uint32_t written)
 	/* A driver can have been unable to say what the device wrote. */
 	if (written < n->header_length) {
 		if (written)
-			thrown_away(n);
+			n->ops->spoiled(n->user);
 		return false;
 	}
 	memcpy(n->rx.header, buffer_at(n, buffer), n->header_length);

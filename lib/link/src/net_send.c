@@ -289,7 +289,8 @@ bool net_has_room(struct net *n)
 	bool room;
 
 	rt_mutex_lock(&n->lock);
-	room = has_room(&n->tx, NET_FRAME_CHUNKS) || find_room(n, NET_FRAME_CHUNKS);
+	room = link_is_dead(n->link) || has_room(&n->tx, NET_FRAME_CHUNKS) ||
+	       find_room(n, NET_FRAME_CHUNKS);
 	rt_mutex_unlock(&n->lock);
 	return room;
 }

@@ -63,6 +63,12 @@ static void received(void *user, void *frame, size_t length, const struct net_of
 	tell();
 }
 
+static void spoiled(void *user)
+{
+	atomic_fetch_add(&strange, 1);
+	tell();
+}
+
 static void writable(void *user)
 {
 	tell();
@@ -134,8 +140,8 @@ static bool net_round(struct net *n, const struct link *l, uint32_t round)
 
 void use_net(struct link *l, const char *name)
 {
-	static const struct net_ops ops = { .room = room, .received = received, .writable = writable,
-					    .event = event };
+	static const struct net_ops ops = { .room = room, .received = received, .spoiled = spoiled,
+					    .writable = writable, .event = event };
 	uint32_t round = 0, before, first, quiet = 0;
 	struct net *n;
 	k_status_t st = net_open(l, &ops, NULL, rt_now_ns() + 10 * SECONDS, &n);

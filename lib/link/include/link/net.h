@@ -27,10 +27,13 @@ struct net;
 /* Pieces of memory that a received frame can be put into. */
 #define NET_PIECES		20u
 
-/* What the card does for frames that are sent. */
+/* What the card does: for frames that are sent, */
 #define NET_CAN_CHECKSUM	(1u << 0)
 #define NET_CAN_TSO4		(1u << 1)	/* TCP over IPv4, over IPv6: cut into segments */
 #define NET_CAN_TSO6		(1u << 2)
+/* ... and for those that are received. */
+#define NET_CAN_VERIFY		(1u << 3)	/* is_verified, needs_checksum */
+#define NET_CAN_MERGE		(1u << 4)	/* gso: several segments may come as one frame */
 
 /* Events. */
 #define NET_LINK_UP		(1u << 0)	/* the cable was plugged in, or out; also after open if it is out */
@@ -79,6 +82,8 @@ struct net_ops {
 			     struct net_piece *pieces, void **frame);
 	/* It is there now.  Always called after a room() that gave some. */
 	void (*received)(void *user, void *frame, size_t length, const struct net_offload *o);
+	/* A frame was thrown away, as its length or what came with it made no sense. */
+	void (*spoiled)(void *user);
 	/* net_send() has room again for what it had none for, or net_has_room() for any frame. */
 	void (*writable)(void *user);
 	void (*event)(void *user, uint32_t events);
@@ -100,8 +105,6 @@ uint32_t net_index(const struct net *n);	/* n-th card of this personality: eth0 
 
 bool net_is_up(const struct net *n);	/* the cable is plugged in */
 bool net_is_dead(const struct net *n);
-/* Frames that were thrown away, as their length or what came with them made no sense. */
-uint64_t net_receive_errors(const struct net *n);
 
 /*
  * Queue the frame that lies in @count pieces, headers first, with its wishes (NULL: none).  It is copied:
@@ -112,5 +115,5 @@ uint64_t net_receive_errors(const struct net *n);
  */
 k_status_t net_send(struct net *n, const struct net_piece *pieces, unsigned int count,
 		    const struct net_offload *wishes, bool more);
-/* Whether there is room for a frame of any length.  False: ops->writable() follows when there is. */
+/* Whether there is room for a frame of any length.  False: ops->writable() follows when there is.  A dead card has room. */
 bool net_has_room(struct net *n);
