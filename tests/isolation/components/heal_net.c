@@ -25,6 +25,7 @@ static struct {
 	uint32_t length;
 	_Atomic(uint32_t) came;		/* how often it came back */
 } sent[FRAMES];
+static uint32_t longest;		/* that the card takes */
 static _Atomic(uint32_t) base;		/* number of the first of these */
 
 static uint8_t incoming[LONGEST];	/* the card's thread */
@@ -84,7 +85,7 @@ static void make_frames(uint32_t round)
 	for (uint32_t i = 0; i < FRAMES; i++) {
 		uint8_t *p = sent[i].bytes;
 
-		sent[i].length = SHORTEST + (uint32_t)(next_random() % (LONGEST - SHORTEST));
+		sent[i].length = SHORTEST + (uint32_t)(next_random() % (longest - SHORTEST));
 		fill(p, ALIGN_DOWN(sent[i].length, 8u), round);
 		memset(p, 0xff, TYPE / 2);
 		p[TYPE / 2] &= 0xfe;
@@ -151,6 +152,7 @@ void use_net(struct link *l, const char *name)
 		say(name, "open %d", st);
 		return;
 	}
+	longest = MIN((uint32_t)LONGEST, net_info(n)->mtu_max + NET_FRAME_MIN);
 	first = link_incarnation(l);
 	do {
 		before = link_incarnation(l);
