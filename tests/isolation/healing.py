@@ -251,6 +251,16 @@ def a_driver_whose_answers_go_astray_is_replaced_and_its_link_made_anew(lab):
 
 
 @isolation(when=on(2))
+def a_network_driver_that_does_not_tell_of_its_answers_is_replaced(lab):
+    path = lab.folder / "net"
+    machine = lab.machine(["concord.system=test-heal", "loglevel=6", "virtio-net.die=quiet:5"],
+                          memory=MEMORY, nets=[qemu.Net("stream", path=path)])
+    with FrameEcho(path):
+        lab.expect_boot(machine, "the driver broke the protocol: it does not tell of its answers", "after a reset",
+                        "rounds, 1 deaths: same data", "heal: done", status=0)
+
+
+@isolation(when=on(2))
 def a_driver_that_does_nothing_but_die_is_given_up(lab):
     machine = lab.machine(["concord.system=test-restart", "loglevel=6", "client.seconds=30", "faulty.mode=start"],
                           memory=MEMORY)

@@ -7,11 +7,15 @@
 #include "rt/log.h"
 #include "rt/memory.h"
 #include "rt/thread.h"
+#include "rt/time.h"
 
 /* The configuration: virtio 1.1, 5.1.4. */
 enum { CONFIG_ADDRESS = 0, CONFIG_STATUS = 6, CONFIG_MTU = 10, CONFIG_LENGTH = 12 };
 enum { STATUS_LINK_UP = 1 };
 enum { MTU_USUAL = 1500, MTU_MIN = 68 };
+
+/* From one look at the rings to the next, if the bell says nothing. */
+#define LOOK_NS 2000000000ull
 
 #define WANTED	(NET_F_CSUM | NET_F_GUEST_CSUM | NET_F_MTU | NET_F_MAC | NET_F_GUEST_TSO4 | \
 		 NET_F_GUEST_TSO6 | NET_F_HOST_TSO4 | NET_F_HOST_TSO6 | NET_F_MRG_RXBUF |	\
@@ -105,9 +109,11 @@ static void renew(struct net *n)
 
 	if (!link_is_renewed(n->link, &epoch))
 		return;
-	atomic_store_explicit(&n->accused, false, memory_order_relaxed);
-	net_rx_start(n);
+	/* Nobody touches the rings meanwhile, and what is wrong with the old ones is known. */
+	atomic_store_explicit(&n->accused, true, memory_order_relaxed);
+	net_rx_restart(n);
 	net_tx_restart(n);
+	atomic_store_explicit(&n->accused, false, memory_order_relaxed);
 	link_renewed(n->link, epoch);
 }
 
@@ -122,6 +128,22 @@ static uint32_t look_at_driver(struct net *n)
 	return NET_RESTARTED;
 }
 
+/*
+ * Until the bell rings.  A driver that answers and does not ring for it is told from one that is about
+ * to by a second look.
+ */
+static void wait_for_bell(struct net *n)
+{
+	for (int looks = 0; looks < 2; looks++) {
+		uint32_t seq = link_seq(n->link);
+
+		if (link_wait_change(n->link, seq, rt_now_ns() + LOOK_NS, false) != K_ERR_TIMED_OUT ||
+		    (!net_rx_is_ready(n) && !net_tx_is_ready(n)))
+			return;
+	}
+	net_accuse(n, "it does not tell of its answers");
+}
+
 static void net_main(void *arg)
 {
 	struct net *n = arg;
@@ -129,7 +151,7 @@ static void net_main(void *arg)
 	if (!n->is_up)
 		n->ops->event(n->user, NET_LINK_DOWN);
 	while (!link_is_dead(n->link)) {
-		uint32_t seq = link_seq(n->link), events = look_at_driver(n) | look_at_config(n);
+		uint32_t events = look_at_driver(n) | look_at_config(n);
 		bool more;
 
 		if (events)
@@ -138,7 +160,7 @@ static void net_main(void *arg)
 		if (net_tx_look(n))
 			n->ops->writable(n->user);
 		if (!more && !link_is_dead(n->link))
-			(void)!link_wait_change(n->link, seq, K_DEADLINE_NEVER, false);
+			wait_for_bell(n);
 	}
 	WRITE_ONCE(n->is_up, false);
 	n->ops->event(n->user, NET_DEAD);

@@ -116,11 +116,15 @@ void net_accuse(struct net *n, const char *why);
 /* net_receive.c: the thread calls these. */
 k_status_t net_rx_init(struct net *n);		/* NOT_SUPPORTED: too little memory */
 void net_rx_start(struct net *n);		/* an empty ring gets all buffers */
+void net_rx_restart(struct net *n);		/* the same, after what has come is taken, if the old ring is sound */
 /* Take at most some dozens of frames; true: there are more, which no bell will tell of. */
 bool net_rx_look(struct net *n);
+bool net_rx_is_ready(struct net *n);		/* the device has used buffers that were not taken */
 
 /* net_send.c */
 k_status_t net_tx_init(struct net *n);
-void net_tx_restart(struct net *n);		/* what is in flight goes into an empty ring; locks */
+void net_tx_restart(struct net *n);		/* what the old ring does not say was sent goes into a new one; locks */
 /* Take back what was sent if somebody waits for room; true: there is enough now.  Locks. */
 bool net_tx_look(struct net *n);
+/* The device has sent frames, and somebody waits for room: it is to ring for them.  Locks. */
+bool net_tx_is_ready(struct net *n);

@@ -194,6 +194,15 @@ static bool take_buffer(struct net *n, unsigned int *frames)
 	return true;
 }
 
+void net_rx_restart(struct net *n)
+{
+	unsigned int frames = 0;
+
+	for (uint32_t i = 0; i < n->rx.count && take_buffer(n, &frames); i++)
+		;
+	net_rx_start(n);
+}
+
 /* True: as many as are taken at a time. */
 static bool take_frames(struct net *n)
 {
@@ -211,6 +220,11 @@ static bool take_frames(struct net *n)
 	return frames >= BUDGET;
 }
 
+bool net_rx_is_ready(struct net *n)
+{
+	return !n->accused && vq_driver_ready(&n->rx.vq);
+}
+
 bool net_rx_look(struct net *n)
 {
 	bool more;
@@ -220,5 +234,5 @@ bool net_rx_look(struct net *n)
 	vq_driver_interrupts(&n->rx.vq, false);
 	more = take_frames(n);
 	vq_driver_interrupts(&n->rx.vq, true);
-	return !n->accused && (more || vq_driver_ready(&n->rx.vq));
+	return net_rx_is_ready(n) || (more && !n->accused);
 }

@@ -129,6 +129,16 @@ bool net_tx_look(struct net *n)
 	return room;
 }
 
+bool net_tx_is_ready(struct net *n)
+{
+	bool ready;
+
+	rt_mutex_lock(&n->lock);
+	ready = n->tx.wanted && !n->accused && vq_driver_ready(&n->tx.vq);
+	rt_mutex_unlock(&n->lock);
+	return ready;
+}
+
 /* -- into the ring: the lock is held ------------------------------------------------------------------ */
 
 static void enqueue(struct net *n, struct net_frame *f)
@@ -172,6 +182,7 @@ void net_tx_restart(struct net *n)
 	struct net_frame *f = NULL;
 
 	rt_mutex_lock(&n->lock);
+	reclaim(n);
 	link_queue_init(n->link, NET_TX, &t->vq, t->slots);
 	vq_driver_interrupts(&t->vq, t->wanted != 0);
 	while ((f = next_in_flight(t, f ? f->order : 0)))

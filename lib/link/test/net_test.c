@@ -580,6 +580,33 @@ TEST(net_gives_all_frames_to_the_next_driver)
 	}
 }
 
+/* Receives a frame, and does not ring for it. */
+static void *quiet_server(void *arg)
+{
+	uint8_t frame[LONG + 60] = { [10] = 1 };
+
+	fake_ready(features, config, sizeof(config));
+	usleep(100000);
+	fill_soon(frame, sizeof(frame));
+	(void)vq_device_publish(&fake.queue[RX]);
+	fake_renew();
+	fill_soon(frame, sizeof(frame));
+	fake_publish(RX);
+	while (!stop)
+		fake_server_wait();
+	return NULL;
+}
+
+TEST(net_accuses_a_driver_that_does_not_ring)
+{
+	struct net *n = start(quiet_server, ALL);
+
+	REQUIRE(n);
+	CHECK(wait_until(&received, 1));
+	CHECK_EQ(atomic_load(&fake_header()->accusations), 1);
+	end();
+}
+
 /* Random bytes in the control memory while frames go: that it races is what it is for. */
 __attribute__((no_sanitize("thread"))) static void *vandal(void *arg)
 {
