@@ -141,10 +141,13 @@ def check_net(net):
     kinds = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
     if net.kind not in kinds.split():
         raise say.Failure(f"--net {net.kind}: this {EMULATOR} was built without it", 2)
-    if net.kind == "tap" and not os.path.exists(f"/sys/class/net/{net.name}/tun_flags"):
-        raise say.Failure(f"--net tap:{net.name}: there is no tap interface of that name", 2)
-    if net.kind == "tap" and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        raise say.Failure(f"--net tap:{net.name}: /dev/net/tun cannot be opened", 2)
+    if net.kind == "tap":
+        try:
+            socket.if_nametoindex(net.name)
+            os.close(os.open("/dev/net/tun", os.O_RDWR))
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise say.Failure(f"--net tap:{net.name}: {where}{error.strerror or error}", 2) from None
     for port, _ in net.forwards:
         with socket.socket() as one:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
