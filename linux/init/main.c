@@ -22,6 +22,7 @@
 #include "lx/char.h"
 #include "lx/cred.h"
 #include "lx/ipc.h"
+#include "lx/link_dev.h"
 #include "lx/lock_rank.h"
 #include "lx/mm.h"
 #include "lx/netns.h"
@@ -169,6 +170,12 @@ static void open_9p(void *link)
 	settle_one();
 }
 
+static void open_card(void *link)
+{
+	lx_link_dev_add(link);
+	settle_one();
+}
+
 static void device_arrived(const struct linux_link *l, k_handle_t *handles, void (*open)(void *link))
 {
 	struct link *link;
@@ -224,6 +231,9 @@ static void link_arrived(const struct linux_link *l, k_handle_t *handles)
 		break;
 	case LINK_CLASS_BLOCK:
 		device_arrived(l, handles, open_disk);
+		break;
+	case LINK_CLASS_NET:
+		device_arrived(l, handles, open_card);
 		break;
 	case LINK_CLASS_9P:
 		device_arrived(l, handles, open_9p);

@@ -127,8 +127,8 @@ def add_machine_options(parser):
     add("--disk-bus", choices=qemu.DISK_BUSES, default="virtio", help="what the image's disk is "
         "attached to; default virtio")
     add("--net", metavar="none|user|tap:NAME", type=net, default=None, help="a network card: of a network that "
-        "QEMU pretends to be, or at the host's interface NAME; default none. Concord has a driver for it and "
-        "no protocols yet")
+        "QEMU pretends to be, or at the host's interface NAME; default none. Concord has packet sockets "
+        "for it and no protocols yet")
     add("--forward", metavar="HOST:GUEST", type=forward, action="append", default=[], help="with --net user: "
         "connections to this TCP port of the host's loopback go to that one of the guest; may be repeated")
     add("--share", metavar="DIR", type=directory, help="a directory that the guest sees at /mnt/share; "
