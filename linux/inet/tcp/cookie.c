@@ -22,7 +22,7 @@ enum {
 #define MAC_MASK	((1u << MAC_BITS) - 1)
 #define TIME_MASK	((1u << TIME_BITS) - 1)
 
-/* What links have: the least of Linux, of RFC 9293, IPv6, tunnels, PPPoE, Ethernet, jumbo frames. */
+/* The least of Linux, of RFC 9293, IPv6's, of tunnels, PPPoE, Ethernet and jumbo frames. */
 static const uint16_t mss_of[1u << MSS_BITS] = { 88, 536, 1220, 1300, 1400, 1440, 1460, 8940 };
 
 uint32_t tcp_isn(const struct siphash_key *key, const struct inet_tuple *t, uint64_t now_ns)

@@ -38,8 +38,8 @@ struct tcp_rack_ack {
 
 void tcp_rack_init(struct tcp_rack *r);
 /*
- * @s has arrived.  @echo: the ACK echoes the time stamp of the last time it was sent, or a later one;
- * or time stamps are not in use.  If not, it was an earlier copy that arrived.
+ * @s has arrived.  @echo: the ACK echoes the time stamp of the last time it was sent, or a later
+ * one; or time stamps are not in use.  If not, it was an earlier copy that arrived.
  */
 void tcp_rack_delivered(struct tcp_rack *r, const struct tcp_sent *s, uint64_t now_ns,
 			uint64_t min_rtt_ns, bool echo);

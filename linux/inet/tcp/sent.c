@@ -47,6 +47,30 @@ void tcp_sent_sacked(struct tcp_scoreboard *b, struct tcp_sent *s)
 	list_remove(&s->time_link);
 }
 
+/* Lost ones were sent early, so the place of one is near the front. */
+static void insert_by_time(struct tcp_scoreboard *b, struct tcp_sent *s)
+{
+	struct list *before = b->by_time.next;
+
+	while (before != &b->by_time &&
+	       container_of(before, struct tcp_sent, time_link)->sent_ns <= s->sent_ns)
+		before = before->next;
+	list_add_last(before, &s->time_link);
+}
+
+void tcp_scoreboard_found(struct tcp_scoreboard *b)
+{
+	struct tcp_sent *s;
+
+	list_for_each_entry(s, &b->by_seq, link) {
+		if (!s->lost)
+			continue;
+		s->lost = false;
+		b->lost--;
+		insert_by_time(b, s);
+	}
+}
+
 void tcp_scoreboard_renege(struct tcp_scoreboard *b)
 {
 	struct tcp_sent *s;

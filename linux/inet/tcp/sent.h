@@ -46,6 +46,8 @@ void tcp_sent_again(struct tcp_scoreboard *b, struct tcp_sent *s, uint64_t now_n
 void tcp_sent_lost(struct tcp_scoreboard *b, struct tcp_sent *s);
 /* It has arrived. */
 void tcp_sent_sacked(struct tcp_scoreboard *b, struct tcp_sent *s);
+/* Nothing is lost: what was marked is under way as before. */
+void tcp_scoreboard_found(struct tcp_scoreboard *b);
 /* All that was SACKed is lost. */
 void tcp_scoreboard_renege(struct tcp_scoreboard *b);
 /* Out of the lists: acknowledged. */
