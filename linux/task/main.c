@@ -27,15 +27,14 @@
  * looked for here, and the call made again.  An ENOMEM that tells of something else (limits,
  * addresses with nothing mapped) stands, as does what sigreturn brought back.
  */
-static long __attribute__((noinline, cold)) call_again(struct lx_task *self, struct k_user_frame *f,
-						       uint32_t nr)
+static long __attribute__((noinline, cold)) call_again(struct lx_task *self, struct k_user_frame *f)
 {
 	unsigned int tries = 0;
 	long ret = -ENOMEM;
 
 	while (ret == -ENOMEM && ~LX_SYSCALL_NR(f) && rt_memory_was_refused() &&
 	       lx_find_memory("system call", false, &tries))
-		ret = lx_syscalls[nr](self, f);
+		ret = lx_syscalls[LX_SYSCALL_INDEX(f)](self, f);
 	return ret;
 }
 
@@ -43,7 +42,7 @@ static inline long call(struct lx_task *self, struct k_user_frame *f, uint32_t n
 {
 	long ret = lx_syscalls[nr](self, f);
 
-	return likely(ret != -ENOMEM) ? ret : call_again(self, f, nr);
+	return likely(ret != -ENOMEM) ? ret : call_again(self, f);
 }
 
 static long __attribute__((noinline)) syscall_slow(struct lx_task *self, struct k_user_frame *f)
