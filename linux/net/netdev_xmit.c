@@ -176,4 +176,5 @@ void lx_netdev_receive(struct lx_netdev *dev, unsigned int nr, struct lx_pbuf *p
 	if (p->pkttype == LX_PKT_MULTICAST)
 		lx_netdev_count(&stats->multicast, 1);
 	netdev_receive_counted(dev, stats, p);
+	lx_net_deliver(dev->ns);
 }

@@ -180,7 +180,8 @@ void lx_netdev_set_carrier(struct lx_netdev *dev, bool carrier);
  * A frame has come in by queue @q: takes @p over.  It begins with the link's header; csum and gso
  * say what the device knows.  From a thread of the driver's, or of anybody who sends to a device
  * in this machine: without any lock held, since it may take mutexes of protocols and sockets; it
- * does not wait for programs.  A device that is not up drops it.  Counts the frame.
+ * does not wait for programs.  A device that is not up drops it.  Counts the frame.  What was
+ * answered to this machine itself is delivered, too (lx_net_deliver()).
  */
 void lx_netdev_receive(struct lx_netdev *dev, unsigned int q, struct lx_pbuf *p);
 
