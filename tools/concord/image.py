@@ -21,6 +21,7 @@ from . import apt, build, places, say
 
 RECIPES = places.ROOT / "tools/image"
 OVERLAY = RECIPES / "overlay"
+IMAGES_KEPT = 12        # assembled ones, the last used
 STEP = "2"              # raised when the steps below change what they make
 
 
@@ -123,10 +124,16 @@ def _assemble(tar, path, script=ASSEMBLE):
 
 
 def _forget_old(home):
-    """Other checkouts may share the cache, so only what nobody has used for long goes."""
-    for old in home.iterdir():
-        if time.time() - old.stat().st_mtime > 14 * 24 * 3600:
-            old.unlink(missing_ok=True)
+    """Other checkouts may share the cache, so only what nobody has used for long goes.  Images that were
+    assembled are large, differ with every build of the programs in them, and are made again in a
+    minute: of them a few stay."""
+    now = time.time()
+    used = {path: path.stat().st_mtime for path in home.iterdir()}
+    assembled = sorted((path for path in used if path.suffix == ".erofs"), key=used.get, reverse=True)
+    for path, when in used.items():
+        surplus = path in assembled[IMAGES_KEPT:] and now - when > 3600
+        if surplus or now - when > 14 * 24 * 3600:
+            path.unlink(missing_ok=True)
 
 
 def _tar(home, name):
