@@ -62,7 +62,7 @@ static bool read_wishes(const struct lx_pbuf *p, struct net_offload *o)
 	if (p->csum == LX_CSUM_PARTIAL) {
 		int32_t start = lx_pbuf_offset(p, p->csum_at);
 
-		if (start < 0 || start > UINT16_MAX)
+		if (start < 0 || start > (int32_t)UINT16_MAX)
 			return false;
 		o->needs_checksum = true;
 		o->csum_start = (uint16_t)start;
