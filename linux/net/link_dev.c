@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Network cards of drivers behind links: the card of the n-th link of class net is eth<n>.
+ * Network cards of drivers behind links: the card of the n-th instance of its driver is eth<n>.
  *
  * A frame is copied once on its way out, into link memory, and once on its way in, from there
  * into a packet (link/net.h); checksums and segmentation are passed on.  The library's thread
@@ -11,6 +11,7 @@
  * looks like a cable that is out.
  */
 #include "base/format.h"
+#include "base/parse.h"
 #include "base/string.h"
 #include "base/util.h"
 #include "link/net.h"
@@ -25,6 +26,8 @@
 #define LINEAR		256u
 /* Pieces of a packet for which no memory is needed while it is sent. */
 #define PIECES		32u
+
+#define CARDS_MAX	1000u
 
 /* Of a struct lx_netdev: private data. */
 struct link_dev {
@@ -272,12 +275,36 @@ static void describe(struct lx_netdev *dev, const struct net *net)
 	dev->parent = net_name(net);
 }
 
+/*
+ * Cards are counted by the instance of their driver ("virtio-net.0"), which init numbers in the
+ * order of the bus; they open in any order.
+ */
+static unsigned int instance(const struct net *net)
+{
+	const char *dot = strrchr(net_name(net), '.');
+	uint64_t n;
+
+	return dot && parse_u64_all(dot + 1, &n) && n < CARDS_MAX ? (unsigned int)n : 0;
+}
+
+/* Two drivers can have an instance of that number: the next one that is free. */
+static int register_card(struct link_dev *l)
+{
+	int err = -EEXIST;
+
+	for (unsigned int n = instance(l->net); err == -EEXIST && n < CARDS_MAX; n++) {
+		snprintf(l->dev->name, sizeof(l->dev->name), "eth%u", n);
+		err = lx_netdev_register(lx_init_netns, l->dev);
+	}
+	return err;
+}
+
 static int announce(struct link_dev *l)
 {
 	int err;
 
 	describe(l->dev, l->net);
-	err = lx_netdev_register(lx_init_netns, l->dev);
+	err = register_card(l);
 	if (err)
 		return err;
 	atomic_store(&l->is_registered, true);
@@ -287,14 +314,13 @@ static int announce(struct link_dev *l)
 
 void lx_link_dev_add(struct link *link)
 {
-	char name[LX_IFNAMSIZ];
-	struct lx_netdev *dev;
+	struct lx_netdev *dev = lx_netdev_alloc("eth%d", &ops, sizeof(struct link_dev), 1);
+	char name[sizeof(link_geometry(link)->name)];
 	struct link_dev *l;
 	k_status_t st;
 	int err;
 
-	snprintf(name, sizeof(name), "eth%u", link_geometry(link)->index);
-	dev = lx_netdev_alloc(name, &ops, sizeof(*l), 1);
+	strlcpy(name, link_geometry(link)->name, sizeof(name));
 	if (!dev) {
 		rt_log(RT_LOG_ERR, "linux: no memory for %s", name);
 		link_close(link);
