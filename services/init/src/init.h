@@ -116,7 +116,7 @@ struct personality {
 	k_handle_t control;		/* our end; 0: it may not control anything */
 	uint32_t placement;
 	k_handle_t process, space, group, channel;
-	uint32_t links[8];		/* given so far, by class */
+	uint32_t links[LINK_CLASS_MAX + 1];	/* given so far, by class */
 	bool running;
 };
 

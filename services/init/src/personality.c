@@ -97,7 +97,7 @@ void personality_give_link(struct personality *p, struct instance *in)
 	struct grants g = { .status = K_OK };
 	k_status_t st;
 
-	m.index = p->links[in->link.class_id % ARRAY_SIZE(p->links)]++;
+	m.index = p->links[in->link.class_id]++;
 	in->link.index = m.geometry.index = m.index;
 	grant(&g, LINUX_LINK_CONTROL, in->control, shared);
 	grant(&g, LINUX_LINK_DATA, in->data, shared);

@@ -53,6 +53,7 @@
 #define LINK_CLASS_CONSOLE	3u
 #define LINK_CLASS_ENTROPY	4u
 #define LINK_CLASS_9P		9u
+#define LINK_CLASS_MAX		9u
 
 enum link_server_state {
 	LINK_SERVER_STARTING,		/* as init leaves it: requests may be queued already */
