@@ -17,7 +17,7 @@
  *					was read once
  *
  * One entry is for a block of 16 pages, the size of a read for a fault, with a bit for
- * each.  They are in a table of fixed size, for twice the pages of memory, in sets of four:
+ * each.  They are in a table of fixed size, for as many pages as memory has, in sets of four:
  * the oldest goes.  An entry is found by a hash of the file and the place; two that look
  * alike cost a wrong count, nothing else.  (Linux keeps "shadow entries" in the page cache
  * itself, and bounds them likewise: mm/workingset.c.)
@@ -47,7 +47,7 @@ static struct {
 
 int lx_workingset_start(uint64_t memory)
 {
-	uint64_t want = memory / BLOCK * 2 / WAYS;
+	uint64_t want = memory / BLOCK / WAYS;
 	uint32_t count = 1;
 
 	while (count < want && count < SETS_MAX)
