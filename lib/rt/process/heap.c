@@ -2,7 +2,7 @@
 /*
  * The heap of a process (rt/memory.h).
  *
- * Addresses [RT_HEAP, +RT_HEAP_SIZE) are divided into units of UNIT bytes; a bitmap
+ * Addresses [RT_HEAP, +RT_HEAP_SIZE) are two areas, each divided into units; a bitmap
  * says which are in use.  A run of units is mapped as a whole and begins with a
  * struct run, so that rt_free() finds it from any pointer into its first unit:
  *
@@ -11,6 +11,10 @@
  *		class's list.  The last empty run of a class is kept, further ones
  *		are unmapped.
  *   large	one object behind the header, in as many units as it takes
+ *
+ * Every size class that is in use has a run that is not full, so runs of the many classes
+ * of small objects are small: most processes need a few objects of each.  They are in the
+ * first area until that is full; everything else is in the second.
  *
  * Runs have all their pages from the start, so that to be out of memory is an error of
  * rt_alloc() and not a fault later.
@@ -31,8 +35,10 @@
 #include "rt/memory.h"
 #include "thread_priv.h"
 
+#define FINE_UNIT	0x4000ull
+#define FINE_SIZE	0x40000000ull	/* 1 GiB */
+#define FINE_MAX	1024u		/* objects of at most so many bytes */
 #define UNIT		0x10000ull
-#define UNITS		(RT_HEAP_SIZE / UNIT)
 #define MAGIC		0x68656170u
 #define SMALL_MAX	8192u
 #define CLASSES		32u	/* 16, 32, 48, 64, 80, 96, 112, 128, 160 ... 8192 */
@@ -45,7 +51,8 @@ struct run {
 	uint32_t magic;			/* MAGIC; constant */
 	uint32_t class_index;		/* constant; CLASSES: large */
 	uint64_t size;			/* constant: of an object */
-	uint64_t units;			/* constant */
+	struct area *area;		/* constant: where its units are */
+	uint64_t length;		/* constant: of the run, in bytes */
 	struct list link;		/* class lock: in class->runs */
 	struct object *free_list;	/* class lock */
 	uint32_t used;			/* class lock */
@@ -62,8 +69,15 @@ static struct size_class {
 } classes[CLASSES];
 
 static struct rt_mutex units_lock = RT_MUTEX_INIT(0);
-static uint64_t units[BITMAP_WORDS(UNITS)];	/* units_lock */
-static uint64_t units_hint;			/* units_lock: below it all are in use */
+static uint64_t fine_used[BITMAP_WORDS(FINE_SIZE / FINE_UNIT)];			/* units_lock */
+static uint64_t used[BITMAP_WORDS((RT_HEAP_SIZE - FINE_SIZE) / UNIT)];		/* units_lock */
+
+static struct area {
+	uint64_t start, length, unit;	/* constant; start is from rt_base() */
+	uint64_t *used;			/* constant */
+	uint64_t hint;			/* units_lock: the units below it are all in use */
+} fine = { RT_HEAP, FINE_SIZE, FINE_UNIT, fine_used, 0 },
+  coarse = { RT_HEAP + FINE_SIZE, RT_HEAP_SIZE - FINE_SIZE, UNIT, used, 0 };
 
 static uint32_t class_of(uint64_t size)
 {
@@ -82,83 +96,94 @@ static uint64_t class_size(uint32_t c)
 	return (uint64_t)(c % 4 + 5) << (c / 4 + 3);
 }
 
-static struct run *run_map(uint64_t count)
+/* The units at @first are free again.  units_lock held. */
+static void units_free(struct area *a, uint64_t first, uint64_t count)
+{
+	bitmap_clear_range(a->used, first, count);
+	a->hint = MIN(a->hint, first);
+}
+
+/* @count units of @a, mapped; only area and length of the run are set. */
+static struct run *run_map(struct area *a, uint64_t count)
 {
 	struct k_map map = {
-		.length = count * UNIT,
+		.length = count * a->unit,
 		.prot = K_PROT_READ | K_PROT_WRITE,
 		.max_prot = K_PROT_READ | K_PROT_WRITE,
 		.flags = K_MAP_FIXED | K_MAP_NO_REPLACE,
 	};
-	uint64_t first, reap;
+	uint64_t first, total = a->length / a->unit, reap;
+	struct run *r;
 	k_status_t st;
 
 	rt_mutex_lock(&units_lock);
-	first = bitmap_find_clear_run(units, UNITS, units_hint, count);
-	if (first < UNITS) {
-		bitmap_set_range(units, first, count);
-		if (first == units_hint)
-			units_hint = first + count;
+	first = bitmap_find_clear_run(a->used, total, a->hint, count);
+	if (first < total) {
+		bitmap_set_range(a->used, first, count);
+		if (first == a->hint)
+			a->hint = first + count;
 	}
 	rt_mutex_unlock(&units_lock);
-	if (first >= UNITS)
+	if (first >= total)
 		return NULL;
-	map.addr = rt_base() + RT_HEAP + first * UNIT;
+	map.addr = rt_base() + a->start + first * a->unit;
 	st = k_space_map(0, &map);
 	if (st == K_OK) {
 		/* A page that is missing when it is touched would be the end of this process. */
 		st = k_space_advise(0, map.addr, map.length, K_ADVISE_POPULATE_WRITE);
-		if (st == K_OK)
-			return (struct run *)map.addr;
+		if (st == K_OK) {
+			r = (struct run *)map.addr;
+			r->area = a;
+			r->length = map.length;
+			return r;
+		}
 		(void)!k_space_unmap(0, map.addr, map.length, &reap);
 	}
 	rt_mutex_lock(&units_lock);
-	bitmap_clear_range(units, first, count);
-	units_hint = MIN(units_hint, first);
+	units_free(a, first, count);
 	rt_mutex_unlock(&units_lock);
 	return NULL;
 }
 
 static void run_unmap(struct run *r)
 {
-	uint64_t first = ((uint64_t)r - rt_base() - RT_HEAP) / UNIT, count = r->units, reap;
+	struct area *a = r->area;
+	uint64_t first = ((uint64_t)r - rt_base() - a->start) / a->unit;
+	uint64_t count = r->length / a->unit, reap;
 
-	(void)!k_space_unmap(0, (uint64_t)r, count * UNIT, &reap);
+	(void)!k_space_unmap(0, (uint64_t)r, r->length, &reap);
 	rt_mutex_lock(&units_lock);
-	bitmap_clear_range(units, first, count);
-	units_hint = MIN(units_hint, first);
+	units_free(a, first, count);
 	rt_mutex_unlock(&units_lock);
 }
 
 static void *large_alloc(uint64_t size)
 {
-	uint64_t count;
 	struct run *r;
 
 	if (size > RT_HEAP_SIZE)
 		return NULL;
-	count = DIV_ROUND_UP(size + HEADER, UNIT);
-	r = run_map(count);
+	r = run_map(&coarse, DIV_ROUND_UP(size + HEADER, UNIT));
 	if (!r)
 		return NULL;
 	r->magic = MAGIC;
 	r->class_index = CLASSES;
-	r->size = count * UNIT - HEADER;
-	r->units = count;
+	r->size = r->length - HEADER;
 	return (char *)r + HEADER;
 }
 
 /* A new run of class @c on its list.  The class lock is held. */
 static struct run *small_run(struct size_class *sc, uint32_t c)
 {
-	struct run *r = run_map(1);
+	struct run *r = class_size(c) <= FINE_MAX ? run_map(&fine, 1) : NULL;
 
+	if (!r)
+		r = run_map(&coarse, 1);
 	if (!r)
 		return NULL;
 	r->magic = MAGIC;
 	r->class_index = c;
 	r->size = class_size(c);
-	r->units = 1;
 	r->fresh = HEADER;
 	list_add_first(&sc->runs, &r->link);
 	sc->empty++;
@@ -178,7 +203,7 @@ static void *run_take(struct size_class *sc, struct run *r)
 	}
 	if (!r->used++)
 		sc->empty--;
-	if (!r->free_list && r->fresh + r->size > UNIT)
+	if (!r->free_list && r->fresh + r->size > r->length)
 		list_remove(&r->link);
 	return o;
 }
@@ -223,10 +248,12 @@ void *rt_zalloc(size_t size)
 
 static struct run *run_of(void *p)
 {
-	struct run *r = (struct run *)((uint64_t)p & ~(UNIT - 1));
+	uint64_t addr = (uint64_t)p;
+	uint64_t unit = addr - rt_base() - fine.start < fine.length ? FINE_UNIT : UNIT;
+	struct run *r = (struct run *)(addr & ~(unit - 1));
 
-	if (r->magic != MAGIC || (uint64_t)p < (uint64_t)r + HEADER ||
-	    ((uint64_t)p - (uint64_t)r - HEADER) % (r->class_index == CLASSES ? UNIT : r->size))
+	if (r->magic != MAGIC || addr < (uint64_t)r + HEADER ||
+	    (addr - (uint64_t)r - HEADER) % (r->class_index == CLASSES ? UNIT : r->size))
 		rt_panic("heap: %p was not allocated", p);
 	return r;
 }
@@ -247,7 +274,7 @@ void rt_free(void *p)
 	}
 	sc = &classes[r->class_index];
 	rt_mutex_lock(&sc->lock);
-	if (!r->free_list && r->fresh + r->size > UNIT)
+	if (!r->free_list && r->fresh + r->size > r->length)
 		list_add_first(&sc->runs, &r->link);
 	o->next = r->free_list;
 	r->free_list = o;

@@ -46,9 +46,15 @@ void rt_panic(const char *fmt, ...)
 	abort();
 }
 
+static uint64_t closed;			/* nothing is mapped below this */
+
 k_status_t k_space_map(k_handle_t space, struct k_map *map)
 {
-	void *p = mmap((void *)map->addr, map->length, PROT_READ | PROT_WRITE,
+	void *p;
+
+	if (map->addr < closed)
+		return K_ERR_NO_MEMORY;
+	p = mmap((void *)map->addr, map->length, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0);
 
 	if (p != (void *)map->addr)
@@ -133,7 +139,32 @@ TEST(heap_keeps_contents_and_gives_back)
 			verify(i);
 		rt_free(live[i].p);
 	}
-	CHECK(mapped <= 32 * 0x10000);
+	/* One empty run of each class: 20 of small objects, 12 of others. */
+	CHECK(mapped <= 20 * 0x4000 + 12 * 0x10000);
+}
+
+/* Where there is no place for more small objects they are among the others. */
+TEST(heap_puts_small_objects_where_there_is_room)
+{
+	enum { MANY = 3000 };
+	static uint64_t *p[MANY];
+	uint64_t was;
+
+	rt_free(rt_alloc(600));			/* its empty run is kept */
+	was = mapped;
+	closed = base + RT_HEAP + (1ull << 30);
+	for (uint64_t i = 0; i < MANY; i++) {
+		p[i] = rt_alloc(600);
+		REQUIRE(p[i]);
+		*p[i] = i;
+	}
+	closed = 0;
+	for (uint64_t i = 0; i < MANY; i++)
+		CHECK_EQ(*p[i], i);
+	CHECK((uint64_t)p[MANY - 1] >= base + RT_HEAP + (1ull << 30));
+	for (uint64_t i = MANY; i-- > 0;)
+		rt_free(p[i]);
+	CHECK(mapped <= was + 0x10000);
 }
 
 TEST(heap_zeroes_and_refuses_absurd_sizes)
