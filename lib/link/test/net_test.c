@@ -354,6 +354,11 @@ TEST(net_tells_of_room_in_a_full_ring)
 		while (send(n, p, 14 + (size_t)i, NULL, false) == K_ERR_SHOULD_WAIT)
 			usleep(100);
 	CHECK(wait_until(&received, sent + 2001));
+	/* A card that dies with a full ring keeps nobody waiting. */
+	hold = true;
+	while (send(n, p, sizeof(p), NULL, false) == K_OK)
+		;
+	CHECK(!net_has_room(n));
 	end();
 	CHECK_EQ(send(n, p, 60, NULL, false), K_ERR_CLOSED);
 	CHECK(net_has_room(n));
