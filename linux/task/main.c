@@ -25,7 +25,8 @@
  * On Linux small allocations do not fail: somebody is ended first.  Here they may, anywhere
  * below, with locks held; so the call comes back with -ENOMEM and nothing changed, memory is
  * looked for here, and the call made again.  An ENOMEM that tells of something else (limits,
- * addresses with nothing mapped) stands, as does what sigreturn brought back.
+ * addresses with nothing mapped) stands, as does what sigreturn brought back.  The mark may be
+ * of an earlier call that did without what it was refused: one more try does no harm.
  */
 static long __attribute__((noinline, cold)) call_again(struct lx_task *self, struct k_user_frame *f)
 {
