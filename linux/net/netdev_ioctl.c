@@ -9,6 +9,7 @@
 #include <linux/if.h>
 #include <linux/sockios.h>
 
+#include "inet/inet.h"
 #include "net/net_priv.h"
 #include "net/netdev_priv.h"
 
@@ -162,6 +163,9 @@ long netdev_ioctl(struct lx_netns *ns, unsigned int cmd, uaddr_t arg)
 
 	if (cmd == SIOCGIFCONF)
 		return list_addresses(arg);
+	err = inet_ioctl(ns, cmd, arg);
+	if (err != -ENOTTY)
+		return err;
 	if (cmd < SIOCGIFNAME || cmd > SIOCSIFMAP)
 		return -ENOTTY;
 	if (lx_copy_from_user(&r, arg, sizeof(r)))

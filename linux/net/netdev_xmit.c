@@ -14,6 +14,7 @@
  */
 #include <linux/if.h>
 
+#include "inet/inet.h"
 #include "net/netdev_priv.h"
 #include "net/tap.h"
 
@@ -148,9 +149,13 @@ void netdev_queues_stop(struct lx_netdev *dev)
 
 void netdev_receive_counted(struct lx_netdev *dev, struct lx_netdev_stats *stats, struct lx_pbuf *p)
 {
+	bool was_seen;
+
 	p->ifindex = dev->ifindex;
-	/* protocols go here: one that wants p->protocol takes the packet over */
-	if (!net_tap_received(dev, p))
+	was_seen = net_tap_received(dev, p);
+	if (inet_receive(dev, p))
+		return;
+	if (!was_seen)
 		lx_netdev_count(&stats->rx_dropped, 1);
 	lx_pbuf_free(p);
 }

@@ -3,6 +3,7 @@
  * The life of a network namespace.  Tasks hold references through their lx_nsproxy, and so do
  * sockets and mounts of sysfs, whose devices it has.
  */
+#include "inet/inet.h"
 #include "lx/ns.h"
 #include "lx/system.h"
 #include "net/netdev_priv.h"
@@ -20,6 +21,7 @@ static void destroy(struct lx_netns *ns)
 		lx_netdev_unregister(ns->loopback);
 		lx_netdev_put(ns->loopback);
 	}
+	inet_destroy(ns->inet);
 	rt_free(ns->netlink);
 	lx_pbuf_pool_put(ns->pool);
 	rt_free(ns);
@@ -42,7 +44,8 @@ static struct lx_netns *create(uint64_t ino)
 	rt_rwlock_init(&ns->taps_lock, LX_LOCK_NET_TAPS);
 	list_init(&ns->taps);
 	ns->pool = lx_pbuf_pool_create(MAX(share, POOL_MIN));
-	if (!ns->pool || loopback_create(ns)) {
+	ns->inet = inet_create(ns);
+	if (!ns->pool || !ns->inet || loopback_create(ns)) {
 		destroy(ns);
 		return NULL;
 	}

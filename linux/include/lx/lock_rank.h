@@ -35,7 +35,11 @@ enum lx_lock_rank {
 	LX_LOCK_NET_CONFIG,	/* lx_netns.config_lock: devices of the network and their settings */
 	LX_LOCK_PIPE,		/* pipe, eventfd, timerfd...; two pipes: address order */
 	LX_LOCK_UNIX_GC,	/* AF_UNIX: files in flight */
-	LX_LOCK_SOCKET,		/* AF_UNIX socket; two: address order */
+	LX_LOCK_SOCKET,		/* AF_UNIX socket; two: address order.  Of inet: docs/network.md, Locks */
+	LX_LOCK_INET_BACKLOG,	/* packets that came while a socket of inet was locked */
+	LX_LOCK_INET_BUCKET,	/* a chain of a table of inet: connections, ports, fragments */
+	LX_LOCK_INET_ROUTE,	/* inet.lock: addresses and routes of a namespace (rwlock) */
+	LX_LOCK_NEIGHBOUR,	/* neighbours of one hash: state, what waits for an address */
 	LX_LOCK_NETDEVS,	/* lx_netns.devices_lock: look-ups of devices (rwlock) */
 	LX_LOCK_NET_TAPS,	/* who sees every frame of a namespace (rwlock) */
 	LX_LOCK_NETLINK_TABLE,	/* netlink sockets of a namespace */

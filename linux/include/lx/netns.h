@@ -10,6 +10,7 @@
 
 struct lx_netdev;
 struct netlink_ns;
+struct inet;
 
 struct lx_netns {
 	_Atomic(uint32_t) refs;		/* tasks' (lx_nsproxy), sockets', mounts of sysfs */
@@ -24,6 +25,7 @@ struct lx_netns {
 	struct list listeners;		/* config_lock: of lx_netdev_listener.link */
 	struct netlink_ns *netlink;	/* config_lock to set: made with the first netlink socket (net/netlink.h) */
 	struct list packet_sockets;	/* config_lock: of packet_sock.ns_link (net/packet.h) */
+	struct inet *inet;		/* constant: the protocols' (inet/inet.h) */
 
 	/*
 	 * The table of devices.  Written with config_lock too, so that either is enough to read.

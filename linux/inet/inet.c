@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a namespace's protocols, and the way of packets to them.
+ *
+ * A namespace is taken apart when nobody has a socket or a task in it, so nothing but timers and
+ * devices' threads can be at work: devices are gone first, and each part stops its own timers.
+ */
+#include "inet/inet.h"
+
+#include <linux/if_ether.h>
+
+#include "rt/random.h"
+
+/* In the order of making; freed in the opposite one. */
+static const struct inet_part {
+	int (*create)(struct inet *inet);	/* 0 or -ENOMEM */
+	void (*destroy)(struct inet *inet);	/* also of what was not made */
+} parts[] = {
+};
+
+static void conf_init(struct inet_conf *c)
+{
+#define INET_CONF(name, value, least, most)	atomic_init(&c->name, value);
+	INET_CONF_WORDS(INET_CONF)
+#undef INET_CONF
+	atomic_init(&c->ping_group_low, 1);
+	atomic_init(&c->ping_group_high, 0);
+	atomic_init(&c->port_range, 60999u << 16 | 32768u);
+	atomic_init(&c->neigh_retrans_ms, 1000);
+	atomic_init(&c->neigh_reachable_ms, 30000);
+	atomic_init(&c->neigh_stale_s, 60);
+	atomic_init(&c->neigh_delay_s, 5);
+	atomic_init(&c->neigh_ucast_probes, 3);
+	atomic_init(&c->neigh_mcast_probes, 3);
+	atomic_init(&c->neigh_queue_bytes, 212992);
+	atomic_init(&c->neigh_gc_thresh[0], 128);
+	atomic_init(&c->neigh_gc_thresh[1], 512);
+	atomic_init(&c->neigh_gc_thresh[2], 1024);
+}
+
+struct inet *inet_create(struct lx_netns *ns)
+{
+	struct inet *inet = rt_zalloc(sizeof(*inet));
+
+	if (!inet)
+		return NULL;
+	inet->ns = ns;
+	rt_random(&inet->secret, sizeof(inet->secret));
+	rt_random(&inet->ports, sizeof(inet->ports));
+	conf_init(&inet->conf);
+	rt_rwlock_init(&inet->lock, LX_LOCK_INET_ROUTE);
+	list_init(&inet->devices);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (parts[i].create(inet)) {
+			inet_destroy(inet);
+			return NULL;
+		}
+	return inet;
+}
+
+void inet_destroy(struct inet *inet)
+{
+	if (!inet)
+		return;
+	for (size_t i = ARRAY_SIZE(parts); i--;)
+		parts[i].destroy(inet);
+	rt_free(inet);
+}
+
+bool inet_receive(struct lx_netdev *dev, struct lx_pbuf *p)
+{
+	return false;
+}
