@@ -37,7 +37,9 @@ enum lx_lock_rank {
 	LX_LOCK_UNIX_GC,	/* AF_UNIX: files in flight */
 	LX_LOCK_SOCKET,		/* AF_UNIX socket; two: address order.  Of inet: docs/network.md, Locks */
 	LX_LOCK_INET_BACKLOG,	/* packets that came while a socket of inet was locked */
-	LX_LOCK_INET_BUCKET,	/* a chain of a table of inet: connections, ports, fragments */
+	LX_LOCK_INET_PORT,	/* a chain of ports in use (inet/hash.h); all of them: in their order */
+	LX_LOCK_INET_BUCKET,	/* a chain of another table of inet: connections, fragments; the same */
+	LX_LOCK_INET_QUEUE,	/* what a socket of inet has received (not TCP), its errors, its groups */
 	LX_LOCK_INET_ROUTE,	/* inet.lock: addresses and routes of a namespace (rwlock) */
 	LX_LOCK_NEIGHBOUR,	/* neighbours of one hash: state, what waits for an address */
 	LX_LOCK_NETDEVS,	/* lx_netns.devices_lock: look-ups of devices (rwlock) */

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What sockets of AF_INET have in common, whatever their protocol: their life, their lock, local and
+ * remote ends, the cached way there, options of IP, and the queue of errors.
+ *
+ * Life.  entry.refs counts the file, the tables (hash.h), and whoever found the socket there.  The last
+ * one calls ops->destroy and gives up the one byte of wmem that stands for all of them; packets that are
+ * being sent hold theirs, and memory is freed when wmem comes to zero.  So a packet on its way costs one
+ * atomic addition, and needs no reference.
+ *
+ * Lock (docs/network.md, Locks).  `lock` is held by programs' calls, over copies from and to their memory
+ * perhaps.  A driver's thread, or a timer's, never waits for it:
+ *
+ *	inet_sock_receive(is, packet)	a packet: handled now, or left in the backlog
+ *	inet_sock_signal(is, bits)	an event without data (a timer's end): the same
+ *
+ * Both put what they have into the backlog if the lock is not free, and then try once more;
+ * inet_sock_unlock() looks into it after letting go.  Both sides have a full fence between, so one of
+ * them sees the other.  What is in the backlog is handled by whoever has the lock next, in order, before
+ * anything newer: ops->receive and ops->event run with the lock held and without any other.  They may send
+ * (to lo as well: lx_net_deliver() is called afterwards by whoever holds no lock any more: by
+ * inet_sock_unlock()'s caller, as ever).
+ *
+ * UDP, ping and raw sockets use lock for their ends, options and the cached way; what they receive has a lock of
+ * its own (dgram.h), and their packets need no backlog.
+ */
+#pragma once
+
+#include "inet/hash.h"
+#include "inet/ip.h"
+#include "net/net_priv.h"
+
+struct packet_filter;
+struct inet_extra;
+
+/* -- options: INET_* bits of inet_sock.ip_flags, any time */
+#define INET_RECVERR		(1u << 0)
+#define INET_PKTINFO		(1u << 1)
+#define INET_RECVTTL		(1u << 2)
+#define INET_RECVTOS		(1u << 3)
+#define INET_RECVOPTS		(1u << 4)
+#define INET_RETOPTS		(1u << 5)
+#define INET_RECVORIGDSTADDR	(1u << 6)
+#define INET_FREEBIND		(1u << 7)
+#define INET_TRANSPARENT	(1u << 8)
+#define INET_HDRINCL		(1u << 9)
+#define INET_NODEFRAG		(1u << 10)
+#define INET_BIND_NO_PORT	(1u << 11)	/* IP_BIND_ADDRESS_NO_PORT */
+#define INET_MC_LOOP		(1u << 12)
+#define INET_MC_ALL		(1u << 13)
+#define INET_RECVERR_RFC4884	(1u << 14)
+#define INET_CHECKSUM		(1u << 15)
+#define INET_RECVFRAGSIZE	(1u << 16)
+/* The program has bound it to an address, to a port: they outlive a disconnection.  Set with lock held. */
+#define INET_BOUND_ADDRESS	(1u << 30)
+#define INET_BOUND_PORT		(1u << 31)
+
+struct inet_sock;
+
+struct inet_sock_ops {
+	/* From the backlog or at once: lock held.  Takes @p over.  NULL: never used. */
+	void (*receive)(struct inet_sock *is, struct lx_pbuf *p);
+	/* @bits of inet_sock_signal(): lock held.  NULL: never used. */
+	void (*event)(struct inet_sock *is, uint32_t bits);
+	/* No reference is left: what the protocol had is freed; not the memory, which wmem holds. */
+	void (*destroy)(struct inet_sock *is);
+};
+
+/* Packets and events that came while lock was held. */
+struct inet_backlog {
+	struct rt_mutex lock;		/* rank LX_LOCK_INET_BACKLOG */
+	struct list packets;		/* lock: of lx_pbuf.link */
+	uint32_t bytes;			/* lock: their charge */
+	_Atomic(uint32_t) pending;	/* INET_BACKLOG_PACKETS, and bits of events */
+};
+
+#define INET_BACKLOG_PACKETS	(1u << 31)
+
+struct inet_sock {
+	struct lx_socket base;		/* first */
+	struct inet_owner owner;	/* its ends, port, references: owner.entry */
+	const struct inet_sock_ops *ops;	/* constant */
+	uint8_t space;			/* constant: enum inet_space */
+	struct lx_waitq wait;		/* readers, senders, pollers */
+	_Atomic(uint64_t) ino;		/* of the file, for /proc/net */
+
+	struct rt_mutex lock;		/* rank LX_LOCK_SOCKET */
+	struct inet_backlog backlog;
+
+	/* What is being sent: bytes, and one as long as there is a reference. */
+	struct lx_pbuf_owner tx_owner;	/* constant */
+	_Atomic(uint32_t) wmem;
+
+	/* lock */
+	struct inet_dst dst;		/* the way to dst_to, or none */
+	struct inet_addr dst_to;
+	_Atomic(uint32_t) shutdown;	/* SHUTDOWN_*; lock to write, read at any time */
+
+	/* Options of IP: each is one word, read at any time. */
+	_Atomic(uint32_t) ip_flags;	/* INET_* */
+	_Atomic(int16_t) ttl;		/* negative: the namespace's */
+	_Atomic(uint8_t) tos, mc_ttl, min_ttl, pmtudisc;
+	_Atomic(uint32_t) port_range;	/* IP_LOCAL_PORT_RANGE: low | high << 16; 0 in either: the namespace's */
+	_Atomic(int) unicast_ifindex;	/* IP_UNICAST_IF */
+	struct inet_extra *_Atomic extra;	/* what few sockets have: made when asked for, once.  NULL: nothing */
+
+	/* Errors that were reported (IP_RECVERR). */
+	struct rt_mutex errors_lock;	/* rank LX_LOCK_INET_QUEUE */
+	struct list errors;		/* of lx_pbuf.link, with struct inet_error_note in cb */
+};
+
+/* Memberships, options of IP, and the like.  (option.c, multicast.c) */
+struct inet_extra {
+	_Atomic(int) mc_ifindex;	/* IP_MULTICAST_IF; 0: as routed */
+	struct inet_addr mc_addr;	/* lock: the address given with it; zeros: none */
+	struct list memberships;	/* memberships_lock: of inet_membership.link */
+	struct rt_rwlock memberships_lock;	/* rank LX_LOCK_INET_QUEUE */
+	uint8_t options_len;		/* lock: IP_OPTIONS, as in a header */
+	uint8_t options[40];
+	struct packet_filter *filter;	/* memberships_lock; or NULL */
+};
+
+static inline struct inet_sock *inet_sock(struct lx_socket *s)
+{
+	return container_of(s, struct inet_sock, base);
+}
+
+/* Of an entry of kind INET_SOCKET. */
+static inline struct inet_sock *inet_sock_of(struct inet_entry *e)
+{
+	return container_of(e, struct inet_sock, owner.entry);
+}
+
+static inline struct inet_sock *inet_sock_get(struct inet_sock *is)
+{
+	inet_entry_get(&is->owner.entry);
+	return is;
+}
+
+static inline void inet_sock_put(struct inet_sock *is)
+{
+	inet_entry_put(&is->owner.entry);
+}
+
+static inline bool inet_has(struct inet_sock *is, uint32_t flag)
+{
+	return atomic_load_explicit(&is->ip_flags, memory_order_relaxed) & flag;
+}
+
+/* The port in use, in the machine's byte order; 0: none.  Locked as entry.key. */
+static inline uint16_t inet_local_port(const struct inet_sock *is)
+{
+	return BE16(is->owner.entry.key.local_port);
+}
+
+/* -- life */
+
+/*
+ * @is is all zeros but for what the protocol has set; it gets one reference, the file's.  The namespace is the
+ * caller's.  Cannot fail.
+ */
+void inet_sock_init(struct inet_sock *is, const struct lx_socket_ops *ops, const struct inet_sock_ops *inet_ops,
+		    int type, int protocol, enum inet_space space);
+/* The file is there: lx_socket_ops.attach. */
+void inet_sock_attach(struct lx_socket *s, struct lx_file *f);
+/*
+ * The file went: out of tables and groups, port and way given up, the reference dropped.  For protocols that
+ * have nothing to say to the other end; TCP calls it when it has.
+ */
+void inet_sock_release(struct inet_sock *is);
+
+/* -- the lock */
+
+static inline void inet_sock_lock(struct inet_sock *is)
+{
+	rt_mutex_lock(&is->lock);
+}
+
+/* What came meanwhile is handled. */
+void inet_sock_unlock(struct inet_sock *is);
+/*
+ * Lock held: what came until now is handled, as if it had been let go for a moment; for long calls
+ * between pieces.
+ */
+void inet_sock_flush_backlog(struct inet_sock *is);
+/* Takes @p over.  False: the backlog was full (SO_RCVBUF + SO_SNDBUF), and it was dropped. */
+bool inet_sock_receive(struct inet_sock *is, struct lx_pbuf *p);
+void inet_sock_signal(struct inet_sock *is, uint32_t bits);
+
+/* -- waiting: for calls of programs */
+
+/*
+ * Sleep until @ready says so, an error is there, or time or patience ends (0, -EAGAIN, -EINTR...).  lock is
+ * held, let go while sleeping, and held again afterwards; @ready is asked with it held.
+ */
+int inet_sock_wait(struct inet_sock *is, bool (*ready)(struct inet_sock *is, void *arg), void *arg,
+		   uint64_t deadline);
+
+/* -- memory of what is sent */
+
+static inline uint32_t inet_sock_queued(const struct inet_sock *is)
+{
+	return atomic_load_explicit(&is->wmem, memory_order_relaxed) - 1;
+}
+
+/* @p is charged to @is until it is freed, or given to a receiver of this machine. */
+void inet_sock_charge(struct inet_sock *is, struct lx_pbuf *p);
+
+/* -- addresses */
+
+/*
+ * A struct sockaddr_in of the program.  0; -EINVAL: too short; -EAFNOSUPPORT: another family; AF_UNSPEC with
+ * @may_be_any is any address, as bind(2) has it.
+ */
+int inet_addr_load(const uint8_t *name, int len, bool may_be_any, struct inet_addr *addr, uint16_t *port_be);
+/* Into @name, NET_NAME_MAX bytes: its length. */
+int inet_addr_store(uint8_t *name, const struct inet_addr *addr, uint16_t port_be);
+static inline bool inet_addr_is_any(const struct inet_addr *a)
+{
+	return !a->q[0] && (!a->q[1] || a->q[1] == BE64(0xffffull << 32));
+}
+
+/* lx_socket_ops.bind and getname of UDP and TCP. */
+int inet_bind(struct lx_socket *s, const uint8_t *name, int len);
+int inet_getname(struct lx_socket *s, uint8_t *name, bool peer);
+/* For a call that sends or connects: a port, if it has none yet.  lock held.  0; -EAGAIN: none is free; -ENOMEM. */
+int inet_autobind(struct inet_sock *is);
+/* SO_BINDTODEVICE and SO_BINDTOIFINDEX. */
+int inet_bind_device(struct inet_sock *is, int ifindex);
+
+/* -- the way */
+
+/*
+ * lock held: the way to @flow->dst, in is->dst, which it stays in: looked up again if it is another, or
+ * something has changed.  0 or as inet_route_output(); an @oif or @tos that is not the socket's is
+ * never cached.
+ */
+int inet_sock_route(struct inet_sock *is, const struct inet_flow *flow);
+void inet_sock_forget_route(struct inet_sock *is);	/* lock held */
+/* What a message to @dst has of the socket's options: source, device, mark, type of service. */
+void inet_sock_flow(struct inet_sock *is, const struct inet_addr *dst, struct inet_flow *out);
+
+/* -- options (option.c): of SOL_SOCKET what sockets of inet know besides the common ones, and all of IPPROTO_IP */
+int inet_setopt(struct lx_socket *s, int level, int name, uaddr_t value, int length);
+int inet_getopt(struct lx_socket *s, int level, int name, void *buf, int *len);
+
+/* -- errors (error.c) */
+
+/*
+ * An ICMP error for what the socket sent: SO_ERROR, and with IP_RECVERR in the queue; pollers are woken.
+ * @counts: it may become SO_ERROR without IP_RECVERR (a connected socket's, and fatal).  Any context, any locks up to
+ * LX_LOCK_SOCKET.
+ */
+void inet_sock_error(struct inet_sock *is, const struct ip_error *e, uint32_t header_len, bool counts);
+/* One that was found here, before sending (EMSGSIZE): into the queue, with IP_RECVERR. */
+void inet_sock_local_error(struct inet_sock *is, int err, const struct inet_addr *dst, uint16_t port_be,
+			   uint32_t info);
+bool inet_sock_has_errors(struct inet_sock *is);	/* queued ones: POLLERR */
+/* recvmsg(MSG_ERRQUEUE): bytes of what was sent, its destination, and IP_RECVERR; -EAGAIN. */
+int64_t inet_recv_error(struct inet_sock *is, struct net_msg *m);
+
+/* -- protocols: what socket(2) makes.  0 or an errno; of -ESOCKTNOSUPPORT and -EPROTONOSUPPORT inet_socket_create() knows */
+int inet_socket_create(int type, int protocol, struct lx_socket **out);
+int udp_create(int type, int protocol, struct lx_socket **out);
+int ping_create(int type, int protocol, struct lx_socket **out);
+int raw_create(int type, int protocol, struct lx_socket **out);
+/* tcp/: until there is one, -ESOCKTNOSUPPORT. */
+int tcp_create(int type, int protocol, struct lx_socket **out);
+/* tcp/: entries of kinds INET_HALF_OPEN and INET_TIME_WAIT whose last reference went. */
+void tcp_entry_free(struct inet_entry *e);
