@@ -100,13 +100,13 @@ struct inet_hash {
 	struct rt_mutex lock[INET_HASH_LOCKS];
 };
 
+/* inet.tables. */
 struct inet_tables {
 	struct inet_hash connections;	/* of inet_entry.link: all kinds */
 	struct inet_hash listeners;	/* of inet_entry.link: TCP sockets in LISTEN */
 	struct inet_hash ports;		/* of inet_port.link */
 	struct siphash_key key;		/* constant, secret: inet_secret.table */
 	uint64_t port_key;		/* constant, secret, odd: places of ports */
-	struct inet_port_counters counters;
 	_Atomic(int32_t) sockets[INET_NR_SPACES];	/* made and not released, for /proc/net/sockstat */
 	_Atomic(int64_t) memory[INET_NR_SPACES];	/* bytes in receive queues; the same */
 };

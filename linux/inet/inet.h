@@ -22,8 +22,7 @@ struct inet_fragments;
 struct inet_pmtus;
 struct inet_limits;
 struct tcp_ns;
-struct udp_ns;
-struct raw_ns;
+struct inet_tables;
 
 /*
  * Counters of /proc/net/snmp and netstat: indices are those of linux/snmp.h.  A group is for some of
@@ -56,8 +55,7 @@ struct inet {
 	struct inet_pmtus *pmtus;	/* pmtu.c */
 	struct inet_limits *limits;	/* icmp4_limit.c */
 	struct tcp_ns *tcp;
-	struct udp_ns *udp;
-	struct raw_ns *raw;
+	struct inet_tables *tables;	/* hash.h: sockets, connections and ports */
 
 	struct inet_conf conf;
 	struct inet_port_counters ports;	/* where inet_port_choose() goes on */
