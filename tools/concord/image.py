@@ -95,6 +95,8 @@ cp -R "$3/." "$2/"
 install -m 755 "$4" "$2/sbin/concord-init"
 install -m 755 "$6" "$2/sbin/conctl"
 rm -rf "$2"/var/lib/apt/lists/* "$2"/var/cache/apt/* "$2"/var/log/*.log "$2"/dev/*
+# a machine's own, so whoever wants to serve makes some (ssh-keygen -A); and where this machine found its names
+rm -f "$2"/etc/ssh/ssh_host_* "$2"/etc/resolv.conf
 chown -R 0:0 "$2/root"
 mkfs.erofs -d1 -U c0c0c0c0-0000-4000-8000-000000000001 "$5" "$2"
 """
