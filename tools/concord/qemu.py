@@ -157,6 +157,15 @@ def check_net(net):
                 raise say.Failure(f"--forward: port {port} of 127.0.0.1: {error.strerror}", 2) from None
 
 
+# What QEMU's user network has: the same in each, so that nobody needs to ask for it.
+USER_NET = "ip=10.0.2.15::10.0.2.2:255.255.255.0:::off:10.0.2.3"
+
+
+def net_word(net):
+    """What the kernel's command line tells the guest of its network; "" for nothing."""
+    return {"user": USER_NET, "tap": "ip=dhcp"}.get(net.kind, "")
+
+
 def _netdev(number, net):
     """The value of -netdev."""
     words = [net.kind, f"id=net{number}"]

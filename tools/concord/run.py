@@ -41,6 +41,7 @@ def machine_of(options, command):
         # Concord's panic ends QEMU with a status of its own; Linux's would hang until the timeout.
         words += ["panic=-1"] if command else ["quiet"]
     words += _root(machine, options, command)
+    words += [word for net in machine.nets[:1] if (word := qemu.net_word(net))]
     if command:
         words.append("concord.runner")
     machine.drives += [qemu.Drive(Path(path), not os.access(path, os.W_OK)) for path in options.drive]

@@ -24,6 +24,12 @@ void system_setup(void);
 void system_mounts(void);
 
 /*
+ * Set the network up as an `ip=` word asks for it (network.c); without one nothing happens.
+ * Failures are complaints.
+ */
+void network_setup(void);
+
+/*
  * Switch the machine off as a distribution's init does: end what runs, unmount the file systems
  * on disks or make them read-only, so that there is no journal to replay the next time.  Returns
  * only if that is not allowed.

@@ -2,7 +2,7 @@
 /*
  * concord-init: the first program of the default image.
  *
- * It sets the system up (system.c), then does one of two things: with
+ * It sets the system up (system.c, network.c), then does one of two things: with
  * `concord.runner` on the kernel command line it serves commands that the host
  * sends over a virtio-serial port (serve.c); otherwise it gives a root shell on
  * the console (console.c).  When either ends, the machine is powered off.
@@ -104,8 +104,10 @@ int main(int argc, char **argv)
 	if (first)
 		system_setup();
 	cmdline_read();
-	if (first)
+	if (first) {
 		system_mounts();
+		network_setup();
+	}
 
 	if (!first || cmdline_value("concord.runner")) {
 		port = runner_port_open(30000);
