@@ -9,6 +9,9 @@
 
 #include <linux/if_ether.h>
 
+#include "inet/ip4.h"
+#include "inet/neigh.h"
+#include "inet/pmtu.h"
 #include "rt/random.h"
 
 /* In the order of making; freed in the opposite one. */
@@ -16,6 +19,10 @@ static const struct inet_part {
 	int (*create)(struct inet *inet);	/* 0 or -ENOMEM */
 	void (*destroy)(struct inet *inet);	/* also of what was not made */
 } parts[] = {
+	{ inet_pmtu_create, inet_pmtu_destroy },
+	{ icmp4_limits_create, icmp4_limits_destroy },
+	{ inet_neighbours_create, inet_neighbours_destroy },
+	{ ip4_fragments_create, ip4_fragments_destroy },
 };
 
 static void conf_init(struct inet_conf *c)
@@ -50,18 +57,29 @@ struct inet *inet_create(struct lx_netns *ns)
 	conf_init(&inet->conf);
 	rt_rwlock_init(&inet->lock, LX_LOCK_INET_ROUTE);
 	list_init(&inet->devices);
+	inet->listener.event = inet_device_event;
+	list_init(&inet->listener.link);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		if (parts[i].create(inet)) {
 			inet_destroy(inet);
 			return NULL;
 		}
+	/* nobody else knows the namespace yet */
+	list_add_last(&ns->listeners, &inet->listener.link);
 	return inet;
+}
+
+static bool is_any(const struct route *r, const void *arg)
+{
+	return true;
 }
 
 void inet_destroy(struct inet *inet)
 {
 	if (!inet)
 		return;
+	list_remove(&inet->listener.link);
+	route_flush(inet, is_any, NULL);
 	for (size_t i = ARRAY_SIZE(parts); i--;)
 		parts[i].destroy(inet);
 	rt_free(inet);
@@ -69,5 +87,12 @@ void inet_destroy(struct inet *inet)
 
 bool inet_receive(struct lx_netdev *dev, struct lx_pbuf *p)
 {
+	struct inet *inet = dev->ns->inet;
+
+	switch (p->protocol) {
+	case ETH_P_IP:
+		ip4_receive(inet, dev, p);
+		return true;
+	}
 	return false;
 }

@@ -48,6 +48,13 @@ void inet_dst_release(struct inet_dst *d);	/* it is all zeros afterwards */
 /* RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST (anything else); @ifindex 0: of any device. */
 uint8_t inet_addr_type(struct inet *inet, const struct inet_addr *a, int ifindex);
 
+/*
+ * Packets to @dst pass up to @mtu bytes of IP, said an ICMP error: for protocols, once they have seen
+ * that it is about a packet that they sent (a socket, a sequence number in flight).  Caches of ways
+ * are not valid any more.  Any locks may be held.
+ */
+void inet_pmtu_update(struct inet *inet, const struct inet_addr *dst, uint32_t mtu);
+
 /* -- out */
 
 struct ip_tx {
@@ -99,7 +106,7 @@ struct ip_error {
 	uint8_t type, code;		/* of ICMP */
 	int err;			/* positive errno, as Linux maps it (ECONNREFUSED, EHOSTUNREACH, EMSGSIZE...) */
 	bool fatal;			/* as Linux's icmp_err_convert says */
-	uint32_t mtu;			/* EMSGSIZE: that of the next hop */
+	uint32_t mtu;			/* EMSGSIZE: that of the next hop; for inet_pmtu_update() */
 	const uint8_t *transport;	/* the first bytes of our packet behind its IP header */
 	uint32_t transport_len;		/* at least 8 */
 	const struct lx_pbuf *packet;	/* begins with our packet's IP header: for error queues */

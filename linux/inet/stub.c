@@ -2,7 +2,8 @@
 /*
  * What protocols that are not there yet say.  Whoever writes one takes its lines out of here.
  */
-#include "inet/ip.h"
+#include "inet/ip4.h"
+#include "inet/neigh.h"
 
 /* -- udp */
 const struct inet_protocol udp_protocol;
@@ -30,55 +31,58 @@ void ping_error(struct inet *inet, const struct ip_error *e)
 {
 }
 
-/* -- ip */
-const struct inet_protocol icmp4_protocol;
-int inet_route_output(struct inet *inet, const struct inet_flow *flow, struct inet_dst *out)
-{
-	return -ENETUNREACH;
-}
-
-bool inet_dst_is_valid(struct inet *inet, const struct inet_dst *d)
-{
-	return false;
-}
-
-void inet_dst_release(struct inet_dst *d)
-{
-}
-
-uint8_t inet_addr_type(struct inet *inet, const struct inet_addr *a, int ifindex)
-{
-	return 1;
-}
-
-int ip_send(struct inet *inet, const struct inet_dst *d, struct lx_pbuf *p, const struct ip_tx *t)
-{
-	lx_pbuf_free(p);
-	return -ENETUNREACH;
-}
-
-int ip4_options_check(const uint8_t *options, unsigned int len)
-{
-	return -EINVAL;
-}
-
-uint32_t ip_pseudo_csum(const struct inet_addr *src, const struct inet_addr *dst, uint8_t protocol,
-			uint32_t len)
+/* -- neighbours, fragments, what netlink hears */
+int inet_neighbours_create(struct inet *inet)
 {
 	return 0;
 }
 
-void icmp4_send_error(struct inet *inet, struct lx_netdev *dev, struct lx_pbuf *p, uint8_t type,
-		      uint8_t code, uint32_t info_be)
+void inet_neighbours_destroy(struct inet *inet)
 {
 }
 
-int inet_multicast_join(struct inet *inet, struct lx_netdev *dev, const struct inet_addr *group)
+int inet_neighbour_send(struct inet *inet, struct lx_netdev *dev, uint32_t hop_be, struct lx_pbuf *p)
 {
-	return -EOPNOTSUPP;
+	lx_pbuf_free(p);
+	return -EHOSTUNREACH;
 }
 
-void inet_multicast_leave(struct inet *inet, struct lx_netdev *dev, const struct inet_addr *group)
+void inet_neighbour_confirm(struct inet *inet, struct lx_netdev *dev, uint32_t hop_be)
+{
+}
+
+void inet_neighbours_flush(struct inet *inet, struct lx_netdev *dev)
+{
+}
+
+int ip4_fragments_create(struct inet *inet)
+{
+	return 0;
+}
+
+void ip4_fragments_destroy(struct inet *inet)
+{
+}
+
+struct lx_pbuf *ip4_reassemble(struct inet *inet, struct lx_netdev *dev, struct lx_pbuf *p)
+{
+	lx_pbuf_free(p);
+	return NULL;
+}
+
+int ip4_fragment(struct inet *inet, const struct inet_dst *d, struct lx_pbuf *p, uint32_t mtu)
+{
+	lx_pbuf_free(p);
+	return -EMSGSIZE;
+}
+
+void rtnl_address_event(struct inet *inet, uint16_t type, struct lx_netdev *dev,
+			const struct inet_address *a, uint32_t seq, uint32_t portid)
+{
+}
+
+void rtnl_route_event(struct inet *inet, uint16_t type, const struct route *r, uint16_t flags,
+		      uint32_t seq, uint32_t portid)
 {
 }
 
