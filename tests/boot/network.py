@@ -4,7 +4,7 @@
 import dataclasses
 
 from concord import initrd, places, qemu, runner, test
-from concord.scenario import Failed, boot
+from concord.scenario import Failed, Skip, boot
 
 ARP = (places.ROOT / "tests/boot/guest/arp.py").read_text()
 
@@ -29,12 +29,12 @@ def in_each(configuration):
     return configuration.kernel or configuration.cpus == (1 if configuration.placement == "process" else 2)
 
 
-def guest_of(lab):
+def guest_of(lab, device):
     monitor = lab.folder / "monitor"
     machine = test.machine_for(lab.configuration, lab.image)
-    machine = dataclasses.replace(machine, nets=[qemu.Net("user")], monitor=monitor)
+    machine = dataclasses.replace(machine, nets=[qemu.Net("user", device=device)], monitor=monitor)
     if lab.linux:
-        machine.initrd = initrd.make(machine.kernel, net=True)
+        machine.initrd = initrd.make(machine.kernel, net=device)
     return runner.Guest(machine), monitor
 
 
@@ -52,15 +52,15 @@ def run(lab, guest, argv, hear=None):
     return output.decode()
 
 
-@boot(when=in_each)
-def programs_exchange_frames_with_the_network_while_the_driver_dies(lab):
-    guest, monitor = guest_of(lab)
+def exchange(lab, device, driver):
+    """Frames while the driver dies, and then the cable out and in."""
+    guest, monitor = guest_of(lab, device)
     with guest:
         guest.boot(lab.deadline)
-        disturbance = [] if lab.linux else ["conctl", "kill", "virtio-net.0"]
+        disturbance = [] if lab.linux else ["conctl", "kill", f"{driver}.0"]
         run(lab, guest, ["python3", "-c", ARP, "1000", *disturbance])
         if disturbance:
-            run(lab, guest, ["sh", "-c", "conctl log virtio-net.0 | grep -q 'serves after .* with the live device'"])
+            run(lab, guest, ["sh", "-c", f"conctl log {driver}.0 | grep -q 'serves after .* with the live device'"])
         with qemu.Monitor(monitor) as operator:
             def hear(data):
                 if data.strip() in (b"in", b"out"):
@@ -68,3 +68,15 @@ def programs_exchange_frames_with_the_network_while_the_driver_dies(lab):
             said = run(lab, guest, ["python3", "-c", CABLE], hear)
         if said != "in\nout\nin\n":
             raise Failed(f"the cable was {said!r}")
+
+
+@boot(when=in_each)
+def programs_exchange_frames_with_the_network_while_the_driver_dies(lab):
+    exchange(lab, "virtio", "virtio-net")
+
+
+@boot(when=in_each)
+def programs_exchange_frames_through_an_e1000_while_its_driver_dies(lab):
+    if lab.linux and "cloud" in lab.kernel.path.name:
+        raise Skip("Debian's cloud kernel has no driver for it")
+    exchange(lab, "e1000", "e1000")

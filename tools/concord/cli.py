@@ -129,6 +129,8 @@ def add_machine_options(parser):
     add("--net", metavar="none|user|tap:NAME", type=net, default=None, help="a network card: of a network that "
         "QEMU pretends to be, or at the host's interface NAME; default none. Concord has packet sockets "
         "for it and no protocols yet")
+    add("--net-device", choices=qemu.NET_DEVICES, help="with --net: what kind of card it is; default virtio. "
+        "e1000 is Intel's 82540EM, on q35")
     add("--forward", metavar="HOST:GUEST", type=forward, action="append", default=[], help="with --net user: "
         "connections to this TCP port of the host's loopback go to that one of the guest; may be repeated")
     add("--share", metavar="DIR", type=directory, help="a directory that the guest sees at /mnt/share; "

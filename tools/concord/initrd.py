@@ -20,7 +20,7 @@ MODULES = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console", "virtio_
            "erofs", "ext4", "overlay", "9pnet_virtio", "9p"]
 # ... for the disks of a machine that has them: loading takes time, which is compared with ours.
 BUS_MODULES = {"virtio": [], "nvme": ["nvme"], "ahci": ["ahci", "sd_mod"]}
-NET_MODULES = ["virtio_net"]    # the same, of one that has a network card
+NET_MODULES = {"virtio": ["virtio_net"], "e1000": ["e1000"]}    # the same, of one that has such a network card
 
 INIT = """\
 #!/bin/busybox sh
@@ -108,11 +108,11 @@ def _modules_in_order(modules, names):
     return ordered
 
 
-def make(kernel, disk_bus="virtio", net=False):
-    """The path of the initramfs for a Linux kernel; made once per kernel and recipe."""
-    names = MODULES + BUS_MODULES[disk_bus] + (NET_MODULES if net else [])
+def make(kernel, disk_bus="virtio", net=None):
+    """The path of the initramfs for a Linux kernel; made once per kernel and recipe.  `net`: a network card's device."""
+    names = MODULES + BUS_MODULES[disk_bus] + (NET_MODULES[net] if net else [])
     recipe = hashlib.sha256(Path(__file__).read_bytes() + BUSYBOX.read_bytes()
-                            + f"{kernel.modules} {disk_bus}{' net' if net else ''}".encode()).hexdigest()[:16]
+                            + f"{kernel.modules} {disk_bus} {net}".encode()).hexdigest()[:16]
     path = places.CACHE / "initrd" / f"{recipe}.cpio"
     with places.cache_lock("initrd"):
         if path.exists():

@@ -49,13 +49,24 @@ def _modules_of(path, directories):
     return None
 
 
+def _has_module(kernel, name):
+    builtin = kernel.modules / "modules.builtin"
+    return any(kernel.modules.glob(f"kernel/**/{name}.ko*")) or \
+        (builtin.exists() and f"/{name}.ko" in builtin.read_text())
+
+
+def check_net_device(kernel, device):
+    """Complain if a Linux kernel is known to have no driver for that network card."""
+    if device != "virtio" and kernel.linux and kernel.modules and not _has_module(kernel, device):
+        raise say.Failure(f"--net-device {device}: {kernel.path.name} has no driver for it (Debian's cloud kernel "
+                          "has none; --kernel debian has)", 2)
+
+
 def check_share(kernel):
     """Complain if a Linux kernel is known to have no 9P."""
     if not kernel.linux or not kernel.modules:
         return
-    builtin = kernel.modules / "modules.builtin"
-    if not any(kernel.modules.glob("kernel/**/9pnet_virtio.ko*")) and \
-            not (builtin.exists() and "9pnet_virtio" in builtin.read_text()):
+    if not _has_module(kernel, "9pnet_virtio"):
         raise say.Failure(f"--share: {kernel.path.name} has no 9P (Debian's cloud kernel has none; "
                           "--kernel debian has)", 2)
 

@@ -24,6 +24,7 @@ PANIC_STATUS = 99       # what QEMU exits with when the kernel writes 0x31 to is
 MACHINES = ("q35", "microvm")
 MICROVM_OPTIONS = ("acpi", "pit", "pic", "rtc")
 DISK_BUSES = ("virtio", "nvme", "ahci")
+NET_DEVICES = ("virtio", "e1000")
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Net:
     name: str = ""                          # tap: the interface
     path: Path | None = None                # stream: a socket to listen at, for frames with their lengths
     options: str = ""                       # more properties of the device, "a=1,b=2"
+    device: str = "virtio"                  # one of NET_DEVICES; the others need q35
 
 
 @dataclass
@@ -125,6 +127,12 @@ def check_disk_bus(bus, machine):
     """Complain about a machine that has no such bus."""
     if bus != "virtio" and not machine.startswith("q35"):
         raise say.Failure(f"--disk-bus {bus}: --machine {machine} has no PCI", 2)
+
+
+def check_net_device(device, machine):
+    """Complain about a machine that has no such network card."""
+    if device != "virtio" and not machine.startswith("q35"):
+        raise say.Failure(f"--net-device {device}: --machine {machine} has no PCI", 2)
 
 
 def check_share():
@@ -291,8 +299,8 @@ def arguments(machine, serial, runner_fd=None):
     for number, net in enumerate(machine.nets):
         argv += ["-netdev", _netdev(number, net)]
         options = [f"netdev=net{number}", f"id=card{number}", *([net.options] if net.options else [])]
-        # nobody boots from it
-        argv += virtio("net", *options, *(["romfile="] if pci else []))
+        options += ["romfile="] if pci else []      # nobody boots from it
+        argv += virtio("net", *options) if net.device == "virtio" else ["-device", ",".join([net.device, *options])]
     argv += virtio("rng")
     if runner_fd is not None:
         argv += ["-chardev", f"socket,id=runner,fd={runner_fd}"]

@@ -62,8 +62,13 @@ def _plug_in(machine, options):
         raise say.Failure("--forward is for --net user", 2)
     if twice:
         raise say.Failure(f"--forward: port {twice} is given twice", 2)
+    device = options.net_device or "virtio"
+    if options.net_device and not options.net:
+        raise say.Failure(f"--net-device {device}: there is no card without --net", 2)
+    qemu.check_net_device(device, options.machine)
+    kernels.check_net_device(machine.kernel, device)
     if options.net:
-        machine.nets.append(dataclasses.replace(options.net, forwards=options.forward))
+        machine.nets.append(dataclasses.replace(options.net, forwards=options.forward, device=device))
         qemu.check_net(machine.nets[0])
 
 
@@ -80,7 +85,7 @@ def _root(machine, options, command):
         machine.initrd = _with_init(path)
         return [f"rdinit={INIT}"]
     if machine.kernel.linux and not machine.initrd:
-        machine.initrd = initrd.make(machine.kernel, options.disk_bus, bool(machine.nets))
+        machine.initrd = initrd.make(machine.kernel, options.disk_bus, machine.nets[0].device if machine.nets else None)
     words = [f"root={qemu.root_device(options.disk_bus)}"]
     if kind == "ext4":
         machine.drives.insert(0, qemu.Drive(path, bus=options.disk_bus))
