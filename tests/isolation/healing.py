@@ -51,13 +51,17 @@ def sweep_serial(lab, machine, adopt, sweep):
     lab.expect_rounds("uart.1", machine)
 
 
-def sweep_net(lab, machine, adopt, sweep):
+NET_DRIVERS = {"virtio": "virtio-net", "e1000": "e1000"}
+
+
+def sweep_net(lab, machine, adopt, sweep, device="virtio"):
     path = lab.folder / "net"
-    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"virtio-net.die={sweep}",
-                           f"virtio-net.adopt={adopt}"],
-                          memory=MEMORY, machine=machine, nets=[qemu.Net("stream", path=path)])
+    driver = NET_DRIVERS[device]
+    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"{driver}.die={sweep}",
+                           f"{driver}.adopt={adopt}"],
+                          memory=MEMORY, machine=machine, nets=[qemu.Net("stream", path=path, device=device)])
     with FrameEcho(path) as echo:
-        how = lab.expect_rounds("virtio-net.0", machine)
+        how = lab.expect_rounds(f"{driver}.0", machine)
     wanted = {"with the live device"} if adopt == "live" else {"after a reset"}
     if how != wanted:
         raise Failed(f"devices were taken over as {how}, not {wanted}")
@@ -66,6 +70,10 @@ def sweep_net(lab, machine, adopt, sweep):
     # A reset leaves it open how much of a frame is out, and what comes during it is lost.
     if len(echo.came) != sent or (adopt == "live" and (twice or lost)):
         raise Failed(f"of {sent} frames {len(echo.came)} came, {twice} of them twice, and {lost} did not come back")
+
+
+def sweep_e1000(lab, machine, adopt, sweep):
+    sweep_net(lab, machine, adopt, sweep, "e1000")
 
 
 # -- every kill point ------------------------------------------------------------------------------
@@ -96,6 +104,16 @@ def a_network_driver_may_die_at_any_step_if_its_device_has_to_be_reset(lab):
 
 
 @isolation(when=on(2))
+def an_e1000_driver_may_die_at_any_step(lab):
+    sweep_net(lab, "q35", "live", "sweep", "e1000")
+
+
+@isolation(when=on(2), seconds=120)
+def an_e1000_driver_may_die_at_any_step_if_its_device_has_to_be_reset(lab):
+    sweep_net(lab, "q35", "reset", "sweep2", "e1000")
+
+
+@isolation(when=on(2))
 def a_serial_driver_may_die_at_any_step(lab):
     sweep_serial(lab, "q35", "live", "sweep")
 
@@ -115,6 +133,8 @@ for one in (sweep_disk, sweep_console, sweep_net):
                 campaign(one, board, way, depth)
 for depth in ("sweep", "sweep2"):
     campaign(sweep_serial, "q35", "live", depth)
+    for way in ("live", "reset"):
+        campaign(sweep_e1000, "q35", way, depth)
 
 
 # -- with a Linux on top ---------------------------------------------------------------------------
@@ -250,14 +270,23 @@ def a_driver_whose_answers_go_astray_is_replaced_and_its_link_made_anew(lab):
               words=["concord.stall=1000"])
 
 
-@isolation(when=on(2))
-def a_network_driver_that_does_not_tell_of_its_answers_is_replaced(lab):
+def mute_net(lab, device):
     path = lab.folder / "net"
-    machine = lab.machine(["concord.system=test-heal", "loglevel=6", "virtio-net.die=quiet:5"],
-                          memory=MEMORY, nets=[qemu.Net("stream", path=path)])
+    machine = lab.machine(["concord.system=test-heal", "loglevel=6", f"{NET_DRIVERS[device]}.die=quiet:5"],
+                          memory=MEMORY, nets=[qemu.Net("stream", path=path, device=device)])
     with FrameEcho(path):
         lab.expect_boot(machine, "the driver broke the protocol: it does not tell of its answers", "after a reset",
                         "rounds, 1 deaths: same data", "heal: done", status=0)
+
+
+@isolation(when=on(2))
+def a_network_driver_that_does_not_tell_of_its_answers_is_replaced(lab):
+    mute_net(lab, "virtio")
+
+
+@isolation(when=on(2))
+def an_e1000_driver_that_does_not_tell_of_its_answers_is_replaced(lab):
+    mute_net(lab, "e1000")
 
 
 @isolation(when=on(2))
