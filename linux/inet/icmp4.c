@@ -352,7 +352,7 @@ void icmp4_send_error(struct inet *inet, struct lx_netdev *dev, struct lx_pbuf *
 	lx_pbuf_pull(p, rx->header_len);
 }
 
-void icmp4_host_unreachable(struct inet *inet, struct lx_netdev *dev, struct lx_pbuf *p)
+void icmp4_host_unreachable(struct inet *inet, struct lx_pbuf *p)
 {
 	const struct iphdr *h;
 

@@ -9,6 +9,7 @@
 
 #include <linux/if_ether.h>
 
+#include "inet/arp.h"
 #include "inet/ip4.h"
 #include "inet/neigh.h"
 #include "inet/pmtu.h"
@@ -39,7 +40,7 @@ static void conf_init(struct inet_conf *c)
 	atomic_init(&c->neigh_delay_s, 5);
 	atomic_init(&c->neigh_ucast_probes, 3);
 	atomic_init(&c->neigh_mcast_probes, 3);
-	atomic_init(&c->neigh_queue_bytes, 212992);
+	atomic_init(&c->neigh_queue_bytes, 65536);
 	atomic_init(&c->neigh_gc_thresh[0], 128);
 	atomic_init(&c->neigh_gc_thresh[1], 512);
 	atomic_init(&c->neigh_gc_thresh[2], 1024);
@@ -92,6 +93,9 @@ bool inet_receive(struct lx_netdev *dev, struct lx_pbuf *p)
 	switch (p->protocol) {
 	case ETH_P_IP:
 		ip4_receive(inet, dev, p);
+		return true;
+	case ETH_P_ARP:
+		arp_receive(inet, dev, p);
 		return true;
 	}
 	return false;

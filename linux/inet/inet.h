@@ -121,3 +121,5 @@ static inline struct inet_port_range inet_port_range(const struct inet *inet)
  * arp(7).  -ENOTTY: it is none of them.
  */
 long inet_ioctl(struct lx_netns *ns, unsigned int cmd, uaddr_t arg);
+/* SIOCGIFCONF. */
+long inet_list_addresses(struct lx_netns *ns, uaddr_t arg);

@@ -59,4 +59,4 @@ void icmp4_count_out(struct inet *inet, uint8_t type);
 /* May an error of @type be sent to @dst_be now? */
 bool icmp4_may_send(struct inet *inet, uint8_t type, uint32_t dst_be);
 /* A packet of ours that begins with its IP header could not be delivered to its neighbour. */
-void icmp4_host_unreachable(struct inet *inet, struct lx_netdev *dev, struct lx_pbuf *p);
+void icmp4_host_unreachable(struct inet *inet, struct lx_pbuf *p);

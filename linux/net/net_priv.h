@@ -45,6 +45,7 @@ enum { SHUT_RD, SHUT_WR, SHUT_RDWR };
 
 #define AF_UNSPEC	0
 #define AF_UNIX		1
+#define AF_INET		2
 #define AF_NETLINK	16
 #define AF_PACKET	17
 #define AF_MAX		46

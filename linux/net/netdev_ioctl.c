@@ -2,8 +2,8 @@
 /*
  * Network devices as ioctl(2) of any socket shows and changes them: netdevice(7).
  *
- * Addresses of protocols (SIOCGIFADDR and its relatives, and what SIOCGIFCONF lists) are the
- * protocol's, and there is none yet: the answers are those of a Linux kernel without CONFIG_INET.
+ * Addresses (SIOCGIFADDR and its relatives) are asked of sockets of the protocol, or of packets:
+ * inet_ioctl().
  */
 #include <linux/capability.h>
 #include <linux/if.h>
@@ -131,17 +131,6 @@ static int change(struct lx_netns *ns, unsigned int cmd, struct ifreq *r)
 	return err;
 }
 
-/* The addresses of a protocol, of which there is none. */
-static long list_addresses(uaddr_t arg)
-{
-	struct ifconf c;
-
-	if (lx_copy_from_user(&c, arg, sizeof(c)))
-		return -EFAULT;
-	c.ifc_len = 0;
-	return lx_copy_to_user(arg, &c, sizeof(c));
-}
-
 /* No driver here is asked anything by ethtool(8) yet: each request is one that it does not know. */
 static long ethtool(struct lx_netns *ns, struct ifreq *r)
 {
@@ -162,10 +151,7 @@ long netdev_ioctl(struct lx_netns *ns, unsigned int cmd, uaddr_t arg)
 	long err;
 
 	if (cmd == SIOCGIFCONF)
-		return list_addresses(arg);
-	err = inet_ioctl(ns, cmd, arg);
-	if (err != -ENOTTY)
-		return err;
+		return inet_list_addresses(ns, arg);
 	if (cmd < SIOCGIFNAME || cmd > SIOCSIFMAP)
 		return -ENOTTY;
 	if (lx_copy_from_user(&r, arg, sizeof(r)))

@@ -21,6 +21,8 @@ struct netlink_msg {
 
 #define NETLINK_MSG_SIZE	7936u	/* of an answer's data at most; with its header one object of the heap */
 
+#define NETLINK_FILTER	4u
+
 struct netlink_sock;
 
 /* A list on its way to a program: fill() is called for each message of it. */
@@ -30,6 +32,7 @@ struct netlink_dump {
 	struct lx_netns *ns;
 	uint32_t seq, portid;		/* of the request */
 	int state;
+	uint32_t filter[NETLINK_FILTER];	/* its own, from the request; zeros */
 };
 
 struct netlink_sock {
@@ -107,6 +110,10 @@ struct netlink_request {
 /* Send a list to the program: 1, which says that it is its own answer; or -EBUSY. */
 int netlink_start_dump(const struct netlink_request *r,
 		       void (*fill)(struct netlink_dump *dump, struct netlink_msg *m));
+/* The same, with what fill() is to know of the request. */
+int netlink_start_dump_of(const struct netlink_request *r,
+			  void (*fill)(struct netlink_dump *dump, struct netlink_msg *m),
+			  const uint32_t filter[NETLINK_FILTER]);
 
 /* -- rtnetlink.c */
 /* 0 and negative errors are answered by an acknowledgement. */

@@ -137,6 +137,15 @@ void netlink_dump_more(struct netlink_sock *nl)
 int netlink_start_dump(const struct netlink_request *r,
 		       void (*fill)(struct netlink_dump *dump, struct netlink_msg *m))
 {
+	static const uint32_t none[NETLINK_FILTER];
+
+	return netlink_start_dump_of(r, fill, none);
+}
+
+int netlink_start_dump_of(const struct netlink_request *r,
+			  void (*fill)(struct netlink_dump *dump, struct netlink_msg *m),
+			  const uint32_t filter[NETLINK_FILTER])
+{
 	struct netlink_sock *nl = r->nl;
 
 	if (atomic_load(&nl->is_dumping))
@@ -144,6 +153,7 @@ int netlink_start_dump(const struct netlink_request *r,
 	nl->dump = (struct netlink_dump){
 		.fill = fill, .ns = r->ns, .seq = r->h->nlmsg_seq, .portid = atomic_load(&nl->portid),
 	};
+	memcpy(nl->dump.filter, filter, sizeof(nl->dump.filter));
 	atomic_store(&nl->is_dumping, true);
 	dump_part(nl);
 	return 1;

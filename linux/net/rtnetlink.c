@@ -2,12 +2,13 @@
 /*
  * NETLINK_ROUTE (rtnetlink(7)): which function answers which request.
  *
- * Links are there.  Addresses and routes belong to protocols, of which there is none: lists of them
- * are empty, as from a Linux kernel without CONFIG_INET.
+ * Links are the devices', in rtnetlink_link.c; addresses, routes and neighbours are IPv4's
+ * (inet/rtnl_*.c).
  */
 #include <linux/capability.h>
 #include <linux/rtnetlink.h>
 
+#include "inet/rtnl.h"
 #include "net/netlink.h"
 
 static void fill_nothing(struct netlink_dump *dump, struct netlink_msg *m)
@@ -28,8 +29,15 @@ static const struct answer {
 	{ RTM_SETLINK, rtnetlink_set_link, NULL },
 	{ RTM_DELLINK, rtnetlink_del_link, NULL },
 	{ RTM_GETLINK, rtnetlink_get_link, rtnetlink_dump_links },
-	{ RTM_GETADDR, NULL, dump_nothing },
-	{ RTM_GETROUTE, NULL, dump_nothing },
+	{ RTM_NEWADDR, rtnl_new_address, NULL },
+	{ RTM_DELADDR, rtnl_del_address, NULL },
+	{ RTM_GETADDR, NULL, rtnl_dump_addresses },
+	{ RTM_NEWROUTE, rtnl_new_route, NULL },
+	{ RTM_DELROUTE, rtnl_del_route, NULL },
+	{ RTM_GETROUTE, rtnl_get_route, rtnl_dump_routes },
+	{ RTM_NEWNEIGH, rtnl_new_neighbour, NULL },
+	{ RTM_DELNEIGH, rtnl_del_neighbour, NULL },
+	{ RTM_GETNEIGH, rtnl_get_neighbour, rtnl_dump_neighbours },
 	{ RTM_GETNETCONF, NULL, dump_nothing },
 };
 

@@ -12,6 +12,7 @@
 #include <linux/stat.h>
 
 #include "net_priv.h"
+#include "inet/inet.h"
 #include "lx/async.h"
 #include "lx/ns.h"
 #include "lx/syscall.h"
@@ -153,6 +154,8 @@ static long socket_ioctl(struct lx_file *f, unsigned int cmd, uint64_t arg)
 
 	if (ret == -ENOTTY)
 		ret = s->ops->ioctl(s, cmd, arg);
+	if (ret == -ENOTTY && (s->family == AF_INET || s->family == AF_PACKET))
+		ret = inet_ioctl(s->ns, cmd, uaddr(arg));
 	return ret == -ENOTTY ? netdev_ioctl(s->ns, cmd, uaddr(arg)) : ret;
 }
 

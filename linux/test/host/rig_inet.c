@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Of the protocols, for tests of what lies below them: there are none. */
-#include "inet/inet.h"
+#include "inet/rtnl.h"
 
 struct inet *inet_create(struct lx_netns *ns)
 {
@@ -17,6 +17,29 @@ bool inet_receive(struct lx_netdev *dev, struct lx_pbuf *p)
 {
 	return false;
 }
+
+long inet_list_addresses(struct lx_netns *ns, uaddr_t arg)
+{
+	return -EOPNOTSUPP;
+}
+
+#define NO_REQUEST(name) \
+	int name(const struct netlink_request *r) \
+	{ \
+		return -EOPNOTSUPP; \
+	}
+
+NO_REQUEST(rtnl_new_address)
+NO_REQUEST(rtnl_del_address)
+NO_REQUEST(rtnl_dump_addresses)
+NO_REQUEST(rtnl_new_route)
+NO_REQUEST(rtnl_del_route)
+NO_REQUEST(rtnl_get_route)
+NO_REQUEST(rtnl_dump_routes)
+NO_REQUEST(rtnl_new_neighbour)
+NO_REQUEST(rtnl_del_neighbour)
+NO_REQUEST(rtnl_get_neighbour)
+NO_REQUEST(rtnl_dump_neighbours)
 
 long inet_ioctl(struct lx_netns *ns, unsigned int cmd, uaddr_t arg)
 {
