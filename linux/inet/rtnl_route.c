@@ -101,7 +101,7 @@ static void fill(struct netlink_dump *dump, struct netlink_msg *m)
 	int n = 0;
 
 	rt_mutex_lock(&dump->ns->config_lock);
-	for (unsigned int i = 0; i < INET_TABLES; i++) {
+	for (unsigned int i = INET_TABLES; i--;) {	/* by ascending number, as Linux's */
 		struct route_entry *e = route_table_next(&inet->table[i], NULL);
 
 		for (; e; e = route_table_next(&inet->table[i], e)) {

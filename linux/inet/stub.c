@@ -30,25 +30,3 @@ bool ping_receive(struct inet *inet, struct lx_netdev *dev, const struct lx_pbuf
 void ping_error(struct inet *inet, const struct ip_error *e)
 {
 }
-
-/* -- fragments */
-int ip4_fragments_create(struct inet *inet)
-{
-	return 0;
-}
-
-void ip4_fragments_destroy(struct inet *inet)
-{
-}
-
-struct lx_pbuf *ip4_reassemble(struct inet *inet, struct lx_netdev *dev, struct lx_pbuf *p)
-{
-	lx_pbuf_free(p);
-	return NULL;
-}
-
-int ip4_fragment(struct inet *inet, const struct inet_dst *d, struct lx_pbuf *p, uint32_t mtu)
-{
-	lx_pbuf_free(p);
-	return -EMSGSIZE;
-}

@@ -4,6 +4,7 @@
  * sockets and mounts of sysfs, whose devices it has.
  */
 #include "inet/inet.h"
+#include "inet/sysctl.h"
 #include "lx/ns.h"
 #include "lx/system.h"
 #include "net/netdev_priv.h"
@@ -63,7 +64,7 @@ int lx_net_init(void)
 	if (!lx_init_netns)
 		return -ENOMEM;
 	netdev_sysfs_init();
-	return 0;
+	return inet_sysctl_init();
 }
 
 struct lx_netns *lx_netns_get(struct lx_netns *ns)

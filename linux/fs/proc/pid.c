@@ -17,6 +17,7 @@
 #include "base/parse.h"
 #include "fs/proc/pid.h"
 #include "lx/mm.h"
+#include "inet/show.h"
 #include "lx/net.h"
 #include "lx/ns.h"
 
@@ -559,7 +560,26 @@ static int show_net_packet(struct pseudo_buf *b, const struct pid_subject *s)
 	return show_net(b, s, lx_net_show_packet_sockets);
 }
 
+#define SHOW_INET(name) \
+	static int show_net_##name(struct pseudo_buf *b, const struct pid_subject *s) \
+	{ \
+		return show_net(b, s, inet_show_##name); \
+	}
+
+SHOW_INET(routes)
+SHOW_INET(arp)
+SHOW_INET(igmp)
+SHOW_INET(dev_mcast)
+SHOW_INET(snmp)
+SHOW_INET(netstat)
+
 static const struct pid_entry net_entries[] = {
+	{ .name = "route", .mode = 0444, .kind = PID_FILE, .show = show_net_routes },
+	{ .name = "arp", .mode = 0444, .kind = PID_FILE, .show = show_net_arp },
+	{ .name = "igmp", .mode = 0444, .kind = PID_FILE, .show = show_net_igmp },
+	{ .name = "dev_mcast", .mode = 0444, .kind = PID_FILE, .show = show_net_dev_mcast },
+	{ .name = "snmp", .mode = 0444, .kind = PID_FILE, .show = show_net_snmp },
+	{ .name = "netstat", .mode = 0444, .kind = PID_FILE, .show = show_net_netstat },
 	{ .name = "dev", .mode = 0444, .kind = PID_FILE, .show = show_net_dev },
 	{ .name = "packet", .mode = 0444, .kind = PID_FILE, .show = show_net_packet },
 	{ .name = "if_inet6", .mode = 0444, .kind = PID_FILE, .show = show_nothing },

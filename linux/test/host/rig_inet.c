@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Of the protocols, for tests of what lies below them: there are none. */
 #include "inet/rtnl.h"
+#include "inet/sysctl.h"
 
 struct inet *inet_create(struct lx_netns *ns)
 {
 	static struct inet none;
 
 	return &none;
+}
+
+int inet_sysctl_init(void)
+{
+	return 0;
 }
 
 void inet_destroy(struct inet *inet)

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* What /proc/net shows of IPv4 (proc(5)). */
+#pragma once
+
+#include "inet/inet.h"
+
+struct pseudo_buf;
+
+/* -- show_mib.c */
+void inet_show_snmp(struct lx_netns *ns, struct pseudo_buf *b);
+void inet_show_netstat(struct lx_netns *ns, struct pseudo_buf *b);
+
+/* -- show.c */
+void inet_show_routes(struct lx_netns *ns, struct pseudo_buf *b);
+void inet_show_arp(struct lx_netns *ns, struct pseudo_buf *b);
+void inet_show_igmp(struct lx_netns *ns, struct pseudo_buf *b);
+void inet_show_dev_mcast(struct lx_netns *ns, struct pseudo_buf *b);

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Start of the system: /proc/sys/net/ipv4.  0 or -ENOMEM. */
+int inet_sysctl_init(void);
