@@ -21,10 +21,10 @@
 #include "lx/lock_rank.h"
 #include "lx/types.h"
 
-#define INET_HASH_LOCKS		64u	/* a power of two; as many chains at first */
+#define INET_HASH_LOCKS		32u	/* a power of two; as many chains at first.  (A thread may hold 40 locks.) */
 
+struct inet;
 struct inet_sock;
-struct inet_tables;
 
 enum inet_kind {
 	INET_SOCKET,			/* struct inet_sock, of any protocol */
@@ -107,13 +107,13 @@ struct inet_tables {
 	struct inet_hash ports;		/* of inet_port.link */
 	struct siphash_key key;		/* constant, secret: inet_secret.table */
 	uint64_t port_key;		/* constant, secret, odd: places of ports */
-	_Atomic(int32_t) sockets[INET_NR_SPACES];	/* made and not released, for /proc/net/sockstat */
+	_Atomic(int32_t) sockets[INET_NR_SPACES];	/* that have a port, for /proc/net/sockstat */
 	_Atomic(int64_t) memory[INET_NR_SPACES];	/* bytes in receive queues; the same */
 };
 
-/* 0 or -ENOMEM: nothing is left then. */
-int inet_tables_init(struct inet_tables *t, const struct inet_secret *secret);
-void inet_tables_fini(struct inet_tables *t);	/* they are empty */
+/* inet->tables.  0 or -ENOMEM. */
+int inet_tables_create(struct inet *inet);
+void inet_tables_destroy(struct inet *inet);	/* they are empty, or were not made */
 
 /* The lock of the chain of @hash, which is walked by inet_hash_chain() until inet_hash_unlock(). */
 struct hlist *inet_hash_lock(struct inet_hash *t, uint32_t hash);
@@ -141,6 +141,13 @@ struct inet_entry *inet_connection_find(struct inet_tables *t, uint32_t hash, co
 					uint8_t protocol, int ifindex);
 /* @e->key, protocol and ifindex are set.  False: there is one with that key, or @e is in already. */
 bool inet_connection_insert(struct inet_tables *t, struct inet_entry *e);
+/*
+ * The same; an entry that is in the way may make room, if @may_replace (called with the chain locked; or NULL)
+ * says so.  The table is not made larger: inet_connections_grow() afterwards, without locks of ports.
+ */
+bool inet_connection_insert_or_replace(struct inet_tables *t, struct inet_entry *e,
+				       bool (*may_replace)(struct inet_entry *other));
+void inet_connections_grow(struct inet_tables *t);
 /* False: it was not in, or is not any more. */
 bool inet_connection_remove(struct inet_tables *t, struct inet_entry *e);
 /*

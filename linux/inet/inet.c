@@ -10,6 +10,7 @@
 #include <linux/if_ether.h>
 
 #include "inet/arp.h"
+#include "inet/hash.h"
 #include "inet/ip4.h"
 #include "inet/neigh.h"
 #include "inet/pmtu.h"
@@ -24,6 +25,7 @@ static const struct inet_part {
 	{ icmp4_limits_create, icmp4_limits_destroy },
 	{ inet_neighbours_create, inet_neighbours_destroy },
 	{ ip4_fragments_create, ip4_fragments_destroy },
+	{ inet_tables_create, inet_tables_destroy },
 };
 
 static void conf_init(struct inet_conf *c)

@@ -38,8 +38,8 @@ struct inet_dst {
 };
 
 /*
- * 0; -ENETUNREACH, -EHOSTUNREACH, -EACCES (prohibit), -EINVAL (blackhole, or @flow->src is none of
- * ours), -ENODEV (no such oif).  Any lock up to LX_LOCK_SOCKET may be held.
+ * 0; -ENETUNREACH (also: @flow->src is none of ours), -EHOSTUNREACH, -EACCES (prohibit), -EINVAL (blackhole, or @flow->src is
+ * no address of a host), -ENODEV (no such oif).  Any lock up to LX_LOCK_SOCKET may be held.
  */
 int inet_route_output(struct inet *inet, const struct inet_flow *flow, struct inet_dst *out);
 bool inet_dst_is_valid(struct inet *inet, const struct inet_dst *d);

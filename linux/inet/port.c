@@ -33,3 +33,22 @@ int inet_port_choose(const struct siphash_key *key, struct inet_port_counters *c
 	}
 	return -EADDRNOTAVAIL;
 }
+
+int inet_port_choose_random(const struct inet_port_range *range, uint32_t seed,
+			    bool (*is_free)(uint16_t port, void *arg), void *arg)
+{
+	uint32_t count = (uint32_t)range->high - range->low + 1;
+
+	for (uint32_t turn = 0; turn < 2; turn++) {
+		uint32_t parity = 1 - turn;
+		uint32_t pairs = (count + 1 - parity) / 2;
+
+		for (uint32_t i = 0; i < pairs; i++) {
+			uint32_t port = range->low + parity + (seed + i) % pairs * 2;
+
+			if (is_free((uint16_t)port, arg))
+				return (int)port;
+		}
+	}
+	return -EADDRNOTAVAIL;
+}

@@ -27,3 +27,10 @@ struct inet_port_counters {
 int inet_port_choose(const struct siphash_key *key, struct inet_port_counters *counters,
 		     const struct inet_port_range *range, const struct inet_tuple *t,
 		     bool (*is_free)(uint16_t port, void *arg), void *arg);
+
+/*
+ * The same for bind(2) without a port: wherever @seed says, which is random (RFC 6056, 3.3.1), and those of the other
+ * parity first.
+ */
+int inet_port_choose_random(const struct inet_port_range *range, uint32_t seed,
+			    bool (*is_free)(uint16_t port, void *arg), void *arg);

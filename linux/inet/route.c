@@ -217,7 +217,7 @@ static int check_source(struct search *s)
 	if (!s->src_be)
 		return 0;
 	if (ip4_addr_type(s->inet, s->src_be) != RTN_LOCAL)
-		return -EINVAL;
+		return ip4_is_multicast(s->src_be) || ip4_is_zeronet(s->src_be) ? -EINVAL : -ENETUNREACH;
 	if (!s->oif && (ip4_is_multicast(s->dst_be) || s->dst_be == IP4_BROADCAST)) {
 		s->oif = inet_address_device(s->inet, s->src_be);
 		return s->oif ? 0 : -EINVAL;

@@ -7,6 +7,11 @@
 struct pseudo_buf;
 
 /* -- show_mib.c */
+/* Sockets: socket_show.c. */
+void inet_show_udp(struct lx_netns *ns, struct pseudo_buf *b);
+void inet_show_icmp(struct lx_netns *ns, struct pseudo_buf *b);
+void inet_show_raw(struct lx_netns *ns, struct pseudo_buf *b);
+void inet_show_sockstat(struct lx_netns *ns, struct pseudo_buf *b);
 void inet_show_snmp(struct lx_netns *ns, struct pseudo_buf *b);
 void inet_show_netstat(struct lx_netns *ns, struct pseudo_buf *b);
 

@@ -27,7 +27,7 @@
 #pragma once
 
 #include "inet/hash.h"
-#include "inet/ip.h"
+#include "inet/inet.h"
 #include "net/net_priv.h"
 
 struct packet_filter;
@@ -39,21 +39,19 @@ struct inet_extra;
 #define INET_RECVTTL		(1u << 2)
 #define INET_RECVTOS		(1u << 3)
 #define INET_RECVOPTS		(1u << 4)
-#define INET_RETOPTS		(1u << 5)
 #define INET_RECVORIGDSTADDR	(1u << 6)
 #define INET_FREEBIND		(1u << 7)
 #define INET_TRANSPARENT	(1u << 8)
 #define INET_HDRINCL		(1u << 9)
-#define INET_NODEFRAG		(1u << 10)
 #define INET_BIND_NO_PORT	(1u << 11)	/* IP_BIND_ADDRESS_NO_PORT */
 #define INET_MC_LOOP		(1u << 12)
 #define INET_MC_ALL		(1u << 13)
-#define INET_RECVERR_RFC4884	(1u << 14)
-#define INET_CHECKSUM		(1u << 15)
-#define INET_RECVFRAGSIZE	(1u << 16)
+/* What it is: set with lock held. */
+#define INET_CONNECTED		(1u << 27)	/* UDP, ping, raw: key.remote is the only peer */
+#define INET_BOUND_GROUP	(1u << 28)	/* key.local is multicast or broadcast: no source address */
 /* The program has bound it to an address, to a port: they outlive a disconnection.  Set with lock held. */
-#define INET_BOUND_ADDRESS	(1u << 30)
-#define INET_BOUND_PORT		(1u << 31)
+#define INET_BOUND_ADDRESS	(1u << 29)
+#define INET_BOUND_PORT		(1u << 30)
 
 struct inet_sock;
 
@@ -92,8 +90,8 @@ struct inet_sock {
 	_Atomic(uint32_t) wmem;
 
 	/* lock */
-	struct inet_dst dst;		/* the way to dst_to, or none */
-	struct inet_addr dst_to;
+	struct inet_dst dst;		/* the way for dst_flow, or none */
+	struct inet_flow dst_flow;
 	_Atomic(uint32_t) shutdown;	/* SHUTDOWN_*; lock to write, read at any time */
 
 	/* Options of IP: each is one word, read at any time. */
@@ -140,6 +138,19 @@ static inline struct inet_sock *inet_sock_get(struct inet_sock *is)
 static inline void inet_sock_put(struct inet_sock *is)
 {
 	inet_entry_put(&is->owner.entry);
+}
+
+/* inet_entry_put(): the last reference went. */
+void inet_sock_free(struct inet_sock *is);
+
+static inline struct inet *inet_of(const struct inet_sock *is)
+{
+	return is->base.ns->inet;
+}
+
+static inline struct inet_tables *inet_tables_of(const struct inet_sock *is)
+{
+	return inet_of(is)->tables;
 }
 
 static inline bool inet_has(struct inet_sock *is, uint32_t flag)
@@ -220,9 +231,21 @@ static inline bool inet_addr_is_any(const struct inet_addr *a)
 	return !a->q[0] && (!a->q[1] || a->q[1] == BE64(0xffffull << 32));
 }
 
+/* 224.0.0.0/4 */
+static inline bool inet_addr_is_multicast(const struct inet_addr *a)
+{
+	return inet_addr_is_v4(a) && (BE64(a->q[1]) >> 28 & 0xf) == 0xe;
+}
+
 /* lx_socket_ops.bind and getname of UDP and TCP. */
 int inet_bind(struct lx_socket *s, const uint8_t *name, int len);
 int inet_getname(struct lx_socket *s, uint8_t *name, bool peer);
+/* May a socket be bound to it?  *@is_group: multicast or broadcast, no source for what is sent. */
+bool inet_may_bind(struct inet_sock *is, const struct inet_addr *addr, bool *is_group);
+/* The same of connect, where that only says whom to send to: UDP, ping and raw sockets. */
+int inet_dgram_connect(struct lx_socket *s, const uint8_t *name, int len, bool nonblock);
+void inet_dgram_disconnect(struct inet_sock *is);	/* lock held */
+void inet_set_ip_flag(struct inet_sock *is, uint32_t flag, bool on);
 /* For a call that sends or connects: a port, if it has none yet.  lock held.  0; -EAGAIN: none is free; -ENOMEM. */
 int inet_autobind(struct inet_sock *is);
 /* SO_BINDTODEVICE and SO_BINDTOIFINDEX. */
@@ -231,9 +254,8 @@ int inet_bind_device(struct inet_sock *is, int ifindex);
 /* -- the way */
 
 /*
- * lock held: the way to @flow->dst, in is->dst, which it stays in: looked up again if it is another, or
- * something has changed.  0 or as inet_route_output(); an @oif or @tos that is not the socket's is
- * never cached.
+ * lock held: the way for @flow, in is->dst, where it stays: looked up again if that is for another one, or
+ * something has changed.  0 or as inet_route_output().
  */
 int inet_sock_route(struct inet_sock *is, const struct inet_flow *flow);
 void inet_sock_forget_route(struct inet_sock *is);	/* lock held */
@@ -243,6 +265,25 @@ void inet_sock_flow(struct inet_sock *is, const struct inet_addr *dst, struct in
 /* -- options (option.c): of SOL_SOCKET what sockets of inet know besides the common ones, and all of IPPROTO_IP */
 int inet_setopt(struct lx_socket *s, int level, int name, uaddr_t value, int length);
 int inet_getopt(struct lx_socket *s, int level, int name, void *buf, int *len);
+
+/* What few sockets have, made if it is not there; NULL: no memory. */
+struct inet_extra *inet_extra_make(struct inet_sock *is);
+void inet_extra_free(struct inet_sock *is);	/* nobody else knows the socket */
+/* Does the socket's filter (SO_ATTACH_FILTER) want it?  What it cuts off behind @keep bytes is cut off. */
+bool inet_filter_accepts(struct inet_sock *is, struct lx_netdev *dev, struct lx_pbuf *p, uint32_t keep);
+/* -- multicast.c */
+int inet_set_membership(struct inet_sock *is, int name, uaddr_t value, int length);
+/* The device of a group: by number, by an address of it, or by the route to @group; a reference, or NULL. */
+struct lx_netdev *inet_multicast_device(struct inet_sock *is, const struct inet_addr *group, int ifindex,
+					const struct inet_addr *address);
+/* The file goes: its groups are left.  Takes config_lock. */
+void inet_leave_groups(struct inet_sock *is);
+/*
+ * May the socket have a packet to group @group that came by device @ifindex?  (Of a group that it has not
+ * joined: if IP_MULTICAST_ALL is on.)
+ */
+bool inet_wants_group(struct inet_sock *is, const struct inet_addr *group, const struct inet_addr *src,
+		      int ifindex);
 
 /* -- errors (error.c) */
 
@@ -256,11 +297,11 @@ void inet_sock_error(struct inet_sock *is, const struct ip_error *e, uint32_t he
 void inet_sock_local_error(struct inet_sock *is, int err, const struct inet_addr *dst, uint16_t port_be,
 			   uint32_t info);
 bool inet_sock_has_errors(struct inet_sock *is);	/* queued ones: POLLERR */
+void inet_forget_errors(struct inet_sock *is);
 /* recvmsg(MSG_ERRQUEUE): bytes of what was sent, its destination, and IP_RECVERR; -EAGAIN. */
 int64_t inet_recv_error(struct inet_sock *is, struct net_msg *m);
 
-/* -- protocols: what socket(2) makes.  0 or an errno; of -ESOCKTNOSUPPORT and -EPROTONOSUPPORT inet_socket_create() knows */
-int inet_socket_create(int type, int protocol, struct lx_socket **out);
+/* -- protocols: what inet_socket_create() makes (net/net_priv.h).  0 or an errno */
 int udp_create(int type, int protocol, struct lx_socket **out);
 int ping_create(int type, int protocol, struct lx_socket **out);
 int raw_create(int type, int protocol, struct lx_socket **out);

@@ -2,31 +2,16 @@
 /*
  * What protocols that are not there yet say.  Whoever writes one takes its lines out of here.
  */
-#include "inet/ip4.h"
-#include "inet/neigh.h"
-
-/* -- udp */
-const struct inet_protocol udp_protocol;
+#include "inet/socket.h"
 
 /* -- tcp */
 const struct inet_protocol tcp_protocol;
 
-/* -- raw */
-bool raw_receive(struct inet *inet, struct lx_netdev *dev, const struct lx_pbuf *p)
+int tcp_create(int type, int protocol, struct lx_socket **out)
 {
-	return false;
+	return -ESOCKTNOSUPPORT;
 }
 
-void raw_error(struct inet *inet, const struct ip_error *e)
-{
-}
-
-/* -- ping */
-bool ping_receive(struct inet *inet, struct lx_netdev *dev, const struct lx_pbuf *p)
-{
-	return false;
-}
-
-void ping_error(struct inet *inet, const struct ip_error *e)
+void tcp_entry_free(struct inet_entry *e)
 {
 }

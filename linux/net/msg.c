@@ -76,8 +76,12 @@ static int64_t send_msghdr(struct lx_task *self, struct lx_file *f, struct lx_so
 		ret = lx_iter_import(&iter, uaddr(h.iov), h.iovlen);
 	if (ret)
 		return ret;
-	if (h.control && h.controllen)
+	if (h.control && h.controllen && s->family == AF_INET) {
+		m.control = uaddr(h.control);
+		m.controllen = h.controllen;
+	} else if (h.control && h.controllen) {
 		ret = scm_load(self, &m.scm, uaddr(h.control), h.controllen);
+	}
 	if (!ret)
 		ret = s->ops->send(s, &m);
 	scm_files_free(m.scm.files);

@@ -31,11 +31,14 @@ enum { SHUT_RD, SHUT_WR, SHUT_RDWR };
 
 #define MSG_OOB		0x1u
 #define MSG_PEEK	0x2u
+#define MSG_DONTROUTE	0x4u
 #define MSG_CTRUNC	0x8u
+#define MSG_PROBE	0x10u
 #define MSG_TRUNC	0x20u
 #define MSG_DONTWAIT	0x40u
 #define MSG_EOR		0x80u
 #define MSG_WAITALL	0x100u
+#define MSG_CONFIRM	0x800u
 #define MSG_NOSIGNAL	0x4000u
 #define MSG_MORE	0x8000u
 #define MSG_WAITFORONE	0x10000u
@@ -86,9 +89,9 @@ struct scm {
 struct net_cmsg {
 	int level, type;
 	uint32_t len;
-	uint8_t data[24];
+	uint8_t data[48];
 };
-#define NET_CMSGS_MAX	3
+#define NET_CMSGS_MAX	8
 
 struct net_msg {
 	struct lx_iter *iter;		/* the bytes; advanced */
@@ -97,6 +100,8 @@ struct net_msg {
 	unsigned int flags;		/* MSG_*; MSG_DONTWAIT also for O_NONBLOCK */
 	unsigned int out_flags;		/* recv: what msg_flags reports */
 	struct scm scm;
+	uaddr_t control;		/* send: control messages, of AF_INET: it reads them itself */
+	uint64_t controllen;		/* the same; 0: none */
 	bool want_name;			/* recv */
 	uint8_t nr_cmsgs;		/* recv */
 	struct net_cmsg cmsg[NET_CMSGS_MAX];
@@ -110,11 +115,12 @@ static inline void net_msg_init(struct net_msg *m, struct lx_iter *iter, unsigne
 	m->flags = flags;
 	m->out_flags = 0;
 	m->scm = (struct scm){ .files = NULL };
+	m->controllen = 0;
 	m->want_name = false;
 	m->nr_cmsgs = 0;
 }
 
-/* recv: a control message, if there is room for one more (of at most 24 bytes). */
+/* recv: a control message, if there is room for one more (of at most 48 bytes). */
 static inline void net_msg_add(struct net_msg *m, int level, int type, const void *data, uint32_t len)
 {
 	struct net_cmsg *c = &m->cmsg[m->nr_cmsgs];
@@ -145,7 +151,8 @@ struct lx_socket_ops {
 	long (*ioctl)(struct lx_socket *s, unsigned int cmd, uint64_t arg);
 	/*
 	 * Options that the common code does not know, of any level; -ENOPROTOOPT, or -EOPNOTSUPP where
-	 * the family has no levels of its own.  getopt: @buf has NET_NAME_MAX bytes.  setopt may be NULL.
+	 * the family has no levels of its own.  getopt: @buf has SOCKET_OPTION_MAX bytes, and *@len is the program's room
+	 * at first.  setopt may be NULL.
 	 */
 	int (*getopt)(struct lx_socket *s, int level, int name, void *buf, int *len);
 	int (*setopt)(struct lx_socket *s, int level, int name, uaddr_t value, int length);
@@ -168,6 +175,8 @@ struct lx_socket {
 	_Atomic(int) timestamp;		/* SO_TIMESTAMP* that is on, or 0 */
 	_Atomic(int) error;		/* SO_ERROR: a positive errno, taken by the next call */
 };
+
+#define SOCKET_OPTION_MAX	256	/* bytes of an option's value */
 
 #define SOCKET_BUF_DEFAULT	212992
 #define SOCKET_BUF_MAX		212992		/* net.core.{r,w}mem_max */
@@ -253,6 +262,7 @@ void socket_add_timestamp(struct lx_socket *s, struct net_msg *m, uint64_t arriv
 long netdev_ioctl(struct lx_netns *ns, unsigned int cmd, uaddr_t arg);
 
 /* -- families */
+int inet_socket_create(int type, int protocol, struct lx_socket **out);
 int netlink_create(int type, int protocol, struct lx_socket **out);
 int packet_create(int type, int protocol, struct lx_socket **out);
 int unix_create(int type, int protocol, struct lx_socket **out);

@@ -31,10 +31,14 @@ void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int famil
 	atomic_init(&s->rcvbuf, SOCKET_BUF_DEFAULT);
 	atomic_init(&s->rcvlowat, 1);
 	s->ns = lx_netns_get(lx_self()->ns->net);
+	if (s->ns)
+		atomic_fetch_add_explicit(&s->ns->sockets, 1, memory_order_relaxed);
 }
 
 void socket_fini(struct lx_socket *s)
 {
+	if (s->ns)
+		atomic_fetch_sub_explicit(&s->ns->sockets, 1, memory_order_relaxed);
 	lx_netns_put(s->ns);
 }
 
@@ -186,6 +190,8 @@ static int socket_create(int family, unsigned int type, int protocol, struct lx_
 	switch (family) {
 	case AF_UNIX:
 		return unix_create((int)(type & SOCK_TYPE_MASK), protocol, out);
+	case AF_INET:
+		return inet_socket_create((int)(type & SOCK_TYPE_MASK), protocol, out);
 	case AF_NETLINK:
 		return netlink_create((int)(type & SOCK_TYPE_MASK), protocol, out);
 	case AF_PACKET:

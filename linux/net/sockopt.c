@@ -76,6 +76,8 @@ static int set_option(struct lx_task *self, struct lx_socket *s, int name, uaddr
 
 	if (name == SO_LINGER)
 		return set_linger(s, value, length);
+	if (name == SO_BINDTODEVICE)	/* a name of any length */
+		return s->ops->setopt ? s->ops->setopt(s, SOL_SOCKET, name, value, length) : -ENOPROTOOPT;
 	if (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW)
 		return set_timeout(&s->rcvtimeo_ns, value, length);
 	if (name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW)
@@ -270,7 +272,7 @@ static int get_option(struct lx_socket *s, int name, void *buf, int *len)
 
 long lx_sys_getsockopt(struct lx_task *self, int fd, int level, int name, uaddr_t value, uaddr_t ulen)
 {
-	uint8_t buf[NET_NAME_MAX];
+	uint8_t buf[SOCKET_OPTION_MAX];
 	struct lx_socket *s;
 	struct lx_file *f;
 	int err, len, room;
@@ -284,6 +286,7 @@ long lx_sys_getsockopt(struct lx_task *self, int fd, int level, int name, uaddr_
 	err = -EINVAL;
 	if (room < 0)
 		goto put;
+	len = room;
 	err = level == SOL_SOCKET ? get_option(s, name, buf, &len) :
 				    s->ops->getopt(s, level, name, buf, &len);
 	if (err)

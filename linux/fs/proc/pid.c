@@ -572,6 +572,10 @@ SHOW_INET(igmp)
 SHOW_INET(dev_mcast)
 SHOW_INET(snmp)
 SHOW_INET(netstat)
+SHOW_INET(udp)
+SHOW_INET(icmp)
+SHOW_INET(raw)
+SHOW_INET(sockstat)
 
 static const struct pid_entry net_entries[] = {
 	{ .name = "route", .mode = 0444, .kind = PID_FILE, .show = show_net_routes },
@@ -582,6 +586,10 @@ static const struct pid_entry net_entries[] = {
 	{ .name = "netstat", .mode = 0444, .kind = PID_FILE, .show = show_net_netstat },
 	{ .name = "dev", .mode = 0444, .kind = PID_FILE, .show = show_net_dev },
 	{ .name = "packet", .mode = 0444, .kind = PID_FILE, .show = show_net_packet },
+	{ .name = "udp", .mode = 0444, .kind = PID_FILE, .show = show_net_udp },
+	{ .name = "icmp", .mode = 0444, .kind = PID_FILE, .show = show_net_icmp },
+	{ .name = "raw", .mode = 0444, .kind = PID_FILE, .show = show_net_raw },
+	{ .name = "sockstat", .mode = 0444, .kind = PID_FILE, .show = show_net_sockstat },
 	{ .name = "if_inet6", .mode = 0444, .kind = PID_FILE, .show = show_nothing },
 };
 

@@ -26,6 +26,7 @@ struct lx_netns {
 	struct netlink_ns *netlink;	/* config_lock to set: made with the first netlink socket (net/netlink.h) */
 	struct list packet_sockets;	/* config_lock: of packet_sock.ns_link (net/packet.h) */
 	struct inet *inet;		/* constant: the protocols' (inet/inet.h) */
+	_Atomic(int32_t) sockets;	/* of any family; relaxed, for /proc/net/sockstat */
 
 	/*
 	 * The table of devices.  Written with config_lock too, so that either is enough to read.

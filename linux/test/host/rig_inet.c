@@ -2,6 +2,8 @@
 /* Of the protocols, for tests of what lies below them: there are none. */
 #include "inet/rtnl.h"
 #include "inet/sysctl.h"
+#include "inet/inet.h"
+#include "net/net_priv.h"
 
 struct inet *inet_create(struct lx_netns *ns)
 {
@@ -46,6 +48,11 @@ NO_REQUEST(rtnl_new_neighbour)
 NO_REQUEST(rtnl_del_neighbour)
 NO_REQUEST(rtnl_get_neighbour)
 NO_REQUEST(rtnl_dump_neighbours)
+
+int inet_socket_create(int type, int protocol, struct lx_socket **out)
+{
+	return -EAFNOSUPPORT;
+}
 
 long inet_ioctl(struct lx_netns *ns, unsigned int cmd, uaddr_t arg)
 {
