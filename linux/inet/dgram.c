@@ -214,7 +214,7 @@ uint32_t inet_dgram_poll(struct lx_socket *s, struct lx_file *f, struct lx_poll 
 	if (!list_is_empty(&d->queue))
 		mask |= POLLIN | POLLRDNORM;
 	rt_mutex_unlock(&d->queue_lock);
-	if ((int64_t)inet_sock_queued(&d->inet) * 2 < atomic_load(&s->sndbuf))
+	if (inet_sock_is_writable(&d->inet))
 		mask |= POLLOUT | POLLWRNORM | POLLWRBAND;
 	return mask;
 }

@@ -31,14 +31,9 @@ int inet_tx_begin(struct inet_sock *is, struct net_msg *m, struct inet_tx *tx)
 	return err;
 }
 
-static bool has_room(struct inet_sock *is)
-{
-	return (int64_t)inet_sock_queued(is) < atomic_load_explicit(&is->base.sndbuf, memory_order_relaxed);
-}
-
 static bool may_go_on(struct inet_sock *is)
 {
-	return has_room(is) || atomic_load(&is->base.error) || atomic_load(&is->shutdown) & SHUTDOWN_SEND;
+	return inet_sock_has_room(is) || atomic_load(&is->base.error) || atomic_load(&is->shutdown) & SHUTDOWN_SEND;
 }
 
 int inet_tx_wait(struct inet_sock *is, unsigned int flags)
@@ -52,7 +47,7 @@ int inet_tx_wait(struct inet_sock *is, unsigned int flags)
 			return err;
 		if (atomic_load_explicit(&is->shutdown, memory_order_relaxed) & SHUTDOWN_SEND)
 			return -EPIPE;
-		if (likely(has_room(is)))
+		if (likely(inet_sock_has_room(is)))
 			return 0;
 		if (flags & MSG_DONTWAIT)
 			return -EAGAIN;

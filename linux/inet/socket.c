@@ -90,15 +90,13 @@ void inet_sock_charge(struct inet_sock *is, struct lx_pbuf *p)
 static void tx_release(struct lx_pbuf_owner *owner, uint32_t charge)
 {
 	struct inet_sock *is = container_of(owner, struct inet_sock, tx_owner);
-	uint32_t left;
 
-	if (lx_waitq_empty(&is->wait)) {
-		drop_wmem(is, charge);
-		return;
-	}
-	/* keep the memory for the wake-up: one byte instead of the reference that a packet is */
-	left = atomic_fetch_sub(&is->wmem, charge - 1) - (charge - 1);
-	if (left > 1)
+	/*
+	 * The room is there before anybody is woken, and the memory until that is done: one byte of the
+	 * charge keeps it, which those who look for room meanwhile do not mind (inet_sock_has_room()).
+	 */
+	atomic_fetch_sub(&is->wmem, charge - 1);
+	if (!lx_waitq_empty(&is->wait))
 		lx_wake(&is->wait, POLLOUT | POLLWRNORM | POLLWRBAND | LX_WAKE_SPACE, ~0u);
 	drop_wmem(is, 1);
 }
@@ -229,23 +227,4 @@ int inet_sock_wait(struct inet_sock *is, bool (*ready)(struct inet_sock *is, voi
 	}
 	lx_waitq_remove(&is->wait, &entry);
 	return err ? socket_wait_errno(err, deadline) : 0;
-}
-
-/* -- protocols */
-
-int inet_socket_create(int type, int protocol, struct lx_socket **out)
-{
-	if (protocol < 0 || protocol >= IPPROTO_MAX)
-		return -EINVAL;
-	switch (type) {
-	case SOCK_STREAM:
-		return protocol && protocol != IPPROTO_TCP ? -EPROTONOSUPPORT : tcp_create(type, IPPROTO_TCP, out);
-	case SOCK_DGRAM:
-		if (protocol == IPPROTO_ICMP)
-			return ping_create(type, protocol, out);
-		return protocol && protocol != IPPROTO_UDP ? -EPROTONOSUPPORT : udp_create(type, IPPROTO_UDP, out);
-	case SOCK_RAW:
-		return protocol ? raw_create(type, protocol, out) : -EPROTONOSUPPORT;
-	}
-	return -ESOCKTNOSUPPORT;
 }

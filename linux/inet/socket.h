@@ -214,6 +214,21 @@ static inline uint32_t inet_sock_queued(const struct inet_sock *is)
 	return atomic_load_explicit(&is->wmem, memory_order_relaxed) - 1;
 }
 
+/*
+ * Is less than SO_SNDBUF in use?  Sizes of buffers are even numbers, so that a byte more (of a packet that is
+ * just being released) changes nothing.
+ */
+static inline bool inet_sock_has_room(struct inet_sock *is)
+{
+	return (int64_t)inet_sock_queued(is) <= atomic_load_explicit(&is->base.sndbuf, memory_order_relaxed);
+}
+
+/* Is so much free that pollers are to hear of it: half of it? */
+static inline bool inet_sock_is_writable(struct inet_sock *is)
+{
+	return (int64_t)inet_sock_queued(is) * 2 <= atomic_load_explicit(&is->base.sndbuf, memory_order_relaxed);
+}
+
 /* @p is charged to @is until it is freed, or given to a receiver of this machine. */
 void inet_sock_charge(struct inet_sock *is, struct lx_pbuf *p);
 
