@@ -7,11 +7,6 @@
 struct pseudo_buf;
 
 /* -- show_mib.c */
-/* Sockets: socket_show.c. */
-void inet_show_udp(struct lx_netns *ns, struct pseudo_buf *b);
-void inet_show_icmp(struct lx_netns *ns, struct pseudo_buf *b);
-void inet_show_raw(struct lx_netns *ns, struct pseudo_buf *b);
-void inet_show_sockstat(struct lx_netns *ns, struct pseudo_buf *b);
 void inet_show_snmp(struct lx_netns *ns, struct pseudo_buf *b);
 void inet_show_netstat(struct lx_netns *ns, struct pseudo_buf *b);
 
@@ -20,3 +15,9 @@ void inet_show_routes(struct lx_netns *ns, struct pseudo_buf *b);
 void inet_show_arp(struct lx_netns *ns, struct pseudo_buf *b);
 void inet_show_igmp(struct lx_netns *ns, struct pseudo_buf *b);
 void inet_show_dev_mcast(struct lx_netns *ns, struct pseudo_buf *b);
+
+/* -- socket_show.c */
+void inet_show_udp(struct lx_netns *ns, struct pseudo_buf *b);
+void inet_show_icmp(struct lx_netns *ns, struct pseudo_buf *b);
+void inet_show_raw(struct lx_netns *ns, struct pseudo_buf *b);
+void inet_show_sockstat(struct lx_netns *ns, struct pseudo_buf *b);
