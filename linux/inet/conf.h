@@ -23,8 +23,7 @@
 	INET_CONF(icmp_msgs_per_sec, 1000, 0, INT32_MAX) \
 	INET_CONF(icmp_msgs_burst, 50, 0, INT32_MAX) \
 	INET_CONF(ipfrag_high_thresh, 4194304, 0, INT32_MAX) \
-	INET_CONF(ipfrag_time, 30, 1, 3600) \
-	INET_CONF(ipfrag_max_dist, 64, 0, INT32_MAX)
+	INET_CONF(ipfrag_time, 30, 1, 3600)
 
 struct inet_conf {
 #define INET_CONF(name, value, least, most)	_Atomic(int32_t) name;
@@ -35,7 +34,7 @@ struct inet_conf {
 	_Atomic(uint32_t) port_range;	/* ip_local_port_range: the highest in the upper half */
 	_Atomic(int32_t) neigh_retrans_ms, neigh_reachable_ms, neigh_stale_s, neigh_delay_s;
 	_Atomic(int32_t) neigh_ucast_probes, neigh_mcast_probes, neigh_queue_bytes;
-	_Atomic(int32_t) neigh_gc_thresh[3];
+	_Atomic(int32_t) neigh_gc_thresh3;
 };
 
 static inline int32_t inet_conf(const _Atomic(int32_t) *word)

@@ -43,9 +43,7 @@ static void conf_init(struct inet_conf *c)
 	atomic_init(&c->neigh_ucast_probes, 3);
 	atomic_init(&c->neigh_mcast_probes, 3);
 	atomic_init(&c->neigh_queue_bytes, 65536);
-	atomic_init(&c->neigh_gc_thresh[0], 128);
-	atomic_init(&c->neigh_gc_thresh[1], 512);
-	atomic_init(&c->neigh_gc_thresh[2], 1024);
+	atomic_init(&c->neigh_gc_thresh3, 1024);
 }
 
 struct inet *inet_create(struct lx_netns *ns)

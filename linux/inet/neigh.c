@@ -112,7 +112,7 @@ static struct neighbour *create(struct inet *inet, struct chain *c, struct lx_ne
 	struct neighbour *n;
 
 	if (atomic_load_explicit(&t->count, memory_order_relaxed) >=
-	    (uint32_t)inet_conf(&inet->conf.neigh_gc_thresh[2]))
+	    (uint32_t)inet_conf(&inet->conf.neigh_gc_thresh3))
 		return NULL;
 	n = rt_zalloc(sizeof(*n));
 	if (!n)
@@ -204,7 +204,7 @@ static void drop_some(struct inet *inet, bool stale, uint64_t unused_ns)
 static void make_room(struct inet *inet)
 {
 	struct inet_neighbours *t = inet->neighbours;
-	uint32_t most = (uint32_t)inet_conf(&inet->conf.neigh_gc_thresh[2]);
+	uint32_t most = (uint32_t)inet_conf(&inet->conf.neigh_gc_thresh3);
 
 	if (atomic_load_explicit(&t->count, memory_order_relaxed) < most)
 		return;

@@ -177,7 +177,7 @@ static void put_answer(struct netlink_msg *m, const struct netlink_request *r,
 	if (h->rtm_src_len)
 		netlink_put_u32(m, RTA_SRC, inet_addr_to_v4(&flow->src));
 	netlink_put_u32(m, RTA_OIF, (uint32_t)d->dev->ifindex);
-	if (!h->rtm_src_len)
+	if (!h->rtm_src_len && inet_addr_to_v4(&d->src))
 		netlink_put_u32(m, RTA_PREFSRC, inet_addr_to_v4(&d->src));
 	if (!inet_addr_equal(&d->hop, &flow->dst))
 		netlink_put_u32(m, RTA_GATEWAY, inet_addr_to_v4(&d->hop));

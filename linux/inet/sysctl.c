@@ -32,7 +32,7 @@ static const struct setting settings[] = {
 	NEIGH("ucast_solicit", neigh_ucast_probes, 0, 100),
 	NEIGH("mcast_solicit", neigh_mcast_probes, 1, 100),
 	NEIGH("unres_qlen_bytes", neigh_queue_bytes, 0, 1 << 20),
-	NEIGH("gc_thresh3", neigh_gc_thresh[2], 16, 65536),
+	NEIGH("gc_thresh3", neigh_gc_thresh3, 16, 65536),
 #undef NEIGH
 };
 
