@@ -222,6 +222,14 @@ struct lx_pbuf *lx_pbuf_clone(const struct lx_pbuf *p)
 	return c;
 }
 
+struct lx_pbuf *lx_pbuf_alloc_shared(struct lx_pbuf_pool *pool, uint32_t headroom, uint32_t room,
+				     uint32_t pieces)
+{
+	if (headroom > UINT16_MAX / 2 || room > LX_PBUF_MAX || pieces >= UINT16_MAX)
+		return NULL;
+	return linear_alloc(pool, 1 + pieces, headroom, room);
+}
+
 void lx_pbuf_orphan(struct lx_pbuf *p)
 {
 	struct lx_pbuf_owner *owner = p->owner;
@@ -381,6 +389,37 @@ static const struct lx_piece *piece_at(const struct lx_pbuf *p, uint32_t *off)
 static bool is_within(const struct lx_pbuf *p, uint32_t off, uint32_t n)
 {
 	return off <= p->len && n <= p->len - off;
+}
+
+uint32_t lx_pbuf_count_pieces(const struct lx_pbuf *p, uint32_t off, uint32_t n)
+{
+	const struct lx_piece *piece;
+	uint32_t count = 0;
+
+	if (!n || !is_within(p, off, n))
+		return 0;
+	for (piece = piece_at(p, &off); n; piece++, off = 0, count++)
+		n -= MIN(n, piece->len - off);
+	return count;
+}
+
+bool lx_pbuf_share(struct lx_pbuf *p, const struct lx_pbuf *from, uint32_t off, uint32_t n)
+{
+	const struct lx_piece *piece;
+
+	if (!is_within(from, off, n) || n > LX_PBUF_MAX - p->len ||
+	    p->nr_pieces + lx_pbuf_count_pieces(from, off, n) > p->max_pieces)
+		return false;
+	for (piece = piece_at(from, &off); n; piece++, off = 0) {
+		uint32_t part = MIN(n, piece->len - off);
+
+		p->piece[p->nr_pieces++] =
+			(struct lx_piece){ block_get(piece->block), piece->data + off, part };
+		p->len += part;
+		p->charge += part;
+		n -= part;
+	}
+	return true;
 }
 
 bool lx_pbuf_read(const struct lx_pbuf *p, uint32_t off, void *buf, uint32_t n)

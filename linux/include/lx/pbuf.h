@@ -146,6 +146,20 @@ struct lx_pbuf *lx_pbuf_alloc(struct lx_pbuf_pool *pool, uint32_t headroom, uint
  */
 struct lx_pbuf *lx_pbuf_alloc_large(struct lx_pbuf_pool *pool, uint32_t headroom, uint32_t linear,
 				    uint32_t len);
+/*
+ * A packet of no bytes, as lx_pbuf_alloc() makes it, with room for @pieces of others' bytes behind
+ * its own (lx_pbuf_share()).
+ */
+struct lx_pbuf *lx_pbuf_alloc_shared(struct lx_pbuf_pool *pool, uint32_t headroom, uint32_t room,
+				     uint32_t pieces);
+/*
+ * Append the @n bytes of @from at @off, which are shared from then on.  False, and nothing has
+ * changed: @from does not have them, or @p has no room for so many pieces.  @p stands for the bytes
+ * themselves, not for all of their blocks, since several packets may share one.
+ */
+bool lx_pbuf_share(struct lx_pbuf *p, const struct lx_pbuf *from, uint32_t off, uint32_t n);
+/* How many pieces of @p have bytes of the @n at @off. */
+uint32_t lx_pbuf_count_pieces(const struct lx_pbuf *p, uint32_t off, uint32_t n);
 /* Another buffer with the same bytes and fields, but without the owner; not queued.  NULL: no memory. */
 struct lx_pbuf *lx_pbuf_clone(const struct lx_pbuf *p);
 /* Takes @p over; NULL is fine. */

@@ -31,6 +31,8 @@ void tcp_sent_lost(struct tcp_scoreboard *b, struct tcp_sent *s)
 {
 	if (s->lost || s->sacked)
 		return;
+	if (!b->lost || (b->low && seq_before(s->from, b->low->from)))
+		b->low = s;
 	s->lost = true;
 	b->lost++;
 	list_remove(&s->time_link);
@@ -44,6 +46,8 @@ void tcp_sent_sacked(struct tcp_scoreboard *b, struct tcp_sent *s)
 	s->lost = false;
 	s->sacked = true;
 	b->sacked++;
+	if (!b->high || seq_after(s->from, b->high->from))
+		b->high = s;
 	list_remove(&s->time_link);
 }
 
@@ -75,6 +79,8 @@ void tcp_scoreboard_renege(struct tcp_scoreboard *b)
 {
 	struct tcp_sent *s;
 
+	b->high = b->low = NULL;
+
 	list_for_each_entry(s, &b->by_seq, link) {
 		if (!s->sacked)
 			continue;
@@ -85,11 +91,44 @@ void tcp_scoreboard_renege(struct tcp_scoreboard *b)
 	}
 }
 
+void tcp_sent_split(struct tcp_scoreboard *b, struct tcp_sent *s, struct tcp_sent *rest, uint32_t at)
+{
+	*rest = *s;
+	s->to = rest->from = at;
+	list_add_first(&s->link, &rest->link);
+	list_init(&rest->time_link);
+	if (!s->sacked && !s->lost)
+		list_add_first(&s->time_link, &rest->time_link);
+	b->segments++;
+	b->sacked += s->sacked;
+	b->lost += s->lost;
+}
+
+void tcp_scoreboard_forget(struct tcp_scoreboard *b)
+{
+	struct tcp_sent *s;
+
+	if (!b->sacked)
+		return;
+	b->high = NULL;
+	list_for_each_entry(s, &b->by_seq, link) {
+		if (!s->sacked)
+			continue;
+		s->sacked = false;
+		b->sacked--;
+		insert_by_time(b, s);
+	}
+}
+
 void tcp_sent_remove(struct tcp_scoreboard *b, struct tcp_sent *s)
 {
 	b->lost -= s->lost;
 	b->sacked -= s->sacked;
 	b->segments--;
+	if (b->high == s)
+		b->high = NULL;
+	if (b->low == s)
+		b->low = NULL;
 	list_remove(&s->link);
 	list_remove(&s->time_link);
 }
@@ -111,14 +150,15 @@ struct tcp_sent *tcp_sent_after(const struct tcp_scoreboard *b, const struct tcp
 	return s->link.next == &b->by_seq ? NULL : container_of(s->link.next, struct tcp_sent, link);
 }
 
-struct tcp_sent *tcp_sent_next_lost(const struct tcp_scoreboard *b)
+struct tcp_sent *tcp_sent_next_lost(struct tcp_scoreboard *b)
 {
 	struct tcp_sent *s;
 
 	if (!b->lost)
 		return NULL;
-	for (s = tcp_sent_head(b); s && !s->lost;)
+	for (s = b->low ? b->low : tcp_sent_head(b); s && !s->lost;)
 		s = tcp_sent_after(b, s);
+	b->low = s;
 	return s;
 }
 

@@ -28,6 +28,8 @@ struct tcp_sent {
 struct tcp_scoreboard {
 	struct list by_seq, by_time;
 	uint32_t segments, sacked, lost;	/* records: all, and how many of them */
+	/* Where to begin: the highest that is SACKed; no lost one is before the other.  NULL: not known. */
+	struct tcp_sent *high, *low;
 };
 
 void tcp_scoreboard_init(struct tcp_scoreboard *b);
@@ -50,6 +52,10 @@ void tcp_sent_sacked(struct tcp_scoreboard *b, struct tcp_sent *s);
 void tcp_scoreboard_found(struct tcp_scoreboard *b);
 /* All that was SACKed is lost. */
 void tcp_scoreboard_renege(struct tcp_scoreboard *b);
+/* @s ends at @at from now on, and @rest, which has the same history, begins there. */
+void tcp_sent_split(struct tcp_scoreboard *b, struct tcp_sent *s, struct tcp_sent *rest, uint32_t at);
+/* What was SACKed is under way as before: without SACK, it was only counted. */
+void tcp_scoreboard_forget(struct tcp_scoreboard *b);
 /* Out of the lists: acknowledged. */
 void tcp_sent_remove(struct tcp_scoreboard *b, struct tcp_sent *s);
 
@@ -58,7 +64,7 @@ struct tcp_sent *tcp_sent_head(const struct tcp_scoreboard *b);
 struct tcp_sent *tcp_sent_after(const struct tcp_scoreboard *b, const struct tcp_sent *s);
 struct tcp_sent *tcp_sent_last(const struct tcp_scoreboard *b);
 /* The first that is lost and was not sent again. */
-struct tcp_sent *tcp_sent_next_lost(const struct tcp_scoreboard *b);
+struct tcp_sent *tcp_sent_next_lost(struct tcp_scoreboard *b);
 
 /* The counts and the lists agree. */
 bool tcp_scoreboard_check(const struct tcp_scoreboard *b);

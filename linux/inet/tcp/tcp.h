@@ -199,8 +199,8 @@ struct tcp_settings {
 	const struct tcp_cc_ops *cc;	/* of connections to come; tcp_set_cc() for this one */
 };
 
-/* The timer that resend_at is for. */
-enum tcp_resend { TCP_RESEND_RTO, TCP_RESEND_PROBE, TCP_RESEND_REORDER, TCP_RESEND_PERSIST };
+/* What resend_at is for: an answer to what is in flight; a window, or what holds bytes back. */
+enum tcp_resend { TCP_RESEND_RTO, TCP_RESEND_PERSIST };
 
 struct tcp_conn {
 	/* Constant. */
@@ -209,8 +209,8 @@ struct tcp_conn {
 
 	uint8_t state;			/* enum tcp_state; written here only */
 	uint8_t resend;			/* enum tcp_resend */
-	uint8_t backoff;		/* RTOs or probes of a window in a row */
-	uint8_t keep_probes;		/* unanswered */
+	uint8_t backoff;		/* doublings of the timeout, or of the probes of a window */
+	uint8_t probes;			/* keep-alive or of a window: unanswered ones */
 	uint8_t snd_wscale, rcv_wscale;
 	uint16_t mss;			/* bytes of data in a segment, options of every segment taken off */
 	uint16_t peer_mss;		/* as its SYN said */
@@ -235,11 +235,16 @@ struct tcp_conn {
 	bool ping_pong : 1;		/* interactive: ACKs may wait for an answer to travel with */
 	bool ece : 1, cwr : 1;		/* ECN: we echo; we tell that we have reduced */
 	bool cc_limited : 1;		/* the window was what kept us from sending more */
-	bool probing : 1;		/* RTO or persist without an answer: user timeout counts */
+	bool early_probe : 1;		/* early_at is for a tail-loss probe, not for reordering */
+	bool ecn_reduced : 1;		/* ecn_point means something */
 	uint8_t quick_acks;		/* that go at once, at the start and after a pause */
-	uint8_t unacked_segments;	/* full ones received since our last ACK */
-	uint8_t dup_acks;		/* without SACK (RFC 6582) */
-	uint8_t syn_retries;		/* SYNs sent again */
+	uint8_t retries;		/* retransmission timeouts in a row */
+	uint16_t rcv_mss;		/* bytes of the peer's full segments, as they come */
+	uint8_t ato_ms;			/* how long an ACK waits for data to travel with; 0: no data came yet */
+	uint8_t ip_header;		/* of the path */
+	uint8_t gso;
+	uint32_t gso_max;
+	uint32_t mtu;
 
 	struct tcp_settings set;
 
@@ -254,6 +259,7 @@ struct tcp_conn {
 	struct list send_queue;		/* of chunks: lx_pbuf with struct tcp_chunk in cb */
 	struct lx_pbuf *send_next;	/* the chunk of snd_nxt; NULL: everything is sent */
 	struct tcp_scoreboard board;	/* of struct tcp_record */
+	struct seq_range sack_seen[TCP_SACK_MAX];	/* the last ACK's blocks */
 	struct tcp_rack rack;
 	struct tcp_recovery recovery;
 	struct tcp_rtt rtt;
@@ -264,7 +270,7 @@ struct tcp_conn {
 	uint32_t rcv_nxt, copied;	/* copied: what programs have read up to */
 	uint32_t rcv_wup, rcv_adv;	/* last ACK sent; the end of the window that it offered */
 	uint32_t rcv_limit;		/* the window grows to this as segments come (Linux: rcv_ssthresh) */
-	uint32_t rcv_up;		/* behind the peer's last urgent byte */
+	uint32_t rcv_up;		/* the peer's urgent byte itself */
 	uint32_t rcv_charge;		/* memory of both queues */
 	struct list recv_queue;		/* of lx_pbuf with struct tcp_received in cb */
 	struct rb_tree ooo;		/* of the same, by seq */
@@ -280,12 +286,14 @@ struct tcp_conn {
 	uint64_t ts_recent_at;
 
 	/* Deadlines; TCP_NEVER. */
-	uint64_t resend_at, ack_at, keep_at, state_at;
+	uint64_t resend_at;		/* RTO or persist */
+	uint64_t early_at;		/* before the RTO: tail-loss probe, or RACK's reordering window */
+	uint64_t ack_at, keep_at, state_at;
 
-	uint64_t last_progress_at;	/* SND.UNA moved, or something was sent when nothing was in flight */
+	uint64_t stalled_at;		/* the first timeout or probe in a row; 0: there was an answer since */
 	uint64_t last_sent_at, last_data_at, last_ack_at;	/* data sent; data, ACK received */
 	uint64_t challenge_at;
-	uint64_t connected_at;
+	uint32_t ecn_point;		/* a reduction counts until this is acknowledged */
 
 	uint32_t charged;		/* of context->memory */
 
@@ -321,7 +329,7 @@ void tcp_receive(struct tcp_conn *c, struct lx_pbuf *p, bool ce, uint64_t now);
 void tcp_timer(struct tcp_conn *c, uint64_t now);
 static inline uint64_t tcp_deadline(const struct tcp_conn *c)
 {
-	return MIN(MIN(c->resend_at, c->ack_at), MIN(c->keep_at, c->state_at));
+	return MIN(MIN(MIN(c->resend_at, c->early_at), c->ack_at), MIN(c->keep_at, c->state_at));
 }
 
 static inline unsigned int tcp_take_events(struct tcp_conn *c)
@@ -368,6 +376,8 @@ static inline uint32_t tcp_readable(const struct tcp_conn *c)
 
 /* The packet with byte @seq, copied <= @seq < copied + tcp_readable(); its place in it is *@off. */
 struct lx_pbuf *tcp_recv_at(const struct tcp_conn *c, uint32_t seq, uint32_t *off);
+/* How many bytes of the stream it has from there on: no more, it may be longer. */
+uint32_t tcp_recv_len(const struct lx_pbuf *p, uint32_t off);
 /*
  * @n bytes at c->copied were read: they are freed, the window opens, and an ACK tells so if that is worth
  * it.  The urgent byte, if it is not inline, is skipped by the reader as if it had been read.
