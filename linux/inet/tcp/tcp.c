@@ -248,7 +248,7 @@ void tcp_established(struct tcp_conn *c, uint64_t now)
 	tcp_sync_mss(c);
 	grow_sndbuf(c);
 	c->drs_copied = c->copied;
-	c->drs_space = tcp_rcv_wnd(c);
+	c->drs_space = MIN(tcp_rcv_wnd(c), TCP_CC_INITIAL_WINDOW * c->advmss);
 	c->drs_at = now;
 	c->last_ack_at = c->last_data_at = now;
 	c->events |= TCP_EV_WRITABLE;
