@@ -67,12 +67,18 @@ static void delivered(struct tcp_conn *c, struct ack *a, const struct tcp_sent *
 static void take_sample(struct tcp_conn *c, struct ack *a)
 {
 	struct tcp_sent *t;
+	bool again = false;
 	uint32_t ms;
 
 	for (t = tcp_sent_head(&c->board); t && !seq_after(t->to, a->s->ack);
-	     t = tcp_sent_after(&c->board, t))
-		if (!t->sacked && !t->again)
+	     t = tcp_sent_after(&c->board, t)) {
+		again |= t->again;
+		if (!t->sacked)
 			a->sample_ns = MAX(a->now - t->sent_ns, 1ull);
+	}
+	/* what was behind a hole that had to be filled has waited for it */
+	if (again)
+		a->sample_ns = 0;
 	if (!a->sample_ns && a->r.advances && c->use_stamps && a->s->opt.stamps && a->s->opt.stamp_echo) {
 		ms = stamp_of(a->now) + c->stamp_offset - a->s->opt.stamp_echo;
 		if (ms < TCP_RTO_MAX_NS / MS_NS)

@@ -16,6 +16,14 @@ static uint64_t retries_time(uint32_t retries)
 	return ((2ull << part) - 1) * TCP_RTO_MIN_NS + (retries - part) * TCP_RTO_MAX_NS;
 }
 
+/* How often an orphan tries: not any more once the timeout is the longest there is. */
+static uint32_t orphan_retries(const struct tcp_conn *c)
+{
+	uint32_t retries = conf(&c->context->conf.orphan_retries);
+
+	return retries || tcp_rto(c) >= TCP_RTO_MAX_NS ? retries : 8;
+}
+
 /* Has @c waited long enough for an answer? */
 static bool gave_up(struct tcp_conn *c, uint64_t now)
 {
@@ -27,10 +35,8 @@ static bool gave_up(struct tcp_conn *c, uint64_t now)
 		retries = c->set.syn_retries ? c->set.syn_retries : conf(&k->syn_retries);
 		return c->retries >= retries;
 	}
-	if (c->orphan) {
-		retries = conf(&k->orphan_retries);
-		retries = retries ? retries : 8;
-	}
+	if (c->orphan)
+		retries = orphan_retries(c);
 	limit = retries_time(retries);
 	if (c->set.user_timeout)
 		limit = c->set.user_timeout * MS_NS;
@@ -102,11 +108,9 @@ static void persist(struct tcp_conn *c, uint64_t now)
 		tcp_output(c, now);
 		return;
 	}
-	if (c->orphan) {
-		most = conf(&c->context->conf.orphan_retries);
-		most = most ? most : 8;
-	}
-	if (c->probes >= most || (c->orphan && c->backoff >= most) ||
+	if (c->orphan)
+		most = orphan_retries(c);
+	if (c->probes >= most || (c->orphan && tcp_rto(c) >= TCP_RTO_MAX_NS && c->backoff >= most) ||
 	    (c->set.user_timeout && c->stalled_at &&
 	     now - c->stalled_at >= c->set.user_timeout * MS_NS)) {
 		time_out(c);

@@ -8,20 +8,20 @@
 
 unsigned int heap_refuse_one_in;
 long heap_used;
+uint64_t heap_random = 88172645463325252ull;
 
 void *rt_alloc(size_t size)
 {
-	static uint64_t state = 88172645463325252ull;
-	size_t *p;
+	char *p;
 
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	if (heap_refuse_one_in && state % heap_refuse_one_in == 0)
+	heap_random ^= heap_random << 13;
+	heap_random ^= heap_random >> 7;
+	heap_random ^= heap_random << 17;
+	if (heap_refuse_one_in && heap_random % heap_refuse_one_in == 0)
 		return NULL;
 	p = malloc(size + 16);
 	heap_used++;
-	return (char *)p + 16;
+	return p + 16;
 }
 
 void *rt_zalloc(size_t size)

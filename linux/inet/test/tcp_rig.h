@@ -62,7 +62,8 @@ struct rig_end {
 extern uint64_t rig_now;
 extern struct rig_end rig_a, rig_b;
 extern const struct rig_path *rig_path_now;
-extern unsigned int rig_wrong;		/* bytes that were not what was written */
+extern unsigned int rig_wrong;		/* pieces that were not what was written */
+extern unsigned int rig_check_every;	/* invariants: after each n-th call */
 
 /* Two new ends; b listens. */
 void rig_begin(const struct rig_path *path, uint64_t seed);
@@ -72,4 +73,3 @@ void rig_connect(void);			/* a to b: the SYN is on its way */
 void rig_run(uint64_t time, bool (*done)(void));
 void rig_program(struct rig_end *e);	/* it does what it can now */
 uint64_t rig_random(void);
-uint8_t rig_byte(const struct rig_end *writer, uint64_t at);
