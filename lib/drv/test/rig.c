@@ -221,6 +221,7 @@ void rig_incarnate(bool first, uint64_t features)
 	d->layout = rig.layout;
 	d->record = rig.record;
 	d->control = control;
+	d->data = data;
 	d->dma = dma;
 	fill_bus(bus_of_dma, dma, RIG_DMA_PAGES);
 	fill_bus(bus_of_data, data, RIG_DATA / 4096);
