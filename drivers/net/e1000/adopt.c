@@ -155,7 +155,6 @@ static k_status_t set_up(struct card *k)
 		k->shown[q] = 0;
 	}
 	memset((uint8_t *)k->d->dma + CARD_ZEROES, 0, CARD_EXTRA - CARD_ZEROES);
-	k->has_context = false;
 	st = nic_run(&k->nic, k->rings_bus);
 	if (st != K_OK)
 		return st;

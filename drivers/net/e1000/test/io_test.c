@@ -415,11 +415,6 @@ static void next_life(void)
 	serve();
 }
 
-static void life(void)
-{
-	serve();
-}
-
 /*
  * Frames both ways while the driver dies at step @first, and then every few steps.  With the live card each
  * comes once, in its order; after a reset no frame is lost that was given to either side.
@@ -439,7 +434,7 @@ static void die_at(uint32_t first, uint32_t then, uint32_t how, bool slow)
 	for (uint32_t i = 0; i < 3; i++)
 		CHECK(pretend_receive(frame_at(i), 100 + i));
 	rig.steps_left = first;
-	status = rig_end_of(life);
+	status = rig_end_of(serve);
 	while (status) {
 		REQUIRE(status == RIG_DEATH && ++deaths < 1000);
 		if (slow)
@@ -469,6 +464,25 @@ static void die_at(uint32_t first, uint32_t then, uint32_t how, bool slow)
 	for (uint32_t i = 3; i < BUFFERS; i++)
 		CHECK(pretend_receive(frame_at(0), 60));	/* no buffer was lost, and none is given twice */
 	CHECK(!pretend_receive(frame_at(0), 60));
+}
+
+TEST(a_card_that_has_worked_for_long_is_taken_over)
+{
+	uint32_t buffer, written;
+
+	REQUIRE(begin());
+	rig.adopt_flags = COMPONENT_ADOPT_LIVE;
+	for (uint32_t i = 0; i < 2000; i++) {
+		send(0, 100, i & 1, (uint16_t)(34 + i % 3), 16);
+		CHECK(pretend_receive(frame_at(0), 60));
+		serve();
+		CHECK_EQ(answers(NIC_TX), 1);
+		REQUIRE(take(NIC_RX, &buffer, &written));
+		give_buffer(buffer);
+		if (i % 97 == 0)
+			REQUIRE(incarnate(false) == K_OK);
+	}
+	CHECK_EQ(pretend.frames, 2000);
 }
 
 TEST(a_driver_may_die_at_any_step)

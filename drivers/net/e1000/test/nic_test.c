@@ -187,6 +187,25 @@ TEST(a_successor_takes_over_what_was_shown)
 	CHECK(ring_take(&ring, &done) && done.head == b);
 }
 
+TEST(what_was_answered_is_on_record_before_its_place_is_used_again)
+{
+	struct ring_done done;
+
+	REQUIRE(begin_ring());
+	add(request(), 1);
+	memory[NIC_TX][0].high = DESC_DONE;
+	CHECK(ring_take(&ring, &done));
+	vq_device_answer(&rig.d.queue[1], done.head, 0);
+	vq_device_publish(&rig.d.queue[1]);		/* and not settled */
+	REQUIRE(ring_adopt(&ring, 1));
+	CHECK_EQ(ring_room(&ring), NIC_RING_SIZE - 1);
+	for (int i = 0; i < 51; i++)			/* all of it */
+		add(request(), 5);
+	CHECK_EQ(ring_room(&ring), 0);
+	REQUIRE(ring_adopt(&ring, ring_tail(&ring)));
+	CHECK_EQ(ring_room(&ring), 0);
+}
+
 TEST(tails_that_cannot_be_are_refused)
 {
 	uint16_t a;
