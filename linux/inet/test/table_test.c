@@ -43,6 +43,19 @@ void tcp_entry_free(struct inet_entry *e)
 	rt_free(e);
 }
 
+void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int family, int type, int protocol)
+{
+	s->ops = ops;
+	s->ns = lx_netns_get(lx_init_netns);
+	atomic_init(&s->sndbuf, SOCKET_BUF_DEFAULT);
+	atomic_init(&s->rcvbuf, SOCKET_BUF_DEFAULT);
+}
+
+void socket_fini(struct lx_socket *s)
+{
+	lx_netns_put(s->ns);
+}
+
 static void destroy(struct inet_sock *is)
 {
 }
@@ -74,14 +87,11 @@ static void end(struct lx_netns *ns)
 
 static const struct inet_sock_ops plain_ops = { .destroy = destroy };
 
-static void make_socket(struct lx_netns *ns, struct inet_sock *is, const struct inet_sock_ops *ops,
-			enum inet_space space)
+static void make_socket(struct inet_sock *is, const struct inet_sock_ops *ops, enum inet_space space)
 {
 	static const struct lx_socket_ops no_calls;
 
 	inet_sock_init(is, &no_calls, ops, SOCK_DGRAM, IPPROTO_UDP, space);
-	lx_netns_put(is->base.ns);
-	is->base.ns = lx_netns_get(ns);
 }
 
 /* -- the lock */
@@ -142,7 +152,7 @@ TEST(backlog_loses_nothing_and_keeps_the_order)
 	struct lx_task *task[DRIVERS];
 
 	receiver = rt_zalloc(sizeof(*receiver));
-	make_socket(ns, &receiver->is, &ops, INET_PORTS_UDP);
+	make_socket(&receiver->is, &ops, INET_PORTS_UDP);
 	atomic_store(&receiver->is.base.rcvbuf, INT32_MAX);
 	atomic_store(&running, DRIVERS);
 	for (uintptr_t i = 0; i < DRIVERS; i++)
@@ -171,7 +181,7 @@ TEST(backlog_is_bounded)
 	unsigned int taken = 0;
 
 	receiver = rt_zalloc(sizeof(*receiver));
-	make_socket(ns, &receiver->is, &ops, INET_PORTS_UDP);
+	make_socket(&receiver->is, &ops, INET_PORTS_UDP);
 	atomic_store(&receiver->is.base.rcvbuf, 4096);
 	atomic_store(&receiver->is.base.sndbuf, 4096);
 	inet_sock_lock(&receiver->is);
@@ -273,7 +283,7 @@ static void bind_all(void *arg)
 	for (uint32_t i = 0; i < 100; i++) {
 		struct inet_sock *is = rt_zalloc(sizeof(*is));
 
-		make_socket(lx_init_netns, is, &plain_ops, INET_PORTS_UDP);
+		make_socket(is, &plain_ops, INET_PORTS_UDP);
 		inet_sock_lock(is);
 		if (!inet_port_bind(is, &any, (uint16_t)(2000 + i)))
 			atomic_fetch_add(&winners[i], 1);
@@ -312,13 +322,13 @@ TEST(connections_share_ports)
 	struct inet_sock *is[1500], *bound = rt_zalloc(sizeof(*bound));
 	struct inet_tables *t = ns->inet->tables;
 
-	make_socket(ns, bound, &plain_ops, INET_PORTS_TCP);
+	make_socket(bound, &plain_ops, INET_PORTS_TCP);
 	inet_sock_lock(bound);
 	CHECK_EQ(inet_port_bind(bound, &(struct inet_addr){ .q = { 0, 0 } }, 40000), 0);
 	inet_sock_unlock(bound);
 	for (unsigned int i = 0; i < 1500; i++) {
 		is[i] = rt_zalloc(sizeof(*is[i]));
-		make_socket(ns, is[i], &plain_ops, INET_PORTS_TCP);
+		make_socket(is[i], &plain_ops, INET_PORTS_TCP);
 		inet_sock_lock(is[i]);
 		is[i]->owner.entry.key = (struct inet_tuple){ .local = inet_addr_v4(BE32(0x7f000001)),
 			.remote = inet_addr_v4(BE32(0x7f000001 + i % 2)), .remote_port = BE16(80) };
