@@ -170,12 +170,12 @@ struct inet_entry *inet_connection_find(struct inet_tables *t, uint32_t hash, co
 }
 
 /* Chain locked. */
-static struct inet_entry *find_same(struct hlist *chain, const struct inet_entry *e)
+static struct inet_entry *find_same(struct hlist *chain, const struct inet_entry *e, uint32_t hash)
 {
 	struct inet_entry *other;
 
 	hlist_for_each_entry(other, chain, link)
-		if (other->hash == e->hash && other->protocol == e->protocol &&
+		if (other->hash == hash && other->protocol == e->protocol &&
 		    is_same_key(&other->key, &e->key))
 			return other;
 	return NULL;
@@ -184,20 +184,19 @@ static struct inet_entry *find_same(struct hlist *chain, const struct inet_entry
 bool inet_connection_insert_or_replace(struct inet_tables *t, struct inet_entry *e,
 				       bool (*may_replace)(struct inet_entry *other))
 {
-	struct inet_entry *other;
-	struct hlist *chain;
+	uint32_t hash = inet_connection_hash(t, &e->key, e->protocol);
+	struct hlist *chain = inet_hash_lock(&t->connections, hash);
+	struct inet_entry *other = find_same(chain, e, hash);
 	bool done;
 
-	e->hash = inet_connection_hash(t, &e->key, e->protocol);
-	chain = inet_hash_lock(&t->connections, e->hash);
-	other = find_same(chain, e);
 	done = !other || (other != e && may_replace && may_replace(other));
 	if (done) {
 		if (other)
 			inet_hash_remove(&t->connections, &other->link);
-		inet_hash_add(&t->connections, e->hash, &inet_entry_get(e)->link);
+		e->hash = hash;
+		inet_hash_add(&t->connections, hash, &inet_entry_get(e)->link);
 	}
-	inet_hash_unlock(&t->connections, e->hash);
+	inet_hash_unlock(&t->connections, hash);
 	if (done && other)
 		inet_entry_put(other);
 	return done;
@@ -265,13 +264,15 @@ void inet_connections_for_each(struct inet_tables *t, void (*show)(struct inet_e
 
 void inet_listener_insert(struct inet_tables *t, struct inet_sock *is)
 {
+	uint32_t hash = inet_port_hash(t, is->space, inet_local_port(is));
 	struct inet_entry *e = &is->owner.entry;
 
-	e->hash = inet_port_hash(t, is->space, inet_local_port(is));
-	inet_hash_lock(&t->listeners, e->hash);
-	if (!hlist_is_linked(&e->link))
-		inet_hash_add(&t->listeners, e->hash, &inet_entry_get(e)->link);
-	inet_hash_unlock(&t->listeners, e->hash);
+	inet_hash_lock(&t->listeners, hash);
+	if (!hlist_is_linked(&e->link)) {
+		e->hash = hash;
+		inet_hash_add(&t->listeners, hash, &inet_entry_get(e)->link);
+	}
+	inet_hash_unlock(&t->listeners, hash);
 	inet_hash_grow(&t->listeners, entry_hash);
 }
 

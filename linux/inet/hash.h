@@ -143,7 +143,7 @@ struct inet_entry *inet_connection_find(struct inet_tables *t, uint32_t hash, co
 bool inet_connection_insert(struct inet_tables *t, struct inet_entry *e);
 /*
  * The same; an entry that is in the way may make room, if @may_replace (called with the chain locked; or NULL)
- * says so.  The table is not made larger: inet_connections_grow() afterwards, without locks of ports.
+ * says so, which keeps a reference of its own: that of the table is dropped here, perhaps with a port locked.  The table is not made larger: inet_connections_grow() afterwards, without locks of ports.
  */
 bool inet_connection_insert_or_replace(struct inet_tables *t, struct inet_entry *e,
 				       bool (*may_replace)(struct inet_entry *other));
