@@ -42,6 +42,13 @@ def a_port_driver_may_stop_at_any_instruction(lab):
         stop(lab, driver, faults.chosen(driver, 40, 5, ("stop",)))
 
 
+@isolation(when=lambda c: not c.kernel and c.placement == "kernel" and c.cpus == 2, seconds=120)
+def a_network_driver_may_stop_at_any_instruction(lab):
+    decoder()
+    for driver in ("virtio-net", "e1000"):
+        stop(lab, driver, faults.chosen(driver, 40, 5, ("stop",)))
+
+
 # -- all, and all kinds ----------------------------------------------------------------------------
 
 def campaigns(driver):

@@ -24,7 +24,8 @@ class Target:
     component: str
     node: str
     bus: str = ""               # of a disk, or
-    port: str = ""              # "port" or "serial", whose other end sends back what it gets
+    port: str = ""              # "port" or "serial", whose other end sends back what it gets, or
+    net: str = ""               # a network card (qemu.NET_DEVICES), the same
 
 
 DRIVERS = {"virtio-blk": Target("virtio-blk", "virtio-blk.0", "/dev/vda", bus="virtio"),
@@ -32,7 +33,9 @@ DRIVERS = {"virtio-blk": Target("virtio-blk", "virtio-blk.0", "/dev/vda", bus="v
            "ahci": Target("ahci", "ahci.0", "/dev/sda", bus="ahci"),
            "virtio-console": Target("virtio-console", "virtio-console.0", "/dev/vport0p1", port="port"),
            # the second port: the first has the console, on which the guest says what it sees
-           "uart": Target("uart16550", "uart.1", "/dev/ttyS1", port="serial")}
+           "uart": Target("uart16550", "uart.1", "/dev/ttyS1", port="serial"),
+           "virtio-net": Target("virtio-net", "virtio-net.0", "eth0", net="virtio"),
+           "e1000": Target("e1000", "e1000.0", "eth0", net="e1000")}
 DISK_BYTES = 1 << 20
 MEMORY = 192
 BATCH = 1000                    # faults that one machine is given at most
@@ -103,9 +106,10 @@ class Campaign:
                                    memory=MEMORY, initrd=self._archive(faults),
                                    drives=[qemu.Drive(image, bus=target.bus, is_fleeting=True)] if target.bus else [],
                                    ports=[path] if target.port == "port" else [],
-                                   serials=[path] if target.port == "serial" else [])
+                                   serials=[path] if target.port == "serial" else [],
+                                   nets=[qemu.Net("stream", path=path, device=target.net)] if target.net else [])
         self.machines += 1
-        with Echo(path) if target.port else contextlib.nullcontext():
+        with Echo(path) if target.port or target.net else contextlib.nullcontext():
             ended = self.lab.boot(machine, seconds=MACHINE_SECONDS)
         done = re.search(r"^faults: all done, checksum ([0-9a-f]{16})", ended.console, re.MULTILINE)
         if done and target.bus:

@@ -9,6 +9,7 @@
  *	disk.c		the load of a disk
  *	blocks.c	what a block of it holds
  *	echo.c		the load of a port: the other end sends back what it gets
+ *	net.c		... of a network card, the same
  *
  * The host's side (tools/concord/faults.py) chooses the faults, and judges.
  */
@@ -41,7 +42,7 @@ struct result {
 };
 
 struct load {
-	/* Have a round's ground at @path, a device's node.  Ends the program if that fails. */
+	/* Have a round's ground at @path, a device's node or a card's name.  Ends the program if that fails. */
 	void (*start)(const char *path);
 	/* A round; the same for the same @seed. */
 	struct result (*round)(uint64_t seed);
@@ -54,7 +55,7 @@ struct load {
 	uint64_t (*checksum)(void);
 };
 
-extern const struct load disk_load, echo_load;
+extern const struct load disk_load, echo_load, net_load;
 
 /* -- list.c ----------------------------------------------------------------------------------- */
 

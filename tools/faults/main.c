@@ -23,7 +23,7 @@
  *	lost=...		the device does not come back: the machine ends, and the host goes
  *				on with what is left
  *
- * The words after "--" are the component's name and its device's node.
+ * The words after "--" are the component's name and its device's node, or the network card's name.
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -227,11 +227,13 @@ static void group_try(struct fault *group, size_t n)
 			printf("fault: %u not-reached\n", group[i].number);
 }
 
-/* The load for the device at @path, which may take a while to appear. */
+/* The load for the device at @path, which may take a while to appear, or of that name. */
 static const struct load *load_for(const char *path)
 {
 	struct stat st;
 
+	if (path[0] != '/')
+		return &net_load;
 	for (int i = 0; i < 500 && stat(path, &st); i++)
 		usleep(20000);
 	if (stat(path, &st))
