@@ -109,7 +109,7 @@ def _modules_in_order(modules, names):
 
 
 def make(kernel, disk_bus="virtio", net=None):
-    """The path of the initramfs for a Linux kernel; made once per kernel and recipe.  `net`: a network card's device."""
+    """The path of the initramfs for a Linux kernel; made once per kernel and recipe.  `net`: a card's device, or None."""
     names = MODULES + BUS_MODULES[disk_bus] + (NET_MODULES[net] if net else [])
     recipe = hashlib.sha256(Path(__file__).read_bytes() + BUSYBOX.read_bytes()
                             + f"{kernel.modules} {disk_bus} {net}".encode()).hexdigest()[:16]

@@ -3,9 +3,9 @@
  * The load of a network card whose other end sends back each frame once.
  *
  * A round sends frames of all lengths, whose bytes follow from its seed, some at a time, and
- * compares what comes back.  Frames are never sent again: one that comes twice is wrong, and those that do
- * not come while nothing passes for QUIET_NS are errors, which a network may have and a driver that
- * merely dies may not.  If nothing passes after that either, the card stands still.
+ * compares what comes back.  Frames are never sent again: one that comes twice is wrong, and those
+ * that do not come while nothing passes for QUIET_NS are errors, which a network may have and a
+ * driver that merely dies may not.  If nothing passes after that either, the card stands still.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,7 +23,7 @@
 #define QUIET_NS	(6000 * MS)	/* longer than it takes to find a driver that loops */
 #define MARK_NS		(1000 * MS)
 
-/* A frame: to everybody, from nobody, of an experimental type, its number; then what only it has. */
+/* A frame: to everybody, from nobody, an experimental type, its number; then what only it has. */
 enum { TYPE = 12, NUMBER = 16, SHORTEST = 64, LONGEST = 1514, EXPERIMENTAL = 0x88b5 };
 enum { FRAMES = 24, AT_ONCE = 6, MARKS = 12, START_MARKS = 100 };
 
@@ -85,7 +85,8 @@ static unsigned int receive(void)
 	unsigned int news = 0;
 	ssize_t n;
 
-	while ((n = recvfrom(card, frame, sizeof(frame), 0, (struct sockaddr *)&from, &length)) > 0) {
+	while ((n = recvfrom(card, frame, sizeof(frame), 0, (struct sockaddr *)&from,
+			     &length)) > 0) {
 		int i = find(frame, (size_t)n);
 
 		length = sizeof(from);
@@ -110,7 +111,7 @@ static void wait_for_frames(uint64_t end)
 		(void)!poll(&p, 1, (int)((end - now) / MS) + 1);
 }
 
-/* -- a round ---------------------------------------------------------------------------------- */
+/* -- a round ----------------------------------------------------------------------------------- */
 
 /* Frames up to @first are over; send on. */
 static unsigned int send_more(unsigned int first, unsigned int back)
@@ -155,7 +156,7 @@ static struct result play(uint64_t seed)
 	return r;
 }
 
-/* -- afterwards --------------------------------------------------------------------------------- */
+/* -- afterwards -------------------------------------------------------------------------------- */
 
 /* Frames until one comes back; what else comes is one that was late, or wrong. */
 static struct result verify(void)

@@ -3,14 +3,14 @@
  * How an incarnation begins (docs/decisions/0006-adoption.md).
  *
  * A successor takes the running card over: base and length registers say that it works on the rings
- * that are on record, tail registers what it was shown of them, and descriptors what is done.  Nothing
- * else in the card depends on who drives it, but for the context of checksums, which is given anew.
- * Registers that are only stored are not written, as the card goes on meanwhile.
+ * that are on record, tail registers what it was shown of them, and descriptors what is done.
+ * Nothing else in the card depends on who drives it, but for the context of checksums, which is
+ * given anew.  Registers are left alone, but for the mask of interrupts: the card goes on meanwhile.
  *
- * If that cannot be, or is not wanted, the card is given a moment to send what it has, and made quiet: then
- * descriptors are all that counts, whether they were shown or not.  What they say was done is
- * answered, and the rest issued again, in its order, to the card that was reset.  Until then the record is
- * as it was, so that a successor that dies over it has changed nothing.
+ * If that cannot be, or is not wanted, the card is given a moment to send what it has, and made
+ * quiet: then descriptors are all that counts, whether they were shown or not.  What they say was
+ * done is answered, and the rest issued again, in its order, to the card that was reset.  Until
+ * then the record is as it was, so that a successor that dies over it has changed nothing.
  */
 #include "base/byteorder.h"
 #include "base/string.h"
@@ -21,7 +21,8 @@
 #include "rt/memory.h"
 
 /* The configuration: virtio 1.1, 5.1.4. */
-enum { CONFIG_ADDRESS = 0, CONFIG_STATUS = 6, CONFIG_PAIRS = 8, CONFIG_MTU = 10, CONFIG_LENGTH = 12 };
+enum { CONFIG_ADDRESS = 0, CONFIG_STATUS = 6, CONFIG_PAIRS = 8, CONFIG_MTU = 10,
+       CONFIG_LENGTH = 12 };
 enum { MTU = 1500 };
 enum { DRAIN_MS = 200 };
 #define MS 1000000ull
@@ -35,7 +36,8 @@ k_status_t card_allocate(struct card *k)
 {
 	struct drv *d = k->d;
 
-	if (d->layout.queue_count != NIC_RINGS || d->start.dma_length < CARD_DMA || !d->dma || !d->data)
+	if (d->layout.queue_count != NIC_RINGS || d->start.dma_length < CARD_DMA || !d->dma ||
+	    !d->data)
 		return K_ERR_NOT_SUPPORTED;
 	for (uint32_t q = 0; q < NIC_RINGS; q++) {
 		k->rings_bus[q] = d->dma_bus[q];
@@ -60,7 +62,7 @@ void card_describe(struct card *k)
 	drv_config(k->d, c, sizeof(c));
 }
 
-/* -- live ------------------------------------------------------------------------------------------ */
+/* -- live -------------------------------------------------------------------------------------- */
 
 static bool has_past(const struct card *k)
 {
@@ -80,7 +82,7 @@ static bool adopt_ring(struct card *k, uint32_t q, uint32_t tail)
 	if (!ring_adopt(r, tail))
 		return false;
 	for (at = r->next; ring_entry(r, &at, &head);) {
-		/* Its request is in flight, so that it is a number of the link's; no two have the same. */
+		/* Its request is in flight, so it is a number of the link's; each has one entry. */
 		if (k->queue[q].with_device[head])
 			return false;
 		k->queue[q].with_device[head] = true;
@@ -114,12 +116,12 @@ static bool adopt_live(struct card *k)
 		r->finished += io_reap(k, q);
 	}
 	issue_again(k);
-	k->hears_of_sent = true;	/* or it is not: somebody has to look, and then it is known */
+	k->hears_of_sent = true;	/* io_look() says whether it has to */
 	nic_listen(&k->nic, NIC_CAUSES | NIC_SENT);
 	return true;
 }
 
-/* -- after a reset --------------------------------------------------------------------------------- */
+/* -- after a reset ----------------------------------------------------------------------------- */
 
 /* What was sent cannot be taken back: what the card still sends, it need not send twice. */
 static void drain(struct card *k)

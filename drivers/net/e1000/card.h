@@ -5,7 +5,7 @@
  *	io.c		from the link to the rings, and back
  *	adopt.c		how an incarnation begins
  *
- * A frame's way is that of any request (docs/decisions/0006-adoption.md), and where a death leaves it:
+ * A frame's way is that of any request (docs/decisions/0006-adoption.md); where a death leaves it:
  *
  *	taken		in the in-flight table, and in no ring: issued again
  *	added		in the ring, not shown: the same, over it
@@ -26,7 +26,7 @@ enum { CARD_ZEROES = NIC_RINGS * K_PAGE_SIZE, CARD_EXTRA = CARD_ZEROES + 64,
 /* Bit of the server bell: driver.own() calls io_go_on(). */
 #define CARD_GO_ON	(1ull << 40)
 
-/* Words of the record; the first says that the rest, and DMA memory, are as this driver has them. */
+/* Words of the record; the first says that the rest and DMA memory are as this driver has them. */
 enum { WORD_LAYOUT };
 #define CARD_LAYOUT	0x65313030302d3031ull
 
@@ -55,12 +55,12 @@ struct card {
 /* io.c */
 void io_serve(struct card *k, uint32_t queue);	/* take requests from the link */
 uint32_t io_reap(struct card *k, uint32_t queue);	/* answer what is done; how many */
-void io_look(struct card *k);			/* both rings, and go on with what waited for them */
+void io_look(struct card *k);			/* both rings; go on with what waited for them */
 void io_go_on(struct card *k);			/* CARD_GO_ON */
 
 /* adopt.c */
 k_status_t card_allocate(struct card *k) __attribute__((warn_unused_result));
-/* The device works for the link afterwards.  BAD_STATE: it is to be taken over live, and cannot be. */
+/* The device works for the link then.  BAD_STATE: it is to be taken over live, and cannot be. */
 k_status_t card_start(struct card *k) __attribute__((warn_unused_result));
 /* Tell the client what there is to know of the card; also when the cable was moved. */
 void card_describe(struct card *k);

@@ -9,9 +9,9 @@
 enum { FLAGS = 0, GSO_TYPE = 1, CSUM_START = 6, CSUM_OFFSET = 8 };
 enum { NEEDS_CSUM = 1 };
 
-/* -- pieces ------------------------------------------------------------------------------------- */
+/* -- pieces ------------------------------------------------------------------------------------ */
 
-/* Bytes [@from, @from + @n) of the frame of @c, after what is in @f already; false: they are not the link's. */
+/* Bytes [@from, @from + @n) of the frame of @c, after what is in @f; false: not all the link's. */
 static bool add_range(struct drv *d, const struct vq_chain *c, uint32_t from, uint32_t n,
 		      struct frame *f)
 {
@@ -43,7 +43,7 @@ static bool add_own(struct frame *f, uint64_t bus, uint32_t n)
 	return true;
 }
 
-/* -- checksums that the card's contexts cannot name ------------------------------------------------ */
+/* -- checksums that the card's contexts cannot name -------------------------------------------- */
 
 /* Of the frame from @from on, in the order of its bytes; false: they cannot be read. */
 static bool sum_up(struct drv *d, const struct vq_chain *c, uint32_t from, uint16_t *sum)
@@ -79,7 +79,7 @@ static bool add_summed(struct drv *d, const struct vq_chain *c, uint32_t length,
 	       add_range(d, c, place + 2, length - place - 2, f);
 }
 
-/* -- frames to be sent -------------------------------------------------------------------------------- */
+/* -- frames to be sent ------------------------------------------------------------------------- */
 
 static bool header_is_sound(uint64_t features, const uint8_t *h, uint32_t length)
 {
@@ -133,7 +133,7 @@ enum frame_verdict frame_to_send(struct drv *d, const struct vq_chain *c, uint64
 	return good ? FRAME_GOOD : FRAME_PROTOCOL;
 }
 
-/* -- receive buffers ----------------------------------------------------------------------------------- */
+/* -- receive buffers --------------------------------------------------------------------------- */
 
 bool frame_buffer(struct drv *d, const struct vq_chain *c, uint64_t *bus, const char **why)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames of the link (virtio 1.1, 5.1.6, without VERSION_1: a header of ten bytes) as the card wants
- * them: pieces at bus addresses, and what it is to do about their checksum.
+ * Frames of the link (virtio 1.1, 5.1.6, without VERSION_1: a header of ten bytes) as the card
+ * wants them: pieces at bus addresses, and what it is to do about their checksum.
  *
- * The client is hostile.  Its header is copied once; addresses go through the runtime.  What it writes into
- * a frame while that is sent changes that frame alone.
+ * The client is hostile.  Its header is copied once; addresses go through the runtime.  What it
+ * writes into a frame while that is sent changes that frame alone.
  */
 #pragma once
 
@@ -31,7 +31,7 @@ struct frame_extra {
 struct frame {
 	struct vq_segment piece[FRAME_PIECES];
 	unsigned int count;
-	bool has_checksum;		/* left to the card, from sum_from to the end, into sum_at */
+	bool has_checksum;		/* left to the card: from sum_from on, into sum_at */
 	uint8_t sum_from, sum_at;
 };
 
@@ -42,8 +42,8 @@ enum frame_verdict {
 };
 
 /*
- * The frame of @c for a client with @features.  @extra is its own, at @extra_bus; FRAME_PADDED zeroes lie
- * at @zeroes_bus.
+ * The frame of @c for a client with @features.  @extra is its own, at @extra_bus; FRAME_PADDED
+ * zeroes lie at @zeroes_bus.
  */
 enum frame_verdict frame_to_send(struct drv *d, const struct vq_chain *c, uint64_t features,
 				 struct frame_extra *extra, uint64_t extra_bus,

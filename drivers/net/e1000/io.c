@@ -25,7 +25,7 @@ static void device_broke(struct card *k, const char *why)
 	k_process_exit(EXIT_RESET);
 }
 
-/* -- to the device ------------------------------------------------------------------------------ */
+/* -- to the device ----------------------------------------------------------------------------- */
 
 static void give_buffer(struct card *k, uint16_t head, uint64_t bus)
 {
@@ -208,13 +208,13 @@ void io_serve(struct card *k, uint32_t q)
 	show(k, q);
 	if (q != NIC_TX)
 		return;
-	/* By the bell: however much a client sends, this ends, and what else there is gets its turn. */
+	/* By the bell: however much a client sends, this ends, and all else gets its turn. */
 	if (io_reap(k, NIC_TX) && k->queue[NIC_TX].waiting)
 		(void)!k_bell_ring(k->d->bell, CARD_GO_ON);
 	listen_to_sent(k);
 }
 
-/* -- from the device ---------------------------------------------------------------------------- */
+/* -- from the device --------------------------------------------------------------------------- */
 
 /* What the client is told was written into its buffer. */
 static uint32_t received(struct card *k, const struct ring_done *e)

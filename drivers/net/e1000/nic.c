@@ -107,7 +107,7 @@ k_status_t nic_open(struct nic *n, const struct drv_window *window)
 	return nic_is_gone(n) ? K_ERR_IO : K_OK;
 }
 
-/* -- the address ----------------------------------------------------------------------------- */
+/* -- the address ------------------------------------------------------------------------------- */
 
 static bool is_usable(const uint8_t *a)
 {
@@ -147,7 +147,7 @@ bool nic_find_address(struct nic *n)
 	return false;
 }
 
-/* -- quiet --------------------------------------------------------------------------------------- */
+/* -- quiet ------------------------------------------------------------------------------------- */
 
 static void quiet(const struct nic *n)
 {
@@ -177,7 +177,7 @@ k_status_t nic_reset(const struct nic *n)
 	return (reg(n, RCTL) & RCTL_EN) || (reg(n, TCTL) & TCTL_EN) ? K_ERR_IO : K_OK;
 }
 
-/* -- running --------------------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------------------- */
 
 static void set_ring(const struct nic *n, unsigned int i, uint64_t bus)
 {
@@ -260,7 +260,7 @@ bool nic_is_linked(const struct nic *n)
 	return status != GONE && (status & STATUS_LU);
 }
 
-/* -- interrupts ----------------------------------------------------------------------------------- */
+/* -- interrupts -------------------------------------------------------------------------------- */
 
 uint32_t nic_causes(const struct nic *n)
 {

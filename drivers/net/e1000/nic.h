@@ -44,7 +44,7 @@ bool nic_find_address(struct nic *n);
 
 /* Have it quiet, and then reset it: what lies in the rings is final, and stays. */
 k_status_t nic_reset(const struct nic *n) __attribute__((warn_unused_result));
-/* Tell it of the rings of NIC_RING_SIZE zeroed descriptors at these bus addresses, and have it run. */
+/* Tell it of the rings, NIC_RING_SIZE descriptors that are not done each, and have it run. */
 k_status_t nic_run(const struct nic *n, const uint64_t rings[NIC_RINGS])
 	__attribute__((warn_unused_result));
 /* It runs, as nic_run() left it, on these rings. */

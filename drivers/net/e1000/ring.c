@@ -37,7 +37,7 @@ static bool is_in_flight(const struct ring *r, const struct record_chain *c)
 	return c->counter && vq_device_counter(r->link, c->head) == c->counter;
 }
 
-/* -- to the device ------------------------------------------------------------------------------ */
+/* -- to the device ----------------------------------------------------------------------------- */
 
 uint32_t ring_room(const struct ring *r)
 {
@@ -75,7 +75,7 @@ uint32_t ring_tail(const struct ring *r)
 	return r->added & MASK;
 }
 
-/* -- from the device ---------------------------------------------------------------------------- */
+/* -- from the device --------------------------------------------------------------------------- */
 
 bool ring_is_empty(const struct ring *r)
 {
@@ -102,7 +102,7 @@ bool ring_take(struct ring *r, struct ring_done *done)
 	if (ring_is_empty(r))
 		return false;
 	last = &r->at[(r->next + c->count - 1) & MASK];
-	/* acquire: pairs with the device's order; what it wrote elsewhere, and the length, come first */
+	/* acquire: pairs with the device's order; what else it wrote comes first */
 	words = LE64(__atomic_load_n(&last->words, __ATOMIC_ACQUIRE));
 	*done = (struct ring_done){ .head = c->head, .low = (uint32_t)words,
 				    .high = (uint32_t)(words >> 32) };
@@ -123,7 +123,7 @@ void ring_settle(struct ring *r)
 	r->step();
 }
 
-/* -- succession ------------------------------------------------------------------------------------ */
+/* -- succession -------------------------------------------------------------------------------- */
 
 /* The entry at @position is what was put there, and lies before @end. */
 static bool is_entry(const struct ring *r, uint64_t position, uint64_t end)

@@ -13,8 +13,8 @@
  * their order, and says so in the last descriptor of each.  One descriptor is always free, as
  * equal positions mean an empty ring.
  *
- * The record (struct record_ring) has added, next as used_idx, and an entry's request and length at its
- * first descriptor; position is there to tell it from what an earlier entry left.
+ * The record (struct record_ring) has added, next as used_idx, and an entry's request and length at
+ * its first descriptor; position is there to tell it from what an earlier entry left.
  *
  * The device is hostile: it can write what it likes into its descriptors.  What an entry is
  * is never read from there, and a descriptor that is done is read once.
@@ -64,7 +64,8 @@ void ring_make(struct ring *r);
 /*
  * Take over what a predecessor left, of which the device was shown what is before @tail (modulo the
  * size), or, of a device that is quiet, NIC_RING_SIZE: what it did is all that counts.  What was
- * answered is on record as such afterwards; what was not shown is forgotten.  False: it does not fit together.
+ * answered is on record as such afterwards; what was not shown is forgotten.  False: it does not
+ * fit together.
  */
 bool ring_adopt(struct ring *r, uint32_t tail);
 
@@ -78,7 +79,10 @@ void ring_add(struct ring *r, uint16_t head, uint32_t count);
 uint32_t ring_tail(const struct ring *r);
 
 bool ring_is_empty(const struct ring *r);
-/* The request of the entry at *@position, which is set to the next one's; false: no more.  The first is at next. */
+/*
+ * The request of the entry at *@position, which is set to the next one's; false: no more.
+ * The first is at next.
+ */
 bool ring_entry(const struct ring *r, uint64_t *position, uint16_t *head);
 
 struct ring_done {

@@ -16,8 +16,8 @@ static void next_life(void)
 }
 
 /*
- * Frames both ways while the driver dies at step @first, and then every few steps.  With the live card each
- * comes once, in its order; after a reset no frame is lost that was given to either side.
+ * Frames both ways while the driver dies at step @first, and then every few steps.  With the live
+ * card each comes once, in its order; after a reset no frame is lost that was given to either side.
  */
 static void die_at(uint32_t first, uint32_t then, uint32_t how, bool slow)
 {
@@ -54,7 +54,7 @@ static void die_at(uint32_t first, uint32_t then, uint32_t how, bool slow)
 			sent++;
 	CHECK_EQ(sent, FRAMES);
 	if (!(how & COMPONENT_ADOPT_RESET) || !slow)
-		CHECK_EQ(pretend.frames, FRAMES);	/* once, also after a reset of a card that is quick */
+		CHECK_EQ(pretend.frames, FRAMES);	/* also after resets */
 	for (uint32_t i = 0; i < 3; i++) {
 		CHECK(take(NIC_RX, &buffer, &written));
 		CHECK_EQ(written, NET_HEADER + 100 + i);
@@ -62,7 +62,7 @@ static void die_at(uint32_t first, uint32_t then, uint32_t how, bool slow)
 	}
 	CHECK(!take(NIC_RX, &buffer, &written));
 	for (uint32_t i = 3; i < BUFFERS; i++)
-		CHECK(pretend_receive(frame_at(0), 60));	/* no buffer was lost, and none is given twice */
+		CHECK(pretend_receive(frame_at(0), 60));	/* none is lost or double */
 	CHECK(!pretend_receive(frame_at(0), 60));
 }
 

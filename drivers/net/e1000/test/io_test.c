@@ -8,7 +8,7 @@
 #include "rig.h"
 #include "unit/unit.h"
 
-/* -- frames ------------------------------------------------------------------------------------- */
+/* -- frames ------------------------------------------------------------------------------------ */
 
 TEST(frames_are_sent_as_they_are)
 {
@@ -69,7 +69,7 @@ TEST(checksums_are_left_to_the_card)
 	REQUIRE(begin());
 	for (uint32_t i = 0; i < 3; i++) {
 		make_frame(i, 101 + i);
-		put_be16(frame_at(i) + 50, 0);		/* as if a pseudo header summed up to that */
+		put_be16(frame_at(i) + 50, 0);		/* a pseudo header's */
 		send(i, 101 + i, 1, 34, 16);
 	}
 	make_frame(3, 200);
@@ -86,7 +86,8 @@ TEST(checksums_that_no_context_can_name_are_made_here)
 {
 	const struct vq_segment pieces[] = {
 		{ LINK_DATA + FRAMES_AT, 301, false }, { LINK_DATA + FRAMES_AT + 301, 0, false },
-		{ LINK_DATA + FRAMES_AT + 301, 99, false }, { LINK_DATA + FRAMES_AT + 400, 401, false },
+		{ LINK_DATA + FRAMES_AT + 301, 99, false },
+		{ LINK_DATA + FRAMES_AT + 400, 401, false },
 	};
 	uint8_t before[801];
 
@@ -102,7 +103,8 @@ TEST(checksums_that_no_context_can_name_are_made_here)
 	CHECK_EQ(sum_of(&pretend.sent[0], 284), 0);
 	CHECK(memcmp(pretend.sent[0].bytes, before, 300) == 0);
 	CHECK(memcmp(pretend.sent[0].bytes + 302, before + 302, 499) == 0);
-	CHECK(memcmp(frame_at(0), before, sizeof(before)) == 0);	/* and not in the client's memory */
+	/* And not in the client's memory. */
+	CHECK(memcmp(frame_at(0), before, sizeof(before)) == 0);
 }
 
 TEST(frames_are_received_behind_a_header)
@@ -148,7 +150,7 @@ TEST(interrupts_tell_of_sent_frames_only_while_some_are_under_way)
 	CHECK_EQ(answers(NIC_TX), 2);
 }
 
-/* -- devices and clients that lie ----------------------------------------------------------------- */
+/* -- devices and clients that lie -------------------------------------------------------------- */
 
 TEST(a_frame_that_cannot_be_so_long_ends_the_driver)
 {

@@ -28,7 +28,7 @@ static bool begin(void)
 	return nic_open(&nic, &window) == K_OK;
 }
 
-/* -- registers ---------------------------------------------------------------------------------- */
+/* -- registers --------------------------------------------------------------------------------- */
 
 TEST(a_card_is_reset_and_runs)
 {
@@ -102,7 +102,7 @@ TEST(the_address_is_in_registers_or_in_the_eeprom)
 	CHECK(!nic_find_address(&nic));
 }
 
-/* -- rings -------------------------------------------------------------------------------------- */
+/* -- rings ------------------------------------------------------------------------------------- */
 
 static struct ring ring;
 
@@ -241,7 +241,7 @@ TEST(records_that_do_not_fit_are_refused)
 		case 3: r->used_idx = 1; break;
 		case 4: r->chains[0].count = 0; break;
 		case 5: r->chains[2].count = 9; break;
-		case 6: r->chains[2].counter = 99; break;	/* answered, after one that was not */
+		case 6: r->chains[2].counter = 99; break;	/* answered before the first */
 		}
 		CHECK(!ring_adopt(&ring, 4));
 	}

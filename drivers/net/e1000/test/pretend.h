@@ -23,7 +23,7 @@ extern struct pretend {
 
 	/* What it is like. */
 	bool gone;			/* all registers read as ones */
-	bool resets;			/* a reset does what the manual says; else it clears its bit */
+	bool resets;			/* as the manual says; else only the bit clears itself */
 	bool stuck;			/* the bit of the reset stays */
 	bool no_eeprom;
 	bool slow;			/* it sends nothing until pretend_send() */
