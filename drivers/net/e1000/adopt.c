@@ -5,7 +5,7 @@
  * A successor takes the running card over: base and length registers say that it works on the rings
  * that are on record, tail registers what it was shown of them, and descriptors what is done.
  * Nothing else in the card depends on who drives it, but for the context of checksums, which is
- * given anew.  Registers are left alone, but for the mask of interrupts: the card goes on meanwhile.
+ * given anew.  Only the mask of interrupts is written, as the card goes on meanwhile.
  *
  * If that cannot be, or is not wanted, the card is given a moment to send what it has, and made
  * quiet: then descriptors are all that counts, whether they were shown or not.  What they say was
