@@ -26,6 +26,7 @@ static const struct inet_part {
 	{ inet_neighbours_create, inet_neighbours_destroy },
 	{ ip4_fragments_create, ip4_fragments_destroy },
 	{ inet_tables_create, inet_tables_destroy },
+	{ tcp_ns_create, tcp_ns_destroy },
 };
 
 static void conf_init(struct inet_conf *c)

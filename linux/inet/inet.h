@@ -87,6 +87,10 @@ void inet_destroy(struct inet *inet);
  */
 bool inet_receive(struct lx_netdev *dev, struct lx_pbuf *p);
 
+/* TCP's part (tcp/over.c), after the tables of sockets: 0 or -ENOMEM. */
+int tcp_ns_create(struct inet *inet);
+void tcp_ns_destroy(struct inet *inet);
+
 static inline struct inet_mib *inet_mib(struct inet *inet)
 {
 	/* a thread's stack is its own, and lies where others' do not */

@@ -9,17 +9,18 @@
 #include <linux/in.h>
 
 #include "lx/cred.h"
+#include "lx/ns.h"
 
 /* -- life */
 
 static void tx_release(struct lx_pbuf_owner *owner, uint32_t charge);
 
-void inet_sock_init(struct inet_sock *is, const struct lx_socket_ops *ops, const struct inet_sock_ops *inet_ops,
-		    int type, int protocol, enum inet_space space)
+void inet_sock_init_in(struct inet_sock *is, struct lx_netns *ns, lx_uid_t uid, const struct lx_socket_ops *ops,
+		       const struct inet_sock_ops *inet_ops, int type, int protocol, enum inet_space space)
 {
 	struct inet_entry *e = &is->owner.entry;
 
-	socket_init(&is->base, ops, AF_INET, type, protocol);
+	socket_init_in(&is->base, ns, ops, AF_INET, type, protocol);
 	is->ops = inet_ops;
 	is->space = (uint8_t)space;
 	hlist_node_init(&e->link);
@@ -27,7 +28,7 @@ void inet_sock_init(struct inet_sock *is, const struct lx_socket_ops *ops, const
 	e->kind = INET_SOCKET;
 	e->protocol = (uint8_t)protocol;
 	list_init(&is->owner.port_link);
-	is->owner.uid = lx_self()->cred->fsuid;
+	is->owner.uid = uid;
 	lx_waitq_init(&is->wait);
 	rt_mutex_init(&is->lock, LX_LOCK_SOCKET);
 	rt_mutex_init(&is->backlog.lock, LX_LOCK_INET_BACKLOG);
@@ -41,6 +42,14 @@ void inet_sock_init(struct inet_sock *is, const struct lx_socket_ops *ops, const
 	atomic_init(&is->ip_flags, INET_MC_LOOP | INET_MC_ALL);
 	rt_mutex_init(&is->errors_lock, LX_LOCK_INET_QUEUE);
 	list_init(&is->errors);
+}
+
+void inet_sock_init(struct inet_sock *is, const struct lx_socket_ops *ops, const struct inet_sock_ops *inet_ops,
+		    int type, int protocol, enum inet_space space)
+{
+	struct lx_task *self = lx_self();
+
+	inet_sock_init_in(is, self->ns->net, self->cred->fsuid, ops, inet_ops, type, protocol, space);
 }
 
 void inet_sock_attach(struct lx_socket *s, struct lx_file *f)

@@ -172,6 +172,9 @@ static inline uint16_t inet_local_port(const struct inet_sock *is)
  */
 void inet_sock_init(struct inet_sock *is, const struct lx_socket_ops *ops, const struct inet_sock_ops *inet_ops,
 		    int type, int protocol, enum inet_space space);
+/* The same by any thread: a connection that a listener of namespace @ns and user @uid has got. */
+void inet_sock_init_in(struct inet_sock *is, struct lx_netns *ns, lx_uid_t uid, const struct lx_socket_ops *ops,
+		       const struct inet_sock_ops *inet_ops, int type, int protocol, enum inet_space space);
 /* The file is there: lx_socket_ops.attach. */
 void inet_sock_attach(struct lx_socket *s, struct lx_file *f);
 /*

@@ -117,15 +117,16 @@ static void wait_for_deliverer(struct lx_netdev_queue *q, struct lane *lane)
 	}
 }
 
-/* False: another thread is at it. */
-static bool deliver_queue(struct lx_netdev *dev, struct loopback *lo, unsigned int nr)
+/* False: another thread is at it; @may_wait: it is waited for if the queue is long. */
+static bool deliver_queue(struct lx_netdev *dev, struct loopback *lo, unsigned int nr, bool may_wait)
 {
 	struct lx_netdev_queue *q = &dev->queue[nr];
 	struct lane *lane = &lo->lane[nr];
 	struct lx_pbuf *p;
 
 	rt_mutex_lock(&q->lock);
-	wait_for_deliverer(q, lane);
+	if (may_wait)
+		wait_for_deliverer(q, lane);
 	if (lane->is_delivering) {
 		rt_mutex_unlock(&q->lock);
 		return false;
@@ -145,7 +146,7 @@ static bool deliver_queue(struct lx_netdev *dev, struct loopback *lo, unsigned i
 	return true;
 }
 
-void lx_net_deliver(struct lx_netns *ns)
+static void deliver(struct lx_netns *ns, bool may_wait)
 {
 	struct loopback *lo = lx_netdev_private(ns->loopback);
 	uint32_t others = 0, pending;
@@ -157,9 +158,19 @@ void lx_net_deliver(struct lx_netns *ns)
 	while ((pending = atomic_load_explicit(&lo->pending, memory_order_relaxed) & ~others)) {
 		unsigned int nr = (unsigned int)__builtin_ctz(pending);
 
-		if (!deliver_queue(ns->loopback, lo, nr))
+		if (!deliver_queue(ns->loopback, lo, nr, may_wait))
 			others |= 1u << nr;
 	}
+}
+
+void lx_net_deliver(struct lx_netns *ns)
+{
+	deliver(ns, true);
+}
+
+void lx_net_deliver_nowait(struct lx_netns *ns)
+{
+	deliver(ns, false);
 }
 
 int loopback_create(struct lx_netns *ns)

@@ -156,6 +156,7 @@ struct lx_socket_ops {
 	 */
 	int (*getopt)(struct lx_socket *s, int level, int name, void *buf, int *len);
 	int (*setopt)(struct lx_socket *s, int level, int name, uaddr_t value, int length);
+	void (*option_set)(struct lx_socket *s, int name);	/* of SOL_SOCKET, by the common code; or NULL */
 	void (*attach)(struct lx_socket *s, struct lx_file *f);	/* the file is there */
 	void (*release)(struct lx_socket *s);	/* the file went */
 };
@@ -189,6 +190,9 @@ struct lx_socket {
 
 void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int family, int type,
 		 int protocol);
+/* The same in a given namespace, by any thread. */
+void socket_init_in(struct lx_socket *s, struct lx_netns *ns, const struct lx_socket_ops *ops,
+		    int family, int type, int protocol);
 /* The end of a socket: what socket_init() took is given back.  Not the memory. */
 void socket_fini(struct lx_socket *s);
 static inline bool socket_has(struct lx_socket *s, uint32_t option)

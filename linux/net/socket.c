@@ -19,8 +19,8 @@
 
 static const struct lx_file_ops socket_file_ops;
 
-void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int family, int type,
-		 int protocol)
+void socket_init_in(struct lx_socket *s, struct lx_netns *ns, const struct lx_socket_ops *ops,
+		    int family, int type, int protocol)
 {
 	s->ops = ops;
 	s->family = family;
@@ -30,9 +30,15 @@ void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int famil
 	atomic_init(&s->sndbuf, SOCKET_BUF_DEFAULT);
 	atomic_init(&s->rcvbuf, SOCKET_BUF_DEFAULT);
 	atomic_init(&s->rcvlowat, 1);
-	s->ns = lx_netns_get(lx_self()->ns->net);
+	s->ns = lx_netns_get(ns);
 	if (s->ns)
 		atomic_fetch_add_explicit(&s->ns->sockets, 1, memory_order_relaxed);
+}
+
+void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int family, int type,
+		 int protocol)
+{
+	socket_init_in(s, lx_self()->ns->net, ops, family, type, protocol);
 }
 
 void socket_fini(struct lx_socket *s)

@@ -165,6 +165,8 @@ long lx_sys_setsockopt(struct lx_task *self, int fd, int level, int name, uaddr_
 		return err;
 	err = level == SOL_SOCKET ? set_option(self, s, name, value, length) :
 				    set_family_option(s, level, name, value, length);
+	if (!err && level == SOL_SOCKET && s->ops->option_set)
+		s->ops->option_set(s, name);
 	lx_file_put(f);
 	return err;
 }

@@ -215,6 +215,11 @@ int lx_netdev_xmit(struct lx_netdev *dev, struct lx_pbuf *p);
  * what runs within a receive: it is called from here.  May wait for another thread that is at it.
  */
 void lx_net_deliver(struct lx_netns *ns);
+/*
+ * The same for the thread of timers, which another may wait for while it receives (lx_timer_cancel()):
+ * what another thread is delivering is left to that one.
+ */
+void lx_net_deliver_nowait(struct lx_netns *ns);
 
 /* The link's header in front of the packet: 0, or -ENOMEM.  @src NULL: the device's own address. */
 int lx_netdev_push_header(struct lx_netdev *dev, struct lx_pbuf *p, uint16_t protocol,
