@@ -187,10 +187,10 @@ static void timer_fired(struct lx_timer *t)
 void tcp_path_of(const struct inet_dst *d, uint16_t ip_options, struct tcp_path *path)
 {
 	*path = (struct tcp_path){
-		.mtu = d->mtu,
+		.mtu = MIN(d->mtu, 65535u),	/* lo takes one byte more than IP can say */
 		.ip_header = (uint16_t)(20 + ip_options),
 		.gso = d->dev && d->dev->features & LX_NETDEV_TSO4 ? LX_GSO_TCPV4 : LX_GSO_NONE,
-		.gso_max = 65536,
+		.gso_max = 65535,
 	};
 }
 
