@@ -69,7 +69,7 @@ static void fill_receiving(const struct tcp_conn *c, struct tcp_info *i)
 	i->tcpi_ato = (uint32_t)(c->ato_ms ? c->ato_ms : 40) * 1000u;
 	i->tcpi_rcv_mss = c->rcv_mss ? c->rcv_mss : TCP_MSS_DEFAULT;
 	i->tcpi_rcv_ssthresh = c->rcv_limit;
-	i->tcpi_advmss = c->advmss;
+	i->tcpi_advmss = c->advmss - (c->use_stamps ? 12u : 0);
 	i->tcpi_rcv_rtt = (uint32_t)(c->rcv_rtt_ns / US_NS);
 	i->tcpi_rcv_space = c->drs_space;
 	i->tcpi_rcv_ooopack = c->ooo_packets;
