@@ -16,6 +16,10 @@ void inet_show_arp(struct lx_netns *ns, struct pseudo_buf *b);
 void inet_show_igmp(struct lx_netns *ns, struct pseudo_buf *b);
 void inet_show_dev_mcast(struct lx_netns *ns, struct pseudo_buf *b);
 
+/* -- tcp/show.c */
+void inet_show_tcp(struct lx_netns *ns, struct pseudo_buf *b);
+void tcp_show_sockstat(struct inet *inet, struct pseudo_buf *b);
+
 /* -- socket_show.c */
 void inet_show_udp(struct lx_netns *ns, struct pseudo_buf *b);
 void inet_show_icmp(struct lx_netns *ns, struct pseudo_buf *b);

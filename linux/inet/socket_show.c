@@ -88,8 +88,7 @@ void inet_show_sockstat(struct lx_netns *ns, struct pseudo_buf *b)
 
 	ip4_fragments_count(inet, &fragments, &fragment_bytes);
 	pseudo_printf(b, "sockets: used %d\n", atomic_load_explicit(&ns->sockets, memory_order_relaxed));
-	pseudo_printf(b, "TCP: inuse %d orphan 0 tw 0 alloc %d mem %u\n", in_use(inet, INET_PORTS_TCP),
-		      in_use(inet, INET_PORTS_TCP), pages_of(inet, INET_PORTS_TCP));
+	tcp_show_sockstat(inet, b);
 	pseudo_printf(b, "UDP: inuse %d mem %u\n", in_use(inet, INET_PORTS_UDP), pages_of(inet, INET_PORTS_UDP));
 	pseudo_puts(b, "UDPLITE: inuse 0\n");
 	pseudo_printf(b, "RAW: inuse %d\n", in_use(inet, INET_PORTS_RAW));

@@ -144,5 +144,7 @@ int inet_sysctl_init(void)
 	if (!err)
 		err = pseudo_file(lx_proc_tree, "sys/net/ipv4/ping_group_range", 0644, show_pair,
 				  store_pair, (void *)(uintptr_t)PING_GROUPS);
+	if (!err)
+		err = tcp_sysctl_init();
 	return err;
 }

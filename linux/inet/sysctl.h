@@ -3,3 +3,5 @@
 
 /* Start of the system: /proc/sys/net/ipv4.  0 or -ENOMEM. */
 int inet_sysctl_init(void);
+/* The files of TCP (tcp/sysctl.c), the same. */
+int tcp_sysctl_init(void);

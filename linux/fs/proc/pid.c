@@ -576,6 +576,7 @@ SHOW_INET(udp)
 SHOW_INET(icmp)
 SHOW_INET(raw)
 SHOW_INET(sockstat)
+SHOW_INET(tcp)
 
 static const struct pid_entry net_entries[] = {
 	{ .name = "route", .mode = 0444, .kind = PID_FILE, .show = show_net_routes },
@@ -589,6 +590,7 @@ static const struct pid_entry net_entries[] = {
 	{ .name = "udp", .mode = 0444, .kind = PID_FILE, .show = show_net_udp },
 	{ .name = "icmp", .mode = 0444, .kind = PID_FILE, .show = show_net_icmp },
 	{ .name = "raw", .mode = 0444, .kind = PID_FILE, .show = show_net_raw },
+	{ .name = "tcp", .mode = 0444, .kind = PID_FILE, .show = show_net_tcp },
 	{ .name = "sockstat", .mode = 0444, .kind = PID_FILE, .show = show_net_sockstat },
 	{ .name = "if_inet6", .mode = 0444, .kind = PID_FILE, .show = show_nothing },
 };

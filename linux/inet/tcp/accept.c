@@ -87,6 +87,7 @@ void tcp_stop_listening(struct tcp_sock *ts)
 	atomic_fetch_and(&ts->is.base.options, ~SOCKET_LISTENING);
 	while ((child = list_pop_entry(&q->accepted, struct tcp_sock, accept_link)))
 		abort_child(child);
+	WRITE_ONCE(ts->nr_waiting, 0);
 	rt_free(q);
 	tcp_clear_ends(ts);
 	tcp_wake_all(ts, 0);
@@ -96,7 +97,7 @@ static bool may_accept(struct inet_sock *is, void *arg)
 {
 	struct tcp_sock *ts = tcp_sock_of(is);
 
-	return !ts->listen || ts->listen->nr_accepted;
+	return !ts->listen || ts->nr_waiting;
 }
 
 int tcp_sock_accept(struct lx_socket *s, bool nonblock, struct lx_socket **out)
@@ -112,7 +113,7 @@ int tcp_sock_accept(struct lx_socket *s, bool nonblock, struct lx_socket **out)
 		err = -EINVAL;
 	if (!err) {
 		child = list_pop_entry(&ts->listen->accepted, struct tcp_sock, accept_link);
-		WRITE_ONCE(ts->listen->nr_accepted, ts->listen->nr_accepted - 1);
+		WRITE_ONCE(ts->nr_waiting, ts->nr_waiting - 1);
 	}
 	tcp_unlock(ts);
 	if (child)

@@ -85,7 +85,7 @@ void tcp_make_child(struct tcp_sock *ts, struct tcp_half_open *h, const struct t
 		return;
 	}
 	list_add_last(&q->accepted, &child->accept_link);
-	WRITE_ONCE(q->nr_accepted, q->nr_accepted + 1);
+	WRITE_ONCE(ts->nr_waiting, ts->nr_waiting + 1);
 	tcp_receive(&child->conn, p, ce, now);
 	tcp_settle(child);
 	inet_sock_unlock(&child->is);

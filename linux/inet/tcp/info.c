@@ -99,7 +99,7 @@ void tcp_sock_info(struct tcp_sock *ts, struct tcp_info *i)
 	i->tcpi_state = tcp_sock_state(ts);
 	i->tcpi_max_pacing_rate = UINT64_MAX;
 	if (ts->listen) {
-		i->tcpi_unacked = ts->listen->nr_accepted;
+		i->tcpi_unacked = ts->nr_waiting;
 		i->tcpi_sacked = ts->listen->max;
 		return;
 	}

@@ -32,7 +32,7 @@ static uint32_t poll_locked(struct tcp_sock *ts)
 	uint8_t state = tcp_sock_state(ts);
 
 	if (state == TCP_LISTEN)
-		return ts->listen->nr_accepted ? POLL_IN : 0;
+		return ts->nr_waiting ? POLL_IN : 0;
 	if (shutdown == SHUTDOWN_BOTH || state == TCP_CLOSE)
 		mask |= POLLHUP;
 	if (shutdown & SHUTDOWN_RECV)

@@ -46,7 +46,6 @@ struct tcp_queues {
 	uint32_t nr_half_open;
 	uint32_t max;			/* min(backlog, somaxconn) */
 	struct list accepted;		/* of tcp_sock.accept_link: oldest first */
-	uint32_t nr_accepted;		/* any time to read */
 	struct lx_timer timer;		/* for the first of half_open */
 	uint64_t timer_at;		/* TCP_NEVER: not set */
 	uint64_t cookies_at;		/* a cookie was sent last; 0: never */
@@ -60,6 +59,7 @@ struct tcp_sock {
 	struct lx_timer timer;
 	uint64_t timer_at;		/* lock; TCP_NEVER: not set */
 	uint32_t defer_accept;		/* s, TCP_DEFER_ACCEPT; lock */
+	uint32_t nr_waiting;		/* connections to be accepted; the lock to write */
 	uint8_t phase;			/* enum tcp_phase; lock */
 	bool is_done;			/* lock: it was connected, so reading gives end of file */
 	bool is_orphan;			/* lock: no file any more; counted in tcp_ns.orphans */
@@ -93,6 +93,7 @@ struct tcp_ns {
 	struct tcp_context context;
 	struct tcp_sock_conf conf;
 	_Atomic(uint32_t) orphans;
+	_Atomic(int32_t) nr_sockets;	/* in memory */
 
 	/* Connections that are over: TIME_WAIT, and FIN_WAIT2 of orphans. */
 	struct rt_mutex lock;		/* rank LX_LOCK_INET_QUEUE */
@@ -192,7 +193,7 @@ int tcp_sock_accept(struct lx_socket *s, bool nonblock, struct lx_socket **out);
 void tcp_stop_listening(struct tcp_sock *ts);
 static inline bool tcp_accept_queue_full(const struct tcp_queues *q)
 {
-	return q->nr_accepted > q->max;
+	return q->owner->nr_waiting > q->max;
 }
 
 /* -- half_open.c: the listener's lock held */

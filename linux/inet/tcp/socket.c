@@ -297,6 +297,7 @@ struct tcp_sock *tcp_sock_alloc(struct lx_netns *ns, lx_uid_t uid)
 	inet_sock_init_in(&ts->is, ns, uid, &socket_ops, &inet_ops, SOCK_STREAM, IPPROTO_TCP,
 			  INET_PORTS_TCP);
 	tcp_init(&ts->conn, &ns->inet->tcp->context, &conn_ops);
+	atomic_fetch_add_explicit(&ns->inet->tcp->nr_sockets, 1, memory_order_relaxed);
 	lx_timer_init(&ts->timer, timer_fired, LX_TIMER_MONOTONIC);
 	ts->timer_at = TCP_NEVER;
 	list_init(&ts->accept_link);
@@ -329,6 +330,7 @@ static void destroy(struct inet_sock *is)
 	if (ts->timer_used)
 		lx_timer_cancel(&ts->timer);
 	tcp_destroy(&ts->conn);
+	atomic_fetch_sub_explicit(&tcp_ns_of(ts)->nr_sockets, 1, memory_order_relaxed);
 }
 
 static int get_name(struct lx_socket *s, uint8_t *name, bool peer)
