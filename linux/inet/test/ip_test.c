@@ -11,6 +11,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 
+#include "inet/hash.h"
 #include "inet/ip4.h"
 #include "inet/neigh.h"
 #include "inet/pmtu.h"
@@ -95,6 +96,15 @@ void rtnl_address_event(struct inet *inet, uint16_t type, struct lx_netdev *dev,
 
 void rtnl_route_event(struct inet *inet, uint16_t type, const struct route *r, uint16_t flags,
 		      uint32_t seq, uint32_t portid)
+{
+}
+
+int inet_tables_create(struct inet *inet)
+{
+	return 0;
+}
+
+void inet_tables_destroy(struct inet *inet)
 {
 }
 
