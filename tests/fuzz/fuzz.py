@@ -96,6 +96,21 @@ def table_seeds():
     yield b"\1" + bytes(gpt)
 
 
+def ip4_seeds():
+    """Packets, each behind a byte that says what is put right of it and its length."""
+    def packet(how, protocol, payload, frag=0, options=b""):
+        header = struct.pack(">BBHHHBBHII", 0x45 + len(options) // 4, 0, 20 + len(options) + len(payload), 7, frag, 64,
+                             protocol, 0, 0x0a000009, 0x0a000002)
+        return struct.pack(">BH", how, len(header + options + payload)) + header + options + payload
+
+    echo = b"\x08\x00\xf7\xff\x00\x00\x00\x00"
+    inner = struct.pack(">BBHHHBBHII", 0x45, 0, 28, 1, 0, 64, 17, 0, 0x0a000002, 0x0a000009) + b"\0" * 8
+    yield packet(3, 1, echo)
+    yield packet(3, 253, b"data", options=b"\x07\x07\x04\0\0\0\0\0")
+    yield packet(3, 1, b"\x03\x03\0\0\0\0\0\0" + inner)
+    yield packet(3, 17, b"a" * 16, 0x2000) + packet(3, 17, b"b" * 16, 0x2002) + packet(7, 17, b"c" * 9, 4)
+
+
 def options_seeds():
     yield b"concord.placement=process\0concord.placement=kernel panic=-1 -- concord.placement=no"
     yield b"uart.\0uart.speed=9600 uart.parity=even virtio-blk.depth=4"
