@@ -71,7 +71,8 @@ struct inet_tx {
 	int oif;			/* 0: the socket's */
 	int16_t ttl, tos;		/* negative: the socket's */
 	int32_t mark;			/* SO_MARK */
-	bool has_mark, direct, is_peer;	/* is_peer: no address was given */
+	bool has_mark, direct;
+	bool confirms;			/* MSG_CONFIRM: the neighbour has answered lately */
 };
 
 /*

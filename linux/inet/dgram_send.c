@@ -5,6 +5,7 @@
 #include <linux/rtnetlink.h>
 
 #include "inet/dgram.h"
+#include "inet/neigh.h"
 
 #define IP_HEADER	20u
 
@@ -12,7 +13,8 @@ int inet_tx_begin(struct inet_sock *is, struct net_msg *m, struct inet_tx *tx)
 {
 	int err = 0;
 
-	*tx = (struct inet_tx){ .ttl = -1, .tos = -1, .direct = m->flags & MSG_DONTROUTE };
+	*tx = (struct inet_tx){ .ttl = -1, .tos = -1, .direct = m->flags & MSG_DONTROUTE,
+				.confirms = m->flags & MSG_CONFIRM };
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	if (m->namelen) {
@@ -21,7 +23,6 @@ int inet_tx_begin(struct inet_sock *is, struct net_msg *m, struct inet_tx *tx)
 		inet_sock_lock(is);
 		tx->dst = is->owner.entry.key.remote;
 		tx->port_be = is->owner.entry.key.remote_port;
-		tx->is_peer = true;
 		if (!inet_has(is, INET_CONNECTED))
 			err = -EDESTADDRREQ;
 		inet_sock_unlock(is);
@@ -119,6 +120,8 @@ int inet_tx_route(struct inet_sock *is, const struct inet_tx *tx, struct ip_tx *
 	if (tx->ttl >= 0)
 		ip->ttl = tx->ttl;
 	add_options(is, ip);
+	if (tx->confirms && is->dst.type == RTN_UNICAST)
+		inet_neighbour_confirm(inet_of(is), is->dst.dev, inet_addr_to_v4(&is->dst.hop));
 	return 0;
 }
 

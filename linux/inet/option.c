@@ -172,11 +172,9 @@ static int put(void *buf, int *len, const void *value, int n)
 	return 0;
 }
 
-/* The numbers of SK_MEMINFO_* (linux/sock_diag.h). */
-static int get_memory(struct inet_sock *is, void *buf, int *len)
+void inet_sock_memory(struct inet_sock *is, uint32_t v[9])
 {
-	uint32_t v[9] = { 0 };
-
+	memset(v, 0, 9 * sizeof(v[0]));
 	v[1] = (uint32_t)atomic_load(&is->base.rcvbuf);
 	v[2] = inet_sock_queued(is);
 	v[3] = (uint32_t)atomic_load(&is->base.sndbuf);
@@ -184,12 +182,12 @@ static int get_memory(struct inet_sock *is, void *buf, int *len)
 		v[0] = atomic_load(&inet_dgram_of(is)->rmem);
 		v[8] = atomic_load(&inet_dgram_of(is)->drops);
 	}
-	return put(buf, len, v, sizeof(v));
 }
 
 static int get_socket_option(struct inet_sock *is, int name, void *buf, int *len)
 {
 	const struct net_ucred nobody = { 0, UINT32_MAX, UINT32_MAX };
+	uint32_t memory[9];
 	uint64_t cookie;
 	int v;
 
@@ -208,7 +206,8 @@ static int get_socket_option(struct inet_sock *is, int name, void *buf, int *len
 		cookie = atomic_load(&is->ino);
 		return put(buf, len, &cookie, sizeof(cookie));
 	case SO_MEMINFO:
-		return get_memory(is, buf, len);
+		inet_sock_memory(is, memory);
+		return put(buf, len, memory, sizeof(memory));
 	case SO_PEERCRED:
 		return put(buf, len, &nobody, sizeof(nobody));
 	case SO_PEERNAME:

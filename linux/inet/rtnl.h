@@ -39,3 +39,6 @@ int rtnl_new_neighbour(const struct netlink_request *r);
 int rtnl_del_neighbour(const struct netlink_request *r);
 int rtnl_get_neighbour(const struct netlink_request *r);
 int rtnl_dump_neighbours(const struct netlink_request *r);
+
+/* -- diag.c: NETLINK_SOCK_DIAG */
+int sock_diag_request(const struct netlink_request *r);

@@ -235,6 +235,9 @@ static inline bool inet_sock_is_writable(struct inet_sock *is)
 /* @p is charged to @is until it is freed, or given to a receiver of this machine. */
 void inet_sock_charge(struct inet_sock *is, struct lx_pbuf *p);
 
+/* The numbers of SK_MEMINFO_* (linux/sock_diag.h), as SO_MEMINFO and netlink have them. */
+void inet_sock_memory(struct inet_sock *is, uint32_t v[9]);
+
 /* -- addresses */
 
 /*

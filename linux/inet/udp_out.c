@@ -194,14 +194,13 @@ int64_t udp_send(struct lx_socket *s, struct net_msg *m)
 	struct udp_sock *us = udp_sock(s);
 	struct inet_sock *is = &us->dgram.inet;
 	uint64_t len = m->iter->count;
-	struct inet_tx tx = { .ttl = -1 };
+	struct inet_tx tx = { .gso_size = 0 };
 	int err = 0;
 
 	if (len > 0xffff)
 		return -EMSGSIZE;
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	tx.gso_size = 0;
 	if (!has_part(us)) {
 		err = inet_tx_begin(is, m, &tx);
 		if (!err && m->namelen && !tx.port_be)

@@ -6,7 +6,7 @@
  * (-ECONNREFUSED).  What is sent is a request, done while send(2) runs; answers and
  * notifications are in the queue.  Who does not read loses messages, and is told so: ENOBUFS.
  *
- * There is NETLINK_ROUTE only.
+ * There are NETLINK_ROUTE and NETLINK_SOCK_DIAG.
  */
 #include <asm/poll.h>
 #include <linux/capability.h>
@@ -192,7 +192,8 @@ void netlink_multicast(struct lx_netns *ns, uint32_t group, const struct netlink
 	list_for_each_entry(nl, &ns->netlink->sockets, ns_link) {
 		struct netlink_msg *c;
 
-		if (!(atomic_load(&nl->groups) & BIT(group - 1)))
+		/* groups of other protocols have other meanings */
+		if (nl->base.protocol != NETLINK_ROUTE || !(atomic_load(&nl->groups) & BIT(group - 1)))
 			continue;
 		c = copy_msg(m, group);
 		if (c)
@@ -437,7 +438,7 @@ int netlink_create(int type, int protocol, struct lx_socket **out)
 
 	if (type != SOCK_RAW && type != SOCK_DGRAM)
 		return -ESOCKTNOSUPPORT;
-	if (protocol != NETLINK_ROUTE)
+	if (protocol != NETLINK_ROUTE && protocol != NETLINK_SOCK_DIAG)
 		return -EPROTONOSUPPORT;
 	nl = rt_zalloc(sizeof(*nl));
 	if (!nl)

@@ -7,6 +7,7 @@
  */
 #include <linux/capability.h>
 
+#include "inet/rtnl.h"
 #include "net/netlink.h"
 
 /* -- building */
@@ -191,7 +192,7 @@ static void handle(struct netlink_sock *nl, const struct nlmsghdr *h)
 	int err = 0;
 
 	if (h->nlmsg_flags & NLM_F_REQUEST && h->nlmsg_type >= NLMSG_MIN_TYPE)
-		err = rtnetlink_request(&r);
+		err = nl->base.protocol == NETLINK_SOCK_DIAG ? sock_diag_request(&r) : rtnetlink_request(&r);
 	if (err < 0 || (!err && h->nlmsg_flags & NLM_F_ACK))
 		acknowledge(nl, h, err);
 }

@@ -2,7 +2,9 @@
 /* Local addresses and ports of AF_INET sockets: who may have which, who shares, who gets what arrives. */
 #include "inet.h"
 
-#include <netinet/tcp.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 
 TEST(addresses_to_bind_are_checked)
 {
@@ -272,4 +274,71 @@ TEST(sockets_are_listed)
 		CHECK_EQ(inode, st.st_ino);
 	}
 	CHECK_EQ(found, 1);
+}
+
+/* The socket of UDP with this local port in the list of NETLINK_SOCK_DIAG; false: it has none. */
+static bool find_by_netlink(int port, struct inet_diag_msg *out)
+{
+	struct {
+		struct nlmsghdr h;
+		struct inet_diag_req_v2 q;
+	} request = {
+		.h = { sizeof(request), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 1, 0 },
+		.q = { .sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_UDP, .idiag_states = ~0u },
+	};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	static char data[32768] __attribute__((aligned(8)));
+	bool found = false;
+
+	CHECK_OK(fd);
+	CHECK_EQ(send(fd, &request, sizeof(request), 0), sizeof(request));
+	for (;;) {
+		ssize_t n = recv(fd, data, sizeof(data), 0);
+
+		CHECK(n > 0);
+		for (struct nlmsghdr *h = (struct nlmsghdr *)data; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
+			struct inet_diag_msg *m = NLMSG_DATA(h);
+
+			if (h->nlmsg_type == NLMSG_DONE) {
+				close(fd);
+				return found;
+			}
+			if (h->nlmsg_type == NLMSG_ERROR)
+				SKIP("this Linux cannot list sockets of UDP");
+			CHECK_EQ(h->nlmsg_type, SOCK_DIAG_BY_FAMILY);
+			CHECK_EQ(m->idiag_family, AF_INET);
+			if (ntohs(m->id.idiag_sport) == port && !found) {
+				*out = *m;
+				found = true;
+			}
+		}
+	}
+}
+
+TEST(sockets_are_listed_by_netlink)
+{
+	struct inet_diag_msg m;
+	struct stat st;
+	int fd, many[200];
+
+	own_loopback();
+	fd = udp_at("127.0.0.3");
+	for (int i = 0; i < 200; i++)
+		many[i] = udp_at("127.0.0.1");
+	CHECK_OK(fstat(fd, &st));
+	CHECK(find_by_netlink(port_of(fd), &m));
+	CHECK_EQ(ntohl(m.id.idiag_src[0]), INADDR_LOOPBACK + 2);
+	CHECK_EQ(m.idiag_state, 7);
+	CHECK_EQ(m.idiag_inode, st.st_ino);
+	CHECK_EQ(m.idiag_uid, 0);
+	CHECK_EQ(m.idiag_rqueue, 0);
+	for (int i = 0; i < 200; i++)
+		CHECK(i % 50 || find_by_netlink(port_of(many[i]), &m));
+	CHECK_OK(try_connect(many[0], "127.0.0.3", port_of(fd)));
+	CHECK_EQ(send(many[0], "x", 1, 0), 1);
+	CHECK(find_by_netlink(port_of(fd), &m));
+	CHECK(m.idiag_rqueue > 0);
+	CHECK(find_by_netlink(port_of(many[0]), &m));
+	CHECK_EQ(m.idiag_state, 1);
+	CHECK_EQ(ntohs(m.id.idiag_dport), port_of(fd));
 }

@@ -59,6 +59,23 @@ TEST(too_small_a_buffer_cuts_the_datagram)
 	CHECK_EQ(recv(fd[1], data, 4, 0), 2);
 }
 
+TEST(what_was_looked_at_stays)
+{
+	int a = udp_at("127.0.0.1"), b = udp_at("127.0.0.1");
+	struct received r;
+
+	CHECK_EQ(try_send_to(a, "one", 3, "127.0.0.1", port_of(b)), 3);
+	CHECK_EQ(try_send_to(a, "three", 5, "127.0.0.1", port_of(b)), 5);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(receive(b, &r, MSG_PEEK), 3);
+		CHECK_EQ(ntohs(r.from.sin_port), port_of(a));
+	}
+	CHECK_EQ(receive(b, &r, 0), 3);
+	CHECK_EQ(receive(b, &r, MSG_PEEK), 5);
+	CHECK_EQ(receive(b, &r, 0), 5);
+	CHECK_ERRNO(receive(b, &r, MSG_PEEK | MSG_DONTWAIT), EAGAIN);
+}
+
 TEST(addresses_of_messages_are_checked)
 {
 	struct sockaddr_in to = address_of("127.0.0.1", 0);

@@ -48,6 +48,7 @@ NO_REQUEST(rtnl_new_neighbour)
 NO_REQUEST(rtnl_del_neighbour)
 NO_REQUEST(rtnl_get_neighbour)
 NO_REQUEST(rtnl_dump_neighbours)
+NO_REQUEST(sock_diag_request)
 
 int inet_socket_create(int type, int protocol, struct lx_socket **out)
 {
