@@ -320,6 +320,8 @@ enum tcp_ack_result tcp_ack(struct tcp_conn *c, const struct tcp_segment *s, uin
 		}
 		a.r.advances = false;
 	} else if (seq_after(s->ack, c->snd_nxt)) {
+		if (c->state != TCP_SYN_RECV)
+			tcp_challenge(c, now);
 		return TCP_ACK_BAD;
 	} else {
 		a.r.advances = s->ack != c->snd_una;

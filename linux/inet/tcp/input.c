@@ -10,6 +10,8 @@
 
 #define PAWS_NS		(24ull * 24 * 3600 * SECOND_NS)	/* after that a time stamp is forgotten (RFC 7323, 5.5) */
 
+#define SYN_SOON_NS	(8 * MS_NS)	/* two of Linux's ticks */
+
 static void send_reset_for(struct tcp_conn *c, const struct tcp_segment *s)
 {
 	struct lx_pbuf *p = tcp_reset_for(c->context, s);
@@ -152,6 +154,9 @@ static bool echo_is_ours(const struct tcp_conn *c, const struct tcp_segment *s, 
 static void syn_sent(struct tcp_conn *c, const struct tcp_segment *s, uint64_t now)
 {
 	if (s->flags & TCP_FLAG_ACK && (s->ack != c->snd_nxt || !echo_is_ours(c, s, now))) {
+		/* of an old connection, which this ends: the SYN may be tried again soon */
+		if (s->ack != c->snd_nxt && !c->retries && !(s->flags & TCP_FLAG_RST))
+			c->resend_at = now + SYN_SOON_NS;
 		send_reset_for(c, s);
 		return;
 	}
@@ -247,7 +252,7 @@ static bool synchronized(struct tcp_conn *c, struct lx_pbuf *p, const struct tcp
 		return false;
 	if (nobody_reads(c, s)) {
 		tcp_count(c->context, TCP_C_ABORT_ON_DATA);
-		tcp_send_reset(c, now);
+		send_reset_for(c, s);
 		tcp_done(c, ECONNRESET);
 		return false;
 	}

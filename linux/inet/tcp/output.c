@@ -375,14 +375,18 @@ static uint32_t window_room(const struct tcp_conn *c)
 	return c->snd_wnd > used ? c->snd_wnd - used : 0;
 }
 
-/* May a segment of @n bytes go that is the last of what there is, and not full? */
-static bool small_may_go(const struct tcp_conn *c)
+/* May a segment go that is not full?  Nagle with Minshall's rule: none such is in flight. */
+static bool part_may_go(const struct tcp_conn *c)
 {
-	if (c->fin_queued || (c->snd_urgent && seq_before(c->snd_nxt, c->snd_up)))
-		return true;
 	if (c->set.cork || !c->pushed)
 		return false;
 	return c->set.nodelay || c->snd_una == c->snd_nxt || !seq_after(c->snd_small, c->snd_una);
+}
+
+/* The same of the last of what there is. */
+static bool last_may_go(const struct tcp_conn *c)
+{
+	return c->fin_queued || (c->snd_urgent && seq_before(c->snd_nxt, c->snd_up)) || part_may_go(c);
 }
 
 /* How many numbers (bytes and FIN) may go now in @segments segments at most: 0: none. */
@@ -399,12 +403,15 @@ static uint32_t may_go(const struct tcp_conn *c, uint32_t mss, uint32_t segments
 		return n == bytes && fin && room > n ? n + 1 : n;
 	}
 	if (n == bytes) {
-		if (n % mss == 0 || small_may_go(c))
+		if (n % mss == 0 || last_may_go(c))
 			return n + (fin && room > n);
 		return n - n % mss;
 	}
-	/* the window ends within it: full ones, or half of the largest window (3.8.6.2.1) */
-	return n - n % mss;
+	/*
+	 * The window ends within it.  A window is filled only from more than a segment's worth, as on Linux;
+	 * segments are half of the largest window at most, so that none is silly (3.8.6.2.1).
+	 */
+	return bytes > mss && part_may_go(c) ? n : n - n % mss;
 }
 
 static void send_new(struct tcp_conn *c, uint32_t n, uint32_t mss, uint64_t now)

@@ -166,8 +166,10 @@ void tcp_ack_check(struct tcp_conn *c, uint64_t now)
 
 static void want_ack(struct tcp_conn *c, uint64_t now)
 {
+	uint64_t most = c->rtt.srtt_ns ? MAX(c->rtt.srtt_ns, ATO_MIN_MS * MS_NS) : ATO_MAX_MS * MS_NS;
+
 	if (c->ack_at == TCP_NEVER)
-		c->ack_at = now + CLAMP(c->ping_pong ? ATO_MAX_MS : c->ato_ms, ATO_MIN_MS, ATO_MAX_MS) * MS_NS;
+		c->ack_at = now + MIN(CLAMP(c->ato_ms, ATO_MIN_MS, ATO_MAX_MS) * MS_NS, most);
 }
 
 /* -- growth of the buffer: what is read in a round trip, twice, fits (Linux's "dynamic right sizing") */
@@ -304,6 +306,8 @@ static void take_ooo(struct tcp_conn *c, uint64_t now)
 
 		rb_remove(&c->ooo, &r->node);
 		c->rcv_charge -= p->charge;
+		if (c->use_sack && seq_before(r->seq, c->rcv_nxt))
+			tcp_blocks_duplicate(&c->blocks, r->seq, seq_min(r->end, c->rcv_nxt));
 		if (seq_before(c->rcv_nxt, r->end + r->fin)) {
 			uint32_t skip = c->rcv_nxt - r->seq;
 

@@ -22,7 +22,7 @@ struct tcp_script {
 
 /* Begins of scripts: established, nothing in flight, a peer with a window of 32,000 and SACK. */
 #define ACTIVE                                                                                     \
-	"connect\n out S seq=0 len=0 mss=1460 sackok=1 ws=7\n +20\n"                              \
+	"connect\n out S seq=0 len=0 mss=1460 sackok=1\n +20\n"                                   \
 	"in SA seq=0 ack=1 win=32000 mss=1460 sackok=1\n out A seq=1 ack=1 len=0\n state ESTABLISHED\n"
 #define PASSIVE                                                                                    \
 	"listen\n in S seq=0 win=32000 mss=1460 sackok=1\n out SA seq=0 ack=1 mss=1460 sackok=1\n"  \
@@ -41,7 +41,7 @@ static const struct tcp_script tcp_scripts[] = {
 	  "+4000\n out S\n +8000\n out S\n +16000\n out S\n +32000\n out S\n +63000\n none\n state SYN_SENT\n"
 	  "+2000\n none\n state CLOSE\n error ETIMEDOUT\n" },
 	{ "a_wrong_ack_of_a_syn_is_reset", "connect\n out S seq=0\n in A seq=0 ack=5 win=1000\n out R seq=5\n"
-	  "state SYN_SENT\n in SA seq=0 ack=1 win=1000\n out A seq=1 ack=1\n state ESTABLISHED\n" },
+	  "state SYN_SENT\n +10\n out S seq=0\n in SA seq=0 ack=1 win=1000\n out A seq=1 ack=1\n state ESTABLISHED\n" },
 	{ "a_reset_without_ack_is_none", "connect\n out S\n in R seq=0\n none\n state SYN_SENT\n" },
 	{ "both_open", "connect\n out S seq=0\n in S seq=0 win=1000 mss=1460\n out SA seq=0 ack=1\n state SYN_RECV\n"
 	  "in SA seq=0 ack=1 win=1000 mss=1460\n out A\n in A seq=1 ack=1 win=1000\n state ESTABLISHED\n" },
@@ -65,8 +65,8 @@ static const struct tcp_script tcp_scripts[] = {
 	  "out PA seq=1461 len=100\n write 100\n none\n" },
 	{ "cork_holds_for_a_while", ACTIVE "set cork=1\n write 100\n none\n +210\n none\n +20\n out PA seq=1 len=100\n" },
 	{ "the_window_of_the_peer_is_kept", ACTIVE "write 1000\n out PA len=1000\n in A seq=1 ack=1001 win=2000\n"
-	  "write 5000\n out A seq=1001 len=1460\n none\n in A seq=1 ack=2461 win=2920\n out A seq=2461 len=1460\n"
-	  "out A seq=3921 len=1460\n none\n" },
+	  "write 5000\n out A seq=1001 len=1460\n out A seq=2461 len=540\n none\n in A seq=1 ack=3001 win=2920\n"
+	  "out A seq=3001 len=1460\n out A seq=4461 len=1460\n none\n" },
 	{ "the_initial_window_is_ten", ACTIVE "write 30000\n out A seq=1 len=1460\n out A\n out A\n out A\n out A\n out A\n out A\n"
 	  "out A\n out A\n out A seq=13141 len=1460\n none\n" },
 
@@ -74,7 +74,7 @@ static const struct tcp_script tcp_scripts[] = {
 	{ "the_first_acks_are_quick", PASSIVE "in PA seq=1 ack=1 win=32000 len=100\n out A seq=1 ack=101\n"
 	  "in PA seq=101 ack=1 win=32000 len=100\n out A ack=201\n" },
 	{ "acks_wait_for_answers", PASSIVE "in PA seq=1 ack=1 win=32000 len=100\n out A ack=101\n write 50\n out PA seq=1 len=50\n"
-	  "in PA seq=101 ack=51 win=32000 len=100\n none\n +30\n none\n +180\n out A seq=51 ack=201\n" },
+	  "in PA seq=101 ack=51 win=32000 len=100\n none\n +15\n none\n +35\n out A seq=51 ack=201\n" },
 	{ "old_data_is_answered", PASSIVE "in PA seq=1 ack=1 win=32000 len=100\n out A ack=101\n read 100\n"
 	  "in PA seq=1 ack=1 win=32000 len=100\n out A seq=1 ack=101 sack=1-101\n" },
 	{ "holes_are_told", PASSIVE "in A seq=1001 ack=1 win=32000 len=1000\n out A ack=1 sack=1001-2001\n"
@@ -82,7 +82,7 @@ static const struct tcp_script tcp_scripts[] = {
 	  "in A seq=1 ack=1 win=32000 len=1000\n out A ack=2001 sack=3001-4001\n readable 2000\n"
 	  "in A seq=2001 ack=1 win=32000 len=1000\n out A ack=4001\n readable 4000\n" },
 	{ "overlaps_count_once", PASSIVE "in A seq=501 ack=1 win=32000 len=1000\n out A ack=1 sack=501-1501\n"
-	  "in A seq=1 ack=1 win=32000 len=1000\n out A ack=1501\n readable 1500\n read 1500\n" },
+	  "in A seq=1 ack=1 win=32000 len=1000\n out A ack=1501 sack=501-1001\n readable 1500\n read 1500\n" },
 
 	/* -- windows */
 	{ "a_closed_window_is_probed", ACTIVE "write 1000\n out PA len=1000\n in A seq=1 ack=1001 win=0\n write 500\n none\n"
@@ -109,7 +109,7 @@ static const struct tcp_script tcp_scripts[] = {
 	{ "a_reset_outside_is_nothing", ACTIVE "in R seq=100000\n none\n state ESTABLISHED\n" },
 	{ "a_syn_is_challenged", ACTIVE "in S seq=1 win=1000\n out A seq=1 ack=1\n state ESTABLISHED\n +100\n in S seq=1\n none\n"
 	  "+500\n in S seq=1\n out A\n" },
-	{ "an_ack_of_what_was_not_sent", ACTIVE "in A seq=1 ack=1000 win=1000\n none\n state ESTABLISHED\n" },
+	{ "an_ack_of_what_was_not_sent", ACTIVE "in A seq=1 ack=1000 win=1000\n out A seq=1 ack=1\n state ESTABLISHED\n" },
 	{ "data_outside_is_answered", ACTIVE "in A seq=200001 ack=1 win=1000 len=10\n out A seq=1 ack=1\n readable 0\n" },
 	{ "old_time_stamps_are_dropped", PASSIVE_STAMPS "in PA seq=1 ack=1 win=32000 len=10 ts=1010 ecr=0\n out A ack=11 ecr=1010\n"
 	  "in PA seq=11 ack=1 win=32000 len=10 ts=500 ecr=0\n out A ack=11 ecr=1010\n readable 10\n" },
@@ -124,7 +124,7 @@ static const struct tcp_script tcp_scripts[] = {
 	{ "fin_with_the_last_data", ACTIVE "set cork=1\n write 100\n close\n out FPA seq=1 len=100\n in A seq=1 ack=102 win=32000\n"
 	  "none\n" },
 	{ "unread_data_makes_a_reset", ACTIVE "in PA seq=1 ack=1 win=32000 len=10\n out A ack=11\n close\n out RA seq=1 ack=11\n state CLOSE\n" },
-	{ "data_for_nobody_makes_a_reset", ACTIVE "close\n out FA\n in PA seq=1 ack=1 win=32000 len=10\n out RA seq=2\n state CLOSE\n" },
+	{ "data_for_nobody_makes_a_reset", ACTIVE "close\n out FA\n in PA seq=1 ack=1 win=32000 len=10\n out R seq=1\n state CLOSE\n" },
 	{ "half_closed", ACTIVE "shut\n out FA seq=1 ack=1\n state FIN_WAIT1\n in A seq=1 ack=2 win=32000\n state FIN_WAIT2\n"
 	  "in PA seq=1 ack=2 win=32000 len=10\n out A seq=2 ack=11\n readable 10\n in FA seq=11 ack=2 win=32000\n"
 	  "out A seq=2 ack=12\n state TIME_WAIT\n" },
