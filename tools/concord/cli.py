@@ -127,8 +127,7 @@ def add_machine_options(parser):
     add("--disk-bus", choices=qemu.DISK_BUSES, default="virtio", help="what the image's disk is "
         "attached to; default virtio")
     add("--net", metavar="none|user|tap:NAME", type=net, default=None, help="a network card: of a network that "
-        "QEMU pretends to be, or at the host's interface NAME; default none. Concord has packet sockets "
-        "for it and no protocols yet")
+        "QEMU pretends to be, or at the host's interface NAME; default none. Concord has no TCP yet")
     add("--net-device", choices=qemu.NET_DEVICES, help="with --net: what kind of card it is; default virtio. "
         "e1000 is Intel's 82540EM, on q35")
     add("--forward", metavar="HOST:GUEST", type=forward, action="append", default=[], help="with --net user: "

@@ -6,6 +6,7 @@ console, disks (virtio's unless told otherwise), an entropy source, a shared dir
 virtio-serial port for the runner when a command is to be run.  Devices sit on PCI (q35) or on virtio-mmio
 windows (microvm)."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -172,6 +173,15 @@ USER_NET = "ip=10.0.2.15::10.0.2.2:255.255.255.0:::off:10.0.2.3"
 def net_word(net):
     """What the kernel's command line tells the guest of its network; "" for nothing."""
     return {"user": USER_NET, "tap": "ip=dhcp"}.get(net.kind, "")
+
+
+def user_net(guest_ports):
+    """A user network with free ports of this machine's loopback for the guest's ports."""
+    with contextlib.ExitStack() as stack:
+        # all are held until each has its own
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in guest_ports]
+        ports = [one.getsockname()[1] for one in sockets]
+    return Net("user", forwards=list(zip(ports, guest_ports)))
 
 
 def _netdev(number, net):

@@ -30,6 +30,10 @@ from dataclasses import dataclass
 from . import places, runner
 
 
+HOST = "10.0.2.2"                           # what the guest calls this machine's loopback
+FORWARDED = (22, 80, 5201)                  # TCP ports of the guest that are reached from here
+
+
 class Failed(AssertionError):
     pass
 
@@ -44,6 +48,7 @@ class Scenario:
     kind: str               # "apps", "boot" or "isolation"
     run: object
     image: str | None       # name of a recipe in tools/image
+    net: bool               # apps: the guest has a network card, at QEMU's user network
     seconds: float          # for the whole test
     full: bool              # only in `test --full`
     when: object            # of a Configuration: whether the test is for it
@@ -53,17 +58,19 @@ class Scenario:
 _found = []
 
 
-def _register(kind, image, seconds, full, when):
+def _register(kind, image, seconds, full, when, net=False):
     def decorate(function):
         module = function.__module__.rpartition(".")[2]
-        _found.append(Scenario(f"{kind}/{module}.{function.__name__}", kind, function, image,
+        _found.append(Scenario(f"{kind}/{module}.{function.__name__}", kind, function, image, net,
                                seconds, full, when, len(_found)))
         return function
     return decorate
 
 
-def application(image="default", seconds=150, full=False, when=lambda configuration: True):
-    return _register("apps", image, seconds, full, when)
+def application(image="default", seconds=150, full=False, when=lambda configuration: True, net=False):
+    """With `net` the guest has a network card: this machine's loopback is HOST for it, and its
+    FORWARDED ports are those of this machine that Session.ports says."""
+    return _register("apps", image, seconds, full, when, net)
 
 
 def boot(image="default", seconds=180, full=False, when=lambda configuration: True):
@@ -98,9 +105,10 @@ def _shown(data, limit=2000):
 class Session:
     """A booted guest, as tests see it."""
 
-    def __init__(self, guest, configuration):
+    def __init__(self, guest, configuration, ports=None):
         self.guest = guest
         self.configuration = configuration
+        self.ports = ports or {}        # {port of the guest: port of this machine's loopback}
         self.deadline = None            # of the test that is running
 
     def run(self, argv, stdin=None, seconds=None, environment=None, directory="/root"):

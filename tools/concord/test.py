@@ -150,18 +150,21 @@ class Selection:
             or wanted.startswith((name + "/", name + ".")) for wanted in self.names)
 
 
-def machine_for(configuration, image_path, words=(), drives=()):
-    """The machine that serves commands in one configuration."""
+def machine_for(configuration, image_path, words=(), drives=(), net=None):
+    """The machine that serves commands in one configuration; `net` is a qemu.Net."""
     kernel = kernels.find(configuration.kernel)
     machine = qemu.Machine(kernel, machine=configuration.machine, memory=configuration.memory,
                            cpus=configuration.cpus, iommu=configuration.has_iommu)
     machine.words = ["console=ttyS0", "root=/dev/vda", "rootfstype=erofs", "ro",
                      "concord.overlay=tmpfs", "init=/sbin/concord-init", "concord.runner", *words]
     if kernel.linux:
-        machine.initrd = initrd.make(kernel)
+        machine.initrd = initrd.make(kernel, net=net.device if net else None)
         machine.words.append("panic=-1")
     elif configuration.placement != "kernel":
         machine.words.append(f"concord.placement={configuration.placement}")
+    if net:
+        machine.nets = [net]
+        machine.words.append(qemu.net_word(net))
     machine.drives = [qemu.Drive(image_path, True), *(qemu.Drive(path, True) for path in drives)]
     return machine
 
@@ -196,7 +199,8 @@ class GuestKeeper:
             except (runner.GuestTimeout, runner.GuestDied):
                 self.drop()     # damaged by the test before: that one has its verdict
                 return self.session()
-        return scenario.Session(self.guest, self.configuration)
+        forwards = [pair for net in self.machine.nets for pair in net.forwards]
+        return scenario.Session(self.guest, self.configuration, {there: here for here, there in forwards})
 
     def drop(self):
         """The guest has died or hung: the next session is in a fresh one."""
@@ -495,13 +499,15 @@ def verdict_of(report, name, function, last_words):
 
 
 def run_apps(report, configuration, tests):
-    for image_name in sorted({test.image for test in tests}):
-        report.heading(f"application tests [{configuration}], image {image_name}")
-        machine = machine_for(configuration, image.make(image_name))
+    for image_name, net in sorted({(test.image, test.net) for test in tests}):
+        where = f"image {image_name}" + (", network" if net else "")
+        report.heading(f"application tests [{configuration}], {where}")
+        machine = machine_for(configuration, image.make(image_name),
+                              net=qemu.user_net(scenario.FORWARDED) if net else None)
         with GuestKeeper(machine, configuration) as keeper:
-            if not boots(report, keeper, f"apps, image {image_name}"):
+            if not boots(report, keeper, f"apps, {where}"):
                 continue
-            for test in [test for test in tests if test.image == image_name]:
+            for test in [test for test in tests if (test.image, test.net) == (image_name, net)]:
                 run_app(report, keeper, test)
                 if keeper.hopeless(report, "apps"):
                     break
