@@ -108,6 +108,15 @@ void inet_tables_destroy(struct inet *inet)
 {
 }
 
+int tcp_ns_create(struct inet *inet)
+{
+	return 0;
+}
+
+void tcp_ns_destroy(struct inet *inet)
+{
+}
+
 int inet_sysctl_init(void)
 {
 	return 0;
