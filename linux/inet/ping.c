@@ -93,7 +93,7 @@ void ping_error(struct inet *inet, const struct ip_error *e)
 
 	if (e->transport[0] != ICMP_ECHO)
 		return;
-	is = find(inet, get_u16(e->transport + 4), &e->src, 0);
+	is = find(inet, get_u16(e->transport + 4), &e->src, e->packet->ifindex);
 	if (!is)
 		return;
 	fatal = inet_error_is_fatal(is, e, &ignore);

@@ -239,3 +239,14 @@ TEST(ping_group_range_is_looked_at)
 	CHECK_OK(setgroups(2, groups));
 	CHECK_OK(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
 }
+
+TEST(empty_packets_are_sent)
+{
+	struct received r;
+	int fd;
+
+	own_loopback();
+	fd = inet_socket(SOCK_RAW, 253);
+	CHECK_EQ(try_send_to(fd, "", 0, "127.0.0.1", 0), 0);
+	CHECK_EQ(receive(fd, &r, MSG_DONTWAIT), 20);
+}

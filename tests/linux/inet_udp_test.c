@@ -470,3 +470,23 @@ TEST(what_it_is_not)
 	CHECK_ERRNO(socket(AF_INET, SOCK_DGRAM, -1), EINVAL);
 	CHECK_ERRNO(socketpair(AF_INET, SOCK_DGRAM, 0, (int[2]){ 0 }), EOPNOTSUPP);
 }
+
+TEST(large_datagrams_go_in_pieces)
+{
+	static char data[60000], back[65536];
+	struct ifreq q = ifreq_of("lo");
+	int fd[2], control;
+
+	own_loopback();
+	q.ifr_mtu = 1500;
+	control = control_socket();
+	CHECK_OK(ioctl(control, SIOCSIFMTU, &q));
+	for (unsigned int i = 0; i < sizeof(data); i++)
+		data[i] = (char)(i * 2654435761u >> 24);
+	udp_pair(fd);
+	for (int i = 0; i < 4; i++) {
+		CHECK_EQ(send(fd[0], data, sizeof(data), 0), sizeof(data));
+		CHECK_EQ(recv(fd[1], back, sizeof(back), MSG_DONTWAIT), sizeof(data));
+		CHECK(memcmp(data, back, sizeof(data)) == 0);
+	}
+}
