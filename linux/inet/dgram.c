@@ -216,6 +216,8 @@ uint32_t inet_dgram_poll(struct lx_socket *s, struct lx_file *f, struct lx_poll 
 	rt_mutex_unlock(&d->queue_lock);
 	if (inet_sock_is_writable(&d->inet))
 		mask |= POLLOUT | POLLWRNORM | POLLWRBAND;
+	else
+		atomic_store(&d->inet.wants_room, true);
 	return mask;
 }
 

@@ -50,6 +50,7 @@ int inet_tx_wait(struct inet_sock *is, unsigned int flags)
 			return -EPIPE;
 		if (likely(inet_sock_has_room(is)))
 			return 0;
+		atomic_store(&is->wants_room, true);
 		if (flags & MSG_DONTWAIT)
 			return -EAGAIN;
 		err = lx_wait_event(lx_self(), &is->wait, may_go_on(is), deadline, LX_WAIT_INTERRUPTIBLE);

@@ -105,8 +105,9 @@ static void tx_release(struct lx_pbuf_owner *owner, uint32_t charge)
 	 * charge keeps it, which those who look for room meanwhile do not mind (inet_sock_has_room()).
 	 */
 	atomic_fetch_sub(&is->wmem, charge - 1);
-	if (!lx_waitq_empty(&is->wait))
-		lx_wake(&is->wait, POLLOUT | POLLWRNORM | POLLWRBAND | LX_WAKE_SPACE, ~0u);
+	if (inet_sock_is_writable(is) && !lx_waitq_empty(&is->wait))
+		lx_wake(&is->wait, POLLOUT | POLLWRNORM | POLLWRBAND |
+			(atomic_exchange(&is->wants_room, false) ? LX_WAKE_SPACE : 0), ~0u);
 	drop_wmem(is, 1);
 }
 

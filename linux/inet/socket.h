@@ -88,6 +88,7 @@ struct inet_sock {
 	/* What is being sent: bytes, and one as long as there is a reference. */
 	struct lx_pbuf_owner tx_owner;	/* constant */
 	_Atomic(uint32_t) wmem;
+	_Atomic(bool) wants_room;	/* somebody has looked for it in vain: O_ASYNC tells of it */
 
 	/* lock */
 	struct inet_dst dst;		/* the way for dst_flow, or none */
