@@ -7,7 +7,8 @@
 #include "inet/socket.h"
 #include "lx/cred.h"
 
-int inet_addr_load(const uint8_t *name, int len, bool may_be_any, struct inet_addr *addr, uint16_t *port_be)
+int inet_addr_load(const uint8_t *name, int len, bool may_be_any, struct inet_addr *addr,
+		   uint16_t *port_be)
 {
 	struct sockaddr_in a;
 
@@ -17,7 +18,9 @@ int inet_addr_load(const uint8_t *name, int len, bool may_be_any, struct inet_ad
 	if (a.sin_family != AF_INET &&
 	    !(may_be_any && a.sin_family == AF_UNSPEC && !a.sin_addr.s_addr))
 		return -EAFNOSUPPORT;
-	*addr = a.sin_addr.s_addr ? inet_addr_v4(a.sin_addr.s_addr) : (struct inet_addr){ .q = { 0, 0 } };
+	*addr = (struct inet_addr){ .q = { 0, 0 } };
+	if (a.sin_addr.s_addr)
+		*addr = inet_addr_v4(a.sin_addr.s_addr);
 	*port_be = a.sin_port;
 	return 0;
 }
@@ -124,7 +127,9 @@ int inet_getname(struct lx_socket *s, uint8_t *name, bool peer)
 	inet_sock_unlock(is);
 	if (!peer)
 		return inet_addr_store(name, &key.local, key.local_port);
-	return is_connected && key.remote_port ? inet_addr_store(name, &key.remote, key.remote_port) : -ENOTCONN;
+	if (!is_connected || !key.remote_port)
+		return -ENOTCONN;
+	return inet_addr_store(name, &key.remote, key.remote_port);
 }
 
 int inet_bind_device(struct inet_sock *is, int ifindex)
@@ -263,8 +268,8 @@ void inet_sock_flow(struct inet_sock *is, const struct inet_addr *dst, struct in
 
 static bool is_same_flow(const struct inet_flow *a, const struct inet_flow *b)
 {
-	return inet_addr_equal(&a->dst, &b->dst) && inet_addr_equal(&a->src, &b->src) && a->oif == b->oif &&
-	       a->mark == b->mark && a->tos == b->tos && a->protocol == b->protocol &&
+	return inet_addr_equal(&a->dst, &b->dst) && inet_addr_equal(&a->src, &b->src) &&
+	       a->oif == b->oif && a->mark == b->mark && a->tos == b->tos && a->protocol == b->protocol &&
 	       a->direct == b->direct;
 }
 

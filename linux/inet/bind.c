@@ -2,9 +2,9 @@
 /*
  * Local ports: who has which, who may share one, and which one a socket gets that asked for none.
  *
- * Two owners of a port are in each other's way if their addresses overlap (equal, or one of them any) and their
- * devices do (equal, or one of them any).  What then lets them share it anyway depends on the protocol, as
- * on Linux: see may_share_udp() and may_share_tcp().
+ * Two owners of a port are in each other's way if their addresses overlap (equal, or one of them
+ * any) and their devices do (equal, or one of them any).  What then lets them share it anyway
+ * depends on the protocol, as on Linux: see may_share_udp() and may_share_tcp().
  *
  * Invariant of a port, its chain locked: it has at least one owner, whose port it is.
  */
@@ -15,7 +15,10 @@
 
 uint32_t inet_port_hash(const struct inet_tables *t, enum inet_space space, uint16_t number)
 {
-	/* there are 65,536 of a space at most, and strangers do not choose them: a universal hash will do */
+	/*
+	 * there are 65,536 of a space at most, and strangers do not choose them: a universal hash
+	 * will do
+	 */
 	return (uint32_t)(((uint64_t)space << 16 | number) * t->port_key >> 32);
 }
 
@@ -52,7 +55,8 @@ static bool has_option(const struct inet_owner *o, int name)
 	return name == SO_REUSEADDR ? o->was_reuse : o->was_reuseport;
 }
 
-static bool overlaps(const struct inet_owner *o, const struct inet_sock *is, const struct inet_addr *addr)
+static bool overlaps(const struct inet_owner *o, const struct inet_sock *is,
+		     const struct inet_addr *addr)
 {
 	int mine = is->owner.entry.ifindex, other = o->entry.ifindex;
 
@@ -67,7 +71,10 @@ static bool both_have(const struct inet_owner *o, const struct inet_sock *is, in
 	return has_option(o, name) && has_option(&is->owner, name);
 }
 
-/* SO_REUSEADDR of both; or SO_REUSEPORT of both, by the same user, so that nobody steals datagrams. */
+/*
+ * SO_REUSEADDR of both; or SO_REUSEPORT of both, by the same user, so that nobody steals
+ * datagrams.
+ */
 static bool may_share_udp(const struct inet_owner *o, const struct inet_sock *is)
 {
 	return both_have(o, is, SO_REUSEADDR) ||
@@ -75,13 +82,14 @@ static bool may_share_udp(const struct inet_owner *o, const struct inet_sock *is
 }
 
 /*
- * SO_REUSEADDR of both, unless the other one listens; or SO_REUSEPORT of both, and the other one is of the same
- * user or does not receive any more.  A port that nobody asked for is not shared.
+ * SO_REUSEADDR of both, unless the other one listens; or SO_REUSEPORT of both, and the other one
+ * is of the same user or does not receive any more.  A port that nobody asked for is not shared.
  */
 static bool may_share_tcp(const struct inet_owner *o, const struct inet_sock *is, bool chosen)
 {
 	bool is_listening = o->entry.kind == INET_SOCKET &&
-			    socket_has(&inet_sock_of(&((struct inet_owner *)o)->entry)->base, SOCKET_LISTENING);
+			    socket_has(&inet_sock_of(&((struct inet_owner *)o)->entry)->base,
+				       SOCKET_LISTENING);
 
 	if (chosen)
 		return false;
@@ -131,7 +139,8 @@ static void count_owner(struct inet_tables *t, const struct inet_port *port, int
 }
 
 /* Port locked, NULL if nobody has it yet.  False: no memory. */
-static bool join(struct inet_tables *t, struct inet_port *port, struct inet_owner *o, enum inet_space space,
+static bool join(struct inet_tables *t, struct inet_port *port, struct inet_owner *o,
+		 enum inet_space space,
 		 uint16_t number, bool shared)
 {
 	if (!port) {
@@ -234,7 +243,10 @@ bool inet_port_may_listen(struct inet_sock *is)
 	return ok;
 }
 
-/* is_free of inet_port_choose(): no bind() has it, and the connection is one that is not there yet. */
+/*
+ * is_free of inet_port_choose(): no bind() has it, and the connection is one that is not there
+ * yet.
+ */
 static bool connect_by(uint16_t number, void *arg)
 {
 	struct choice *c = arg;

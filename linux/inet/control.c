@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Control messages of AF_INET sockets: what programs say of a datagram to be sent, and hear of one received (ip(7)). */
+/*
+ * Control messages of AF_INET sockets: what programs say of a datagram to be sent, and hear of
+ * one received (ip(7)).
+ */
 #include <linux/capability.h>
 #include <linux/in.h>
 #include <linux/rtnetlink.h>
@@ -42,7 +45,8 @@ static int load_byte(const uint8_t *data, uint64_t len, int min, bool may_be_byt
 	return v < min || v > 255 ? -EINVAL : v;
 }
 
-static int load_ip(const struct net_cmsghdr *h, const uint8_t *data, uint64_t len, struct inet_tx *tx)
+static int load_ip(const struct net_cmsghdr *h, const uint8_t *data, uint64_t len,
+		   struct inet_tx *tx)
 {
 	int v;
 
@@ -61,7 +65,8 @@ static int load_ip(const struct net_cmsghdr *h, const uint8_t *data, uint64_t le
 	return -EINVAL;
 }
 
-static int load_socket(const struct net_cmsghdr *h, const uint8_t *data, uint64_t len, struct inet_tx *tx)
+static int load_socket(const struct net_cmsghdr *h, const uint8_t *data, uint64_t len,
+		       struct inet_tx *tx)
 {
 	switch (h->type) {
 	case SCM_RIGHTS:
@@ -79,7 +84,8 @@ static int load_socket(const struct net_cmsghdr *h, const uint8_t *data, uint64_
 	return -EINVAL;
 }
 
-static int load_udp(const struct inet_sock *is, const struct net_cmsghdr *h, const uint8_t *data, uint64_t len,
+static int load_udp(const struct inet_sock *is, const struct net_cmsghdr *h, const uint8_t *data,
+		    uint64_t len,
 		    struct inet_tx *tx)
 {
 	if (is->owner.entry.protocol != IPPROTO_UDP)
@@ -105,7 +111,8 @@ int inet_load_control(struct inet_sock *is, struct net_msg *m, struct inet_tx *t
 		if (h.len < sizeof(h) || h.len > m->controllen - at)
 			return -EINVAL;
 		len = h.len - CMSG_HEADER;
-		if (lx_copy_from_user(data, uaddr_add(m->control, at + CMSG_HEADER), MIN(len, sizeof(data))))
+		if (lx_copy_from_user(data, uaddr_add(m->control, at + CMSG_HEADER),
+				      MIN(len, sizeof(data))))
 			return -EFAULT;
 		if (h.level == SOL_SOCKET)
 			err = load_socket(&h, data, len, tx);
@@ -138,7 +145,8 @@ static struct inet_addr answering(struct inet_sock *is, const struct ip_rx *rx)
 	return src;
 }
 
-static void add_pktinfo(struct inet_sock *is, struct net_msg *m, const struct lx_pbuf *p, const struct ip_rx *rx)
+static void add_pktinfo(struct inet_sock *is, struct net_msg *m, const struct lx_pbuf *p,
+			const struct ip_rx *rx)
 {
 	struct inet_addr spec = answering(is, rx);
 	struct in_pktinfo info = {

@@ -9,7 +9,8 @@
 
 /* -- life */
 
-void inet_dgram_init(struct inet_dgram *d, const struct lx_socket_ops *ops, const struct inet_sock_ops *inet_ops,
+void inet_dgram_init(struct inet_dgram *d, const struct lx_socket_ops *ops,
+		     const struct inet_sock_ops *inet_ops,
 		     int type, int protocol, enum inet_space space)
 {
 	inet_sock_init(&d->inet, ops, inet_ops, type, protocol, space);
@@ -22,7 +23,8 @@ void inet_dgram_init(struct inet_dgram *d, const struct lx_socket_ops *ops, cons
 
 static void count_memory(struct inet_dgram *d, int64_t n)
 {
-	atomic_fetch_add_explicit(&inet_tables_of(&d->inet)->memory[d->inet.space], n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&inet_tables_of(&d->inet)->memory[d->inet.space], n,
+				  memory_order_relaxed);
 }
 
 void inet_dgram_destroy(struct inet_sock *is)
@@ -78,7 +80,10 @@ bool inet_dgram_queue(struct inet_dgram *d, struct lx_netdev *dev, struct lx_pbu
 
 /* -- out */
 
-/* The packet with byte @skip of all that is queued (SO_PEEK_OFF passes over whole packets).  queue_lock held. */
+/*
+ * The packet with byte @skip of all that is queued (SO_PEEK_OFF passes over whole packets).
+ * queue_lock held.
+ */
 static struct lx_pbuf *packet_at(struct inet_dgram *d, uint32_t skip)
 {
 	struct lx_pbuf *p;
@@ -177,7 +182,8 @@ static int copy_out(const struct lx_pbuf *p, uint32_t at, struct lx_iter *to, ui
 	return 0;
 }
 
-int64_t inet_dgram_copy_out(struct inet_dgram *d, const struct lx_pbuf *p, uint32_t skip, struct net_msg *m)
+int64_t inet_dgram_copy_out(struct inet_dgram *d, const struct lx_pbuf *p, uint32_t skip,
+			    struct net_msg *m)
 {
 	struct lx_socket *s = &d->inet.base;
 	uint32_t len = p->len - skip, n = (uint32_t)MIN((uint64_t)len, m->iter->count);

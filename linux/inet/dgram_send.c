@@ -34,7 +34,8 @@ int inet_tx_begin(struct inet_sock *is, struct net_msg *m, struct inet_tx *tx)
 
 static bool may_go_on(struct inet_sock *is)
 {
-	return inet_sock_has_room(is) || atomic_load(&is->base.error) || atomic_load(&is->shutdown) & SHUTDOWN_SEND;
+	return inet_sock_has_room(is) || atomic_load(&is->base.error) ||
+		atomic_load(&is->shutdown) & SHUTDOWN_SEND;
 }
 
 int inet_tx_wait(struct inet_sock *is, unsigned int flags)
@@ -53,16 +54,19 @@ int inet_tx_wait(struct inet_sock *is, unsigned int flags)
 		atomic_store(&is->wants_room, true);
 		if (flags & MSG_DONTWAIT)
 			return -EAGAIN;
-		err = lx_wait_event(lx_self(), &is->wait, may_go_on(is), deadline, LX_WAIT_INTERRUPTIBLE);
+		err = lx_wait_event(lx_self(), &is->wait, may_go_on(is), deadline,
+				    LX_WAIT_INTERRUPTIBLE);
 		if (err)
 			return socket_wait_errno(err, deadline);
 	}
 }
 
-int inet_tx_packet(struct inet_sock *is, struct lx_iter *from, uint32_t header, uint32_t len, struct lx_pbuf **out)
+int inet_tx_packet(struct inet_sock *is, struct lx_iter *from, uint32_t header, uint32_t len,
+		   struct lx_pbuf **out)
 {
 	uint32_t done = 0, total = header + len;
-	struct lx_pbuf *p = lx_pbuf_alloc_large(is->base.ns->pool, LX_PBUF_HEADROOM, MIN(total, 2048u), total);
+	struct lx_pbuf *p = lx_pbuf_alloc_large(is->base.ns->pool, LX_PBUF_HEADROOM,
+						MIN(total, 2048u), total);
 
 	if (!p)
 		return -ENOBUFS;
@@ -126,7 +130,8 @@ int inet_tx_route(struct inet_sock *is, const struct inet_tx *tx, struct ip_tx *
 	return 0;
 }
 
-int inet_tx_fits(struct inet_sock *is, const struct inet_tx *tx, const struct ip_tx *ip, uint32_t len)
+int inet_tx_fits(struct inet_sock *is, const struct inet_tx *tx, const struct ip_tx *ip,
+		 uint32_t len)
 {
 	uint32_t mtu = is->dst.mtu, header = IP_HEADER + ip->options_len;
 	bool may_cut = ip->pmtudisc < IP_PMTUDISC_DO || ip->pmtudisc == IP_PMTUDISC_OMIT;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * NETLINK_SOCK_DIAG (sock_diag(7)): lists of UDP and raw sockets, which ss(8) asks for.  For what is not
- * listed here it reads /proc/net, as it does where Linux lacks the module.
+ * NETLINK_SOCK_DIAG (sock_diag(7)): lists of UDP and raw sockets, which ss(8) asks for.  For what
+ * is not listed here it reads /proc/net, as it does where Linux lacks the module.
  *
- * Not there: filters in the request (INET_DIAG_REQ_BYTECODE), which programs apply themselves as well; a question
- * about one socket; SOCK_DESTROY.
+ * Not there: filters in the request (INET_DIAG_REQ_BYTECODE), which programs apply themselves as
+ * well; a question about one socket; SOCK_DESTROY.
  */
 #include <linux/in.h>
 #include <linux/inet_diag.h>
@@ -33,8 +33,8 @@ static bool is_asked_for(struct inet_sock *is, const struct netlink_dump *dump)
 	const struct inet_tuple *key = &is->owner.entry.key;
 	uint16_t from_be = (uint16_t)(dump->filter[FILTER_PORTS] >> 16), to_be = (uint16_t)dump->filter[FILTER_PORTS];
 
-	return dump->filter[FILTER_STATES] >> state_of(is) & 1 && (!from_be || from_be == key->local_port) &&
-	       (!to_be || to_be == key->remote_port);
+	return dump->filter[FILTER_STATES] >> state_of(is) & 1 &&
+	       (!from_be || from_be == key->local_port) && (!to_be || to_be == key->remote_port);
 }
 
 static void put_memory(struct netlink_msg *m, struct inet_sock *is)
@@ -52,7 +52,8 @@ static void put_socket(struct listing *l, struct inet_sock *is)
 	uint32_t start = l->m->len;
 	struct inet_diag_msg *d;
 
-	d = netlink_begin(l->m, SOCK_DIAG_BY_FAMILY, NLM_F_MULTI, l->dump->seq, l->dump->portid, sizeof(*d));
+	d = netlink_begin(l->m, SOCK_DIAG_BY_FAMILY, NLM_F_MULTI, l->dump->seq, l->dump->portid,
+			  sizeof(*d));
 	if (d) {
 		*d = (struct inet_diag_msg){
 			.idiag_family = AF_INET, .idiag_state = state_of(is),
@@ -90,7 +91,8 @@ static void fill(struct netlink_dump *dump, struct netlink_msg *m)
 {
 	struct listing l = { .dump = dump, .m = m };
 
-	inet_ports_for_each(dump->ns->inet->tables, (enum inet_space)dump->filter[FILTER_SPACE], show, &l);
+	inet_ports_for_each(dump->ns->inet->tables, (enum inet_space)dump->filter[FILTER_SPACE],
+			    show, &l);
 }
 
 static void fill_nothing(struct netlink_dump *dump, struct netlink_msg *m)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Errors that come back for what a socket sent: SO_ERROR for the next call, and, with IP_RECVERR, a queue with all of
- * them (ip(7)).  A queued one is a packet of what of ours the error brought back, with a note in its cb.
+ * Errors that come back for what a socket sent: SO_ERROR for the next call, and, with IP_RECVERR,
+ * a queue with all of them (ip(7)).  A queued one is a packet of what of ours the error brought
+ * back, with a note in its cb.
  */
 #include <asm/poll.h>
 #include <linux/time.h>
@@ -18,7 +19,8 @@ struct inet_error_note {
 	uint16_t err;
 	uint8_t origin, type, code;
 };
-_Static_assert(sizeof(struct inet_error_note) <= sizeof(((struct lx_pbuf *)0)->cb), "in lx_pbuf.cb");
+_Static_assert(sizeof(struct inet_error_note) <= sizeof(((struct lx_pbuf *)0)->cb),
+	       "in lx_pbuf.cb");
 
 static struct inet_error_note *note_of(struct lx_pbuf *p)
 {
@@ -63,7 +65,8 @@ static struct lx_pbuf *returned_bytes(const struct ip_error *e, uint32_t header_
 	return p;
 }
 
-void inet_sock_error(struct inet_sock *is, const struct ip_error *e, uint32_t header_len, bool counts)
+void inet_sock_error(struct inet_sock *is, const struct ip_error *e, uint32_t header_len,
+		     bool counts)
 {
 	struct lx_pbuf *p;
 
@@ -84,7 +87,8 @@ void inet_sock_error(struct inet_sock *is, const struct ip_error *e, uint32_t he
 	wake(is);
 }
 
-void inet_sock_local_error(struct inet_sock *is, int err, const struct inet_addr *dst, uint16_t port_be,
+void inet_sock_local_error(struct inet_sock *is, int err, const struct inet_addr *dst,
+			   uint16_t port_be,
 			   uint32_t info)
 {
 	struct lx_pbuf *p;
@@ -144,7 +148,8 @@ static void add_error(struct net_msg *m, const struct inet_error_note *n)
 		struct sock_extended_err ee;
 		struct sockaddr_in offender;
 	} data = {
-		.ee = { .ee_errno = n->err, .ee_origin = n->origin, .ee_type = n->type, .ee_code = n->code,
+		.ee = { .ee_errno = n->err, .ee_origin = n->origin, .ee_type = n->type,
+			.ee_code = n->code,
 			.ee_info = n->info },
 	};
 

@@ -2,8 +2,8 @@
 /*
  * Multicast groups of sockets: IP_ADD_MEMBERSHIP and what else ip(7) has of them.
  *
- * A device receives a group as long as somebody is its member (inet_multicast_join()); which sockets get a packet is
- * looked up here.  Not there: filters by source.
+ * A device receives a group as long as somebody is its member (inet_multicast_join()); which
+ * sockets get a packet is looked up here.  Not there: filters by source.
  */
 #include <linux/in.h>
 #include <linux/rtnetlink.h>
@@ -36,7 +36,8 @@ static int load_mreq(uaddr_t value, int length, struct wish *w)
 
 	if (length < (int)sizeof(struct ip_mreq))
 		return -EINVAL;
-	if (lx_copy_from_user(&mr, value, length >= (int)sizeof(mr) ? sizeof(mr) : sizeof(struct ip_mreq)))
+	if (lx_copy_from_user(&mr, value,
+			      length >= (int)sizeof(mr) ? sizeof(mr) : sizeof(struct ip_mreq)))
 		return -EFAULT;
 	w->group = inet_addr_v4(mr.imr_multiaddr.s_addr);
 	w->address = address_or_none(mr.imr_address.s_addr);
@@ -76,7 +77,8 @@ static struct lx_netdev *device_of(struct inet_sock *is, const struct inet_addr 
 	return NULL;
 }
 
-struct lx_netdev *inet_multicast_device(struct inet_sock *is, const struct inet_addr *group, int ifindex,
+struct lx_netdev *inet_multicast_device(struct inet_sock *is, const struct inet_addr *group,
+					int ifindex,
 					const struct inet_addr *address)
 {
 	struct inet_flow flow = { .dst = *group };
@@ -216,7 +218,8 @@ void inet_leave_groups(struct inet_sock *is)
 		leave(is, m);
 }
 
-bool inet_wants_group(struct inet_sock *is, const struct inet_addr *group, const struct inet_addr *src, int ifindex)
+bool inet_wants_group(struct inet_sock *is, const struct inet_addr *group,
+		      const struct inet_addr *src, int ifindex)
 {
 	struct inet_extra *extra = atomic_load_explicit(&is->extra, memory_order_acquire);
 	bool wants = inet_has(is, INET_MC_ALL);

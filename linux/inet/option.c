@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Options of AF_INET sockets: those of IP (ip(7)), and those of SOL_SOCKET that the common code does not know.
- * What has no effect here is not there (-ENOPROTOOPT).
+ * Options of AF_INET sockets: those of IP (ip(7)), and those of SOL_SOCKET that the common code
+ * does not know. What has no effect here is not there (-ENOPROTOOPT).
  */
 #include <linux/capability.h>
 #include <linux/in.h>
@@ -19,7 +19,8 @@
 
 struct inet_extra *inet_extra_make(struct inet_sock *is)
 {
-	struct inet_extra *extra = atomic_load_explicit(&is->extra, memory_order_acquire), *none = NULL;
+	struct inet_extra *extra = atomic_load_explicit(&is->extra, memory_order_acquire);
+	struct inet_extra *none = NULL;
 
 	if (extra)
 		return extra;
@@ -77,7 +78,8 @@ static int set_filter(struct inet_sock *is, int name, uaddr_t value, int length)
 	return err ? err : replace_filter(is, f);
 }
 
-bool inet_filter_accepts(struct inet_sock *is, struct lx_netdev *dev, struct lx_pbuf *p, uint32_t keep)
+bool inet_filter_accepts(struct inet_sock *is, struct lx_netdev *dev, struct lx_pbuf *p,
+			 uint32_t keep)
 {
 	struct inet_extra *extra = atomic_load_explicit(&is->extra, memory_order_acquire);
 	uint32_t n = UINT32_MAX;
@@ -281,7 +283,8 @@ static int set_multicast_device(struct inet_sock *is, uaddr_t value, int length)
 	if (is->base.type == SOCK_STREAM || length < (int)sizeof(mr.imr_address))
 		return -EINVAL;
 	if (length >= (int)sizeof(struct ip_mreq) ?
-	    lx_copy_from_user(&mr, value, length >= (int)sizeof(mr) ? sizeof(mr) : sizeof(struct ip_mreq)) :
+	    lx_copy_from_user(&mr, value,
+			      length >= (int)sizeof(mr) ? sizeof(mr) : sizeof(struct ip_mreq)) :
 	    lx_copy_from_user(&mr.imr_address, value, sizeof(mr.imr_address)))
 		return -EFAULT;
 	if (!extra)
@@ -514,7 +517,9 @@ int inet_setopt(struct lx_socket *s, int level, int name, uaddr_t value, int len
 {
 	if (level == SOL_SOCKET)
 		return set_socket_option(inet_sock(s), name, value, length);
-	return level == IPPROTO_IP ? set_ip_option(inet_sock(s), name, value, length) : -ENOPROTOOPT;
+	if (level != IPPROTO_IP)
+		return -ENOPROTOOPT;
+	return set_ip_option(inet_sock(s), name, value, length);
 }
 
 int inet_getopt(struct lx_socket *s, int level, int name, void *buf, int *len)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ping sockets (icmp(7)): echo requests and their replies for programs without CAP_NET_RAW, within ping_group_range.  The
- * identifier of the requests is the socket's local port.
+ * Ping sockets (icmp(7)): echo requests and their replies for programs without CAP_NET_RAW,
+ * within ping_group_range.  The identifier of the requests is the socket's local port.
  */
 #include <linux/icmp.h>
 #include <linux/in.h>
@@ -47,7 +47,8 @@ int ping_create(int type, int protocol, struct lx_socket **out)
 /* -- in */
 
 /* The socket of an identifier: a reference, or NULL. */
-static struct inet_sock *find(struct inet *inet, uint16_t ident_be, const struct inet_addr *local, int ifindex)
+static struct inet_sock *find(struct inet *inet, uint16_t ident_be, const struct inet_addr *local,
+			      int ifindex)
 {
 	uint16_t number = BE16(ident_be);
 	struct inet_port *port = inet_port_lock(inet->tables, INET_PORTS_PING, number);
@@ -59,7 +60,8 @@ static struct inet_sock *find(struct inet *inet, uint16_t ident_be, const struct
 			const struct inet_entry *e = &o->entry;
 
 			if (found || (e->ifindex && e->ifindex != ifindex) ||
-			    (!inet_addr_is_any(&e->key.local) && !inet_addr_equal(&e->key.local, local)))
+			    (!inet_addr_is_any(&e->key.local) &&
+			     !inet_addr_equal(&e->key.local, local)))
 				continue;
 			found = inet_sock_get(inet_sock_of(&o->entry));
 		}

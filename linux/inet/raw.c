@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Raw sockets (raw(7)): packets of one protocol of IP, with the IP header on the way in, and on the way out if the program
- * says so (IP_HDRINCL; always with IPPROTO_RAW, which receives nothing).
+ * Raw sockets (raw(7)): packets of one protocol of IP, with the IP header on the way in, and on
+ * the way out if the program says so (IP_HDRINCL; always with IPPROTO_RAW, which receives
+ * nothing).
  *
- * The "port" of a socket is its protocol; there are no conflicts.  A packet is for each socket that fits.
+ * The "port" of a socket is its protocol; there are no conflicts.  A packet is for each socket
+ * that fits.
  */
 #include <linux/capability.h>
 #include <linux/icmp.h>
@@ -86,7 +88,8 @@ static int raw_bind(struct lx_socket *s, const uint8_t *name, int len)
 
 /* -- in */
 
-static bool fits(struct inet_sock *is, const struct inet_addr *local, const struct inet_addr *remote, int ifindex)
+static bool fits(struct inet_sock *is, const struct inet_addr *local,
+		 const struct inet_addr *remote, int ifindex)
 {
 	const struct inet_entry *e = &is->owner.entry;
 
@@ -125,7 +128,8 @@ bool raw_receive(struct inet *inet, struct lx_netdev *dev, const struct lx_pbuf 
 	struct inet_owner *o;
 	bool any = false;
 
-	if (likely(!atomic_load_explicit(&inet->tables->sockets[INET_PORTS_RAW], memory_order_relaxed)))
+	if (likely(!atomic_load_explicit(&inet->tables->sockets[INET_PORTS_RAW],
+					 memory_order_relaxed)))
 		return false;
 	port = inet_port_lock(inet->tables, INET_PORTS_RAW, rx->protocol);
 	if (port)
@@ -133,7 +137,8 @@ bool raw_receive(struct inet *inet, struct lx_netdev *dev, const struct lx_pbuf 
 			struct inet_sock *is = inet_sock_of(&o->entry);
 			struct lx_pbuf *c;
 
-			if (!fits(is, &rx->dst, &rx->src, p->ifindex) || !is_wanted_icmp(raw_sock(is), p) ||
+			if (!fits(is, &rx->dst, &rx->src, p->ifindex) ||
+			    !is_wanted_icmp(raw_sock(is), p) ||
 			    !inet_wants_group(is, &rx->dst, &rx->src, p->ifindex))
 				continue;
 			any = true;
@@ -186,7 +191,10 @@ static int64_t raw_recv(struct lx_socket *s, struct net_msg *m)
 
 /* -- out */
 
-/* The program's own header: length, identifier and checksum are ours, and the source if it has none. */
+/*
+ * The program's own header: length, identifier and checksum are ours, and the source if it has
+ * none.
+ */
 static int finish_header(struct inet_sock *is, struct lx_pbuf *p, const struct ip_tx *ip)
 {
 	struct iphdr *h;
@@ -204,7 +212,8 @@ static int finish_header(struct inet_sock *is, struct lx_pbuf *p, const struct i
 		h->saddr = inet_addr_to_v4(&ip->src);
 	h->tot_len = BE16((uint16_t)p->len);
 	if (!h->id)
-		h->id = BE16((uint16_t)atomic_fetch_add_explicit(&inet_of(is)->ident, 1, memory_order_relaxed));
+		h->id = BE16((uint16_t)atomic_fetch_add_explicit(&inet_of(is)->ident, 1,
+								 memory_order_relaxed));
 	ip4_header_csum(h);
 	p->network_at = lx_pbuf_place(p);
 	p->transport_at = (uint16_t)(p->network_at + header_len);
@@ -226,7 +235,10 @@ static int send_packet(struct inet_sock *is, struct lx_pbuf *p, const struct ine
 		lx_pbuf_free(p);
 		return err;
 	}
-	err = has_header ? ip4_xmit(inet_of(is), &is->dst, p) : ip_send(inet_of(is), &is->dst, p, &ip);
+	if (has_header)
+		err = ip4_xmit(inet_of(is), &is->dst, p);
+	else
+		err = ip_send(inet_of(is), &is->dst, p, &ip);
 	return err == -ENOBUFS && !inet_has(is, INET_RECVERR) ? 0 : err;
 }
 

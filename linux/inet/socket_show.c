@@ -19,7 +19,9 @@ struct listing {
 
 static void put_line(struct listing *l, const char *line, int len)
 {
-	pseudo_printf(l->b, "%s%*s\n", line, l->is_padded && len < LINE_WIDTH ? LINE_WIDTH - len : 0, "");
+	int blanks = l->is_padded ? MAX(LINE_WIDTH - len, 0) : 0;
+
+	pseudo_printf(l->b, "%s%*s\n", line, blanks, "");
 }
 
 static void show_socket(struct inet_owner *o, void *arg)
@@ -87,9 +89,11 @@ void inet_show_sockstat(struct lx_netns *ns, struct pseudo_buf *b)
 	uint64_t fragment_bytes = 0;
 
 	ip4_fragments_count(inet, &fragments, &fragment_bytes);
-	pseudo_printf(b, "sockets: used %d\n", atomic_load_explicit(&ns->sockets, memory_order_relaxed));
+	pseudo_printf(b, "sockets: used %d\n",
+		      atomic_load_explicit(&ns->sockets, memory_order_relaxed));
 	tcp_show_sockstat(inet, b);
-	pseudo_printf(b, "UDP: inuse %d mem %u\n", in_use(inet, INET_PORTS_UDP), pages_of(inet, INET_PORTS_UDP));
+	pseudo_printf(b, "UDP: inuse %d mem %u\n", in_use(inet, INET_PORTS_UDP),
+		      pages_of(inet, INET_PORTS_UDP));
 	pseudo_puts(b, "UDPLITE: inuse 0\n");
 	pseudo_printf(b, "RAW: inuse %d\n", in_use(inet, INET_PORTS_RAW));
 	pseudo_printf(b, "FRAG: inuse %u memory %llu\n", fragments, (ull)fragment_bytes);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* UDP (RFC 768, 1122 4.1): what its files share.  udp_in.c finds sockets for packets, udp_out.c sends, udp_socket.c is the rest. */
+/*
+ * UDP (RFC 768, 1122 4.1): what its files share.  udp_in.c finds sockets for packets, udp_out.c
+ * sends, udp_socket.c is the rest.
+ */
 #pragma once
 
 #include "inet/dgram.h"

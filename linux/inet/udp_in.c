@@ -2,9 +2,9 @@
 /*
  * UDP: datagrams that come in, and errors for those that went out.
  *
- * A port's owners (hash.h) are looked at one by one, under the lock of its chain: nearly always there is one.  A
- * datagram to one address has one receiver, the socket that fits best; one to a group or to all has every socket
- * that fits.
+ * A port's owners (hash.h) are looked at one by one, under the lock of its chain: nearly always
+ * there is one.  A datagram to one address has one receiver, the socket that fits best; one to a
+ * group or to all has every socket that fits.
  */
 #include <linux/icmp.h>
 #include <linux/in.h>
@@ -15,8 +15,9 @@
 /* -- who gets it */
 
 /*
- * How well a socket fits a packet of @t (its local end is ours) that came by @ifindex; negative: not at all.  One that is bound to the
- * address goes before one that is not; of these who is connected, or bound to the device.
+ * How well a socket fits a packet of @t (its local end is ours) that came by @ifindex; negative:
+ * not at all.  One that is bound to the address goes before one that is not; of these who is
+ * connected, or bound to the device.
  */
 static int score_of(struct inet_sock *is, const struct inet_tuple *t, int ifindex)
 {
@@ -44,8 +45,11 @@ static int score_of(struct inet_sock *is, const struct inet_tuple *t, int ifinde
 	return score;
 }
 
-/* Of those of SO_REUSEPORT that fit equally well, the same one for the same sender.  Port locked. */
-static struct inet_sock *choose(struct inet_port *port, const struct inet_tuple *t, int ifindex, int score,
+/*
+ * Of those of SO_REUSEPORT that fit equally well, the same one for the same sender.  Port locked.
+ */
+static struct inet_sock *choose(struct inet_port *port, const struct inet_tuple *t, int ifindex,
+				int score,
 				uint32_t choice)
 {
 	struct inet_owner *o;
@@ -82,7 +86,8 @@ static struct inet_sock *find(struct inet *inet, const struct inet_tuple *t, int
 				equals++;
 			}
 		}
-	if (equals > 1 && socket_has(&best->base, SOCKET_FLAG(SO_REUSEPORT)) && !inet_has(best, INET_CONNECTED))
+	if (equals > 1 && socket_has(&best->base, SOCKET_FLAG(SO_REUSEPORT)) &&
+	    !inet_has(best, INET_CONNECTED))
 		best = choose(port, t, ifindex, best_score,
 			      (uint32_t)((uint64_t)inet_connection_hash(inet->tables, t, IPPROTO_UDP) * equals >> 32));
 	if (best)
@@ -101,8 +106,12 @@ static void queue(struct inet *inet, struct inet_sock *is, struct lx_netdev *dev
 	inet_count(inet, udp[UDP_MIB_INERRORS]);
 }
 
-/* To a group or to all: a clone for each.  They are queued with the port locked, so that nobody is left out or has it twice. */
-static void deliver_to_all(struct inet *inet, struct lx_netdev *dev, struct lx_pbuf *p, const struct inet_tuple *t)
+/*
+ * To a group or to all: a clone for each.  They are queued with the port locked, so that nobody
+ * is left out or has it twice.
+ */
+static void deliver_to_all(struct inet *inet, struct lx_netdev *dev, struct lx_pbuf *p,
+			   const struct inet_tuple *t)
 {
 	uint16_t number = BE16(t->local_port);
 	struct inet_port *port = inet_port_lock(inet->tables, INET_PORTS_UDP, number);
@@ -128,9 +137,12 @@ static void deliver_to_all(struct inet *inet, struct lx_netdev *dev, struct lx_p
 
 static bool has_good_csum(const struct lx_pbuf *p, const uint8_t *header, const struct ip_rx *rx)
 {
+	uint32_t sum;
+
 	if (p->csum != LX_CSUM_NONE || !get_u16(header + 6))
 		return true;
-	return !lx_csum_fold(lx_pbuf_csum(p, 0, p->len, ip_pseudo_csum(&rx->src, &rx->dst, IPPROTO_UDP, p->len)));
+	sum = ip_pseudo_csum(&rx->src, &rx->dst, IPPROTO_UDP, p->len);
+	return !lx_csum_fold(lx_pbuf_csum(p, 0, p->len, sum));
 }
 
 /* Length and checksum: the packet is its datagram afterwards. */
@@ -163,7 +175,8 @@ static void udp_receive(struct inet *inet, struct lx_netdev *dev, struct lx_pbuf
 		lx_pbuf_free(p);
 		return;
 	}
-	t = (struct inet_tuple){ .local = rx->dst, .remote = rx->src, .local_port = get_u16(header + 2),
+	t = (struct inet_tuple){ .local = rx->dst, .remote = rx->src,
+		.local_port = get_u16(header + 2),
 				 .remote_port = get_u16(header) };
 	if (rx->type != RTN_LOCAL) {
 		deliver_to_all(inet, dev, p, &t);
@@ -194,7 +207,8 @@ bool inet_error_is_fatal(struct inet_sock *is, const struct ip_error *e, bool *i
 
 static void udp_error(struct inet *inet, struct lx_netdev *dev, const struct ip_error *e)
 {
-	struct inet_tuple t = { .local = e->src, .remote = e->dst, .local_port = get_u16(e->transport),
+	struct inet_tuple t = { .local = e->src, .remote = e->dst,
+		.local_port = get_u16(e->transport),
 				.remote_port = get_u16(e->transport + 2) };
 	struct inet_sock *is = find(inet, &t, dev->ifindex);
 	bool fatal, ignore;

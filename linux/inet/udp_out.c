@@ -2,8 +2,8 @@
 /*
  * UDP: sending.
  *
- * A call makes one datagram; with MSG_MORE or UDP_CORK a part of one, which is kept as bytes until the last part
- * comes; with UDP_SEGMENT as many as it has pieces of that size.
+ * A call makes one datagram; with MSG_MORE or UDP_CORK a part of one, which is kept as bytes
+ * until the last part comes; with UDP_SEGMENT as many as it has pieces of that size.
  */
 #include <linux/in.h>
 
@@ -17,10 +17,12 @@ static uint32_t flow_hash(const struct ip_tx *ip, uint16_t from_be, uint16_t to_
 }
 
 /* The first UDP_HEADER bytes of @p. */
-static void fill_header(struct inet_sock *is, struct lx_pbuf *p, const struct ip_tx *ip, uint16_t to_be)
+static void fill_header(struct inet_sock *is, struct lx_pbuf *p, const struct ip_tx *ip,
+			uint16_t to_be)
 {
 	uint8_t *header = lx_pbuf_data(p);
 	uint16_t from_be = is->owner.entry.key.local_port;
+	uint32_t sum;
 
 	put_u16(header, from_be);
 	put_u16(header + 2, to_be);
@@ -29,7 +31,8 @@ static void fill_header(struct inet_sock *is, struct lx_pbuf *p, const struct ip
 	p->hash = flow_hash(ip, from_be, to_be);
 	if (socket_has(&is->base, SOCKET_FLAG(SO_NO_CHECK)))
 		return;
-	put_u16(header + 6, (uint16_t)~lx_csum_fold(ip_pseudo_csum(&ip->src, &ip->dst, IPPROTO_UDP, p->len)));
+	sum = ip_pseudo_csum(&ip->src, &ip->dst, IPPROTO_UDP, p->len);
+	put_u16(header + 6, (uint16_t)~lx_csum_fold(sum));
 	lx_pbuf_set_csum(p, 0, 6);
 }
 
@@ -76,7 +79,8 @@ static int send_one(struct inet_sock *is, struct net_msg *m, const struct inet_t
 	return err;
 }
 
-static int send_segments(struct inet_sock *is, struct net_msg *m, const struct inet_tx *tx, uint32_t len,
+static int send_segments(struct inet_sock *is, struct net_msg *m, const struct inet_tx *tx,
+			 uint32_t len,
 			 uint32_t size)
 {
 	int err = 0;
@@ -138,7 +142,8 @@ static int cork_grow(struct udp_cork *cork, uint32_t n)
 	return 0;
 }
 
-static int cork_append(struct udp_sock *us, const struct inet_tx *tx, const uint8_t *data, uint32_t n)
+static int cork_append(struct udp_sock *us, const struct inet_tx *tx, const uint8_t *data,
+		       uint32_t n)
 {
 	int err;
 
@@ -210,7 +215,8 @@ int64_t udp_send(struct lx_socket *s, struct net_msg *m)
 	}
 	if (err)
 		return err;
-	if (m->flags & MSG_MORE || atomic_load_explicit(&us->is_corked, memory_order_relaxed) || has_part(us))
+	if (m->flags & MSG_MORE || atomic_load_explicit(&us->is_corked, memory_order_relaxed) ||
+	    has_part(us))
 		err = send_part(us, m, &tx, (uint32_t)len);
 	else if (tx.gso_size && len > tx.gso_size)
 		err = send_segments(is, m, &tx, (uint32_t)len, tx.gso_size);

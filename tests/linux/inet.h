@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests of AF_INET have in common: a network of their own, addresses of lo, sockets with ports. */
+/*
+ * What tests of AF_INET have in common: a network of their own, addresses of lo, sockets with
+ * ports.
+ */
 #pragma once
 
 #include "net.h"
@@ -40,7 +43,8 @@ static __attribute__((unused)) int try_connect(int fd, const char *text, int por
 	return connect(fd, (struct sockaddr *)&a, sizeof(a));
 }
 
-static __attribute__((unused)) ssize_t try_send_to(int fd, const void *data, size_t len, const char *text, int port)
+static __attribute__((unused)) ssize_t try_send_to(int fd, const void *data, size_t len,
+						   const char *text, int port)
 {
 	struct sockaddr_in a = address_of(text, port);
 
@@ -144,7 +148,8 @@ static __attribute__((unused)) void *control_of(struct received *r, int level, i
 }
 
 /* Send with one control message; @text NULL: to the peer. */
-static __attribute__((unused)) ssize_t send_with(int fd, const char *data, const char *text, int port, int level,
+static __attribute__((unused)) ssize_t send_with(int fd, const char *data, const char *text,
+						 int port, int level,
 						 int type, const void *value, size_t len)
 {
 	struct sockaddr_in to = address_of(text ? text : "0.0.0.0", port);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Local addresses and ports of AF_INET sockets: who may have which, who shares, who gets what arrives. */
+/*
+ * Local addresses and ports of AF_INET sockets: who may have which, who shares, who gets what
+ * arrives.
+ */
 #include "inet.h"
 
 #include <linux/inet_diag.h>
@@ -121,7 +124,8 @@ TEST(port_is_free_after_close)
 
 TEST(the_best_fit_receives)
 {
-	int any = inet_socket(SOCK_DGRAM, 0), one = inet_socket(SOCK_DGRAM, 0), peer = inet_socket(SOCK_DGRAM, 0);
+	int any = inet_socket(SOCK_DGRAM, 0), one = inet_socket(SOCK_DGRAM, 0);
+	int peer = inet_socket(SOCK_DGRAM, 0);
 	int from = udp_at("127.0.0.1"), other = udp_at("127.0.0.1"), port;
 	char data[8];
 
@@ -211,7 +215,8 @@ static struct ip_mreqn group_on(const char *device)
 TEST(members_of_a_group_all_receive)
 {
 	struct ip_mreqn group = group_on("lo");
-	int a = inet_socket(SOCK_DGRAM, 0), b = inet_socket(SOCK_DGRAM, 0), from = udp_at("127.0.0.1"), port;
+	int a = inet_socket(SOCK_DGRAM, 0), b = inet_socket(SOCK_DGRAM, 0);
+	int from = udp_at("127.0.0.1"), port;
 	char data[8];
 
 	set_int(a, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -221,7 +226,8 @@ TEST(members_of_a_group_all_receive)
 	CHECK_OK(try_bind(b, "224.0.1.100", port));
 	CHECK_OK(setsockopt(from, IPPROTO_IP, IP_MULTICAST_IF, &group, sizeof(group)));
 	CHECK_OK(setsockopt(a, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)));
-	CHECK_ERRNO(setsockopt(a, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)), EADDRINUSE);
+	CHECK_ERRNO(setsockopt(a, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)),
+		    EADDRINUSE);
 	CHECK_OK(setsockopt(b, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)));
 	CHECK_EQ(try_send_to(from, "all", 3, "224.0.1.100", port), 3);
 	CHECK_EQ(recv(a, data, sizeof(data), MSG_DONTWAIT), 3);
@@ -229,7 +235,8 @@ TEST(members_of_a_group_all_receive)
 	CHECK_ERRNO(recv(a, data, sizeof(data), MSG_DONTWAIT), EAGAIN);
 	/* who left it, and wants none but its own groups, hears no more */
 	CHECK_OK(setsockopt(a, IPPROTO_IP, IP_DROP_MEMBERSHIP, &group, sizeof(group)));
-	CHECK_ERRNO(setsockopt(a, IPPROTO_IP, IP_DROP_MEMBERSHIP, &group, sizeof(group)), EADDRNOTAVAIL);
+	CHECK_ERRNO(setsockopt(a, IPPROTO_IP, IP_DROP_MEMBERSHIP, &group, sizeof(group)),
+		    EADDRNOTAVAIL);
 	set_int(a, IPPROTO_IP, IP_MULTICAST_ALL, 0);
 	CHECK_EQ(try_send_to(from, "b", 1, "224.0.1.100", port), 1);
 	CHECK_ERRNO(recv(a, data, sizeof(data), MSG_DONTWAIT), EAGAIN);
@@ -244,7 +251,8 @@ TEST(groups_are_checked)
 	CHECK_ERRNO(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, 4), EINVAL);
 	group.imr_ifindex = 12345;
 	CHECK_ERRNO(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)), ENODEV);
-	CHECK_ERRNO(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &group, sizeof(group)), EADDRNOTAVAIL);
+	CHECK_ERRNO(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &group, sizeof(group)),
+		    EADDRNOTAVAIL);
 	group = group_on("lo");
 	group.imr_multiaddr.s_addr = htonl(INADDR_LOOPBACK);
 	CHECK_ERRNO(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)), EINVAL);
@@ -284,7 +292,8 @@ static bool find_by_netlink(int port, struct inet_diag_msg *out)
 		struct inet_diag_req_v2 q;
 	} request = {
 		.h = { sizeof(request), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 1, 0 },
-		.q = { .sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_UDP, .idiag_states = ~0u },
+		.q = { .sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_UDP,
+			.idiag_states = ~0u },
 	};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	static char data[32768] __attribute__((aligned(8)));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Errors that come back for what a socket of AF_INET sent: SO_ERROR and IP_RECVERR (ip(7), udp(7)). */
+/*
+ * Errors that come back for what a socket of AF_INET sent: SO_ERROR and IP_RECVERR (ip(7),
+ * udp(7)).
+ */
 #include "inet.h"
 
 #include <linux/errqueue.h>
@@ -16,7 +19,8 @@ static int free_port(void)
 
 static struct sock_extended_err *error_of(struct received *r)
 {
-	return control_of(r, IPPROTO_IP, IP_RECVERR, sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in));
+	return control_of(r, IPPROTO_IP, IP_RECVERR,
+			  sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in));
 }
 
 TEST(nobody_there_is_told_to_the_connected)
@@ -91,7 +95,8 @@ TEST(queue_of_errors_says_all)
 	CHECK_EQ(e->ee_code, ICMP_PORT_UNREACH);
 	CHECK_EQ(e->ee_info, 0);
 	CHECK_EQ(((struct sockaddr_in *)SO_EE_OFFENDER(e))->sin_family, AF_INET);
-	CHECK_EQ(ntohl(((struct sockaddr_in *)SO_EE_OFFENDER(e))->sin_addr.s_addr), INADDR_LOOPBACK);
+	CHECK_EQ(ntohl(((struct sockaddr_in *)SO_EE_OFFENDER(e))->sin_addr.s_addr),
+		 INADDR_LOOPBACK);
 	/* with its last message the error is gone, too */
 	CHECK_EQ(poll_now(fd, POLLIN), 0);
 	CHECK_ERRNO(recv(fd, &byte, 1, MSG_DONTWAIT), EAGAIN);

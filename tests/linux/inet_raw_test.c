@@ -216,7 +216,8 @@ TEST(ping_socket_sends_questions_only)
 
 TEST(identifiers_are_shared_unless_said_otherwise)
 {
-	int a = ping_socket(), b = inet_socket(SOCK_DGRAM, IPPROTO_ICMP), c = inet_socket(SOCK_DGRAM, IPPROTO_ICMP);
+	int a = ping_socket(), b = inet_socket(SOCK_DGRAM, IPPROTO_ICMP);
+	int c = inet_socket(SOCK_DGRAM, IPPROTO_ICMP);
 
 	CHECK_OK(try_bind(a, "0.0.0.0", 4242));
 	CHECK_EQ(port_of(a), 4242);

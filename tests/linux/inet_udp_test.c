@@ -166,7 +166,8 @@ TEST(packet_information_comes_and_goes)
 	set_int(b, IPPROTO_IP, IP_RECVTTL, 1);
 	set_int(b, IPPROTO_IP, IP_RECVTOS, 1);
 	set_int(b, IPPROTO_IP, IP_RECVORIGDSTADDR, 1);
-	CHECK_EQ(send_with(a, "abc", "127.0.0.9", port_of(b), IPPROTO_IP, IP_PKTINFO, &from, sizeof(from)), 3);
+	CHECK_EQ(send_with(a, "abc", "127.0.0.9", port_of(b), IPPROTO_IP, IP_PKTINFO, &from,
+			   sizeof(from)), 3);
 	CHECK_EQ(receive(b, &r, 0), 3);
 	CHECK_EQ(ntohl(r.from.sin_addr.s_addr), INADDR_LOOPBACK + 4);
 	info = control_of(&r, IPPROTO_IP, IP_PKTINFO, sizeof(*info));
@@ -180,18 +181,23 @@ TEST(packet_information_comes_and_goes)
 	CHECK_EQ(ntohl(orig->sin_addr.s_addr), INADDR_LOOPBACK + 8);
 	number = control_of(&r, IPPROTO_IP, IP_TTL, sizeof(int));
 	CHECK(number != NULL && *number == 64);
-	CHECK_EQ(send_with(a, "t", "127.0.0.1", port_of(b), IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl)), 1);
+	CHECK_EQ(send_with(a, "t", "127.0.0.1", port_of(b), IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl)),
+		 1);
 	CHECK_EQ(receive(b, &r, 0), 1);
 	number = control_of(&r, IPPROTO_IP, IP_TTL, sizeof(int));
 	CHECK(number != NULL && *number == 77);
-	CHECK_EQ(send_with(a, "o", "127.0.0.1", port_of(b), IPPROTO_IP, IP_TOS, &tos, sizeof(tos)), 1);
+	CHECK_EQ(send_with(a, "o", "127.0.0.1", port_of(b), IPPROTO_IP, IP_TOS, &tos, sizeof(tos)),
+		 1);
 	CHECK_EQ(receive(b, &r, 0), 1);
 	CHECK_EQ(*(uint8_t *)control_of(&r, IPPROTO_IP, IP_TOS, 1), 0x10);
 	ttl = 256;
-	CHECK_ERRNO(send_with(a, "t", "127.0.0.1", port_of(b), IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl)), EINVAL);
+	CHECK_ERRNO(send_with(a, "t", "127.0.0.1", port_of(b), IPPROTO_IP, IP_TTL, &ttl,
+			      sizeof(ttl)), EINVAL);
 	from.ipi_spec_dst.s_addr = htonl(0x08080808);
-	CHECK_ERRNO(send_with(a, "t", "127.0.0.1", port_of(b), IPPROTO_IP, IP_PKTINFO, &from, sizeof(from)), ENETUNREACH);
-	CHECK_ERRNO(send_with(a, "t", "127.0.0.1", port_of(b), IPPROTO_IP, IP_RECVERR, &ttl, sizeof(ttl)), EINVAL);
+	CHECK_ERRNO(send_with(a, "t", "127.0.0.1", port_of(b), IPPROTO_IP, IP_PKTINFO, &from,
+			      sizeof(from)), ENETUNREACH);
+	CHECK_ERRNO(send_with(a, "t", "127.0.0.1", port_of(b), IPPROTO_IP, IP_RECVERR, &ttl,
+			      sizeof(ttl)), EINVAL);
 }
 
 TEST(options_of_ip_have_their_values)
@@ -223,7 +229,8 @@ TEST(options_of_ip_have_their_values)
 	len = sizeof(int);
 	CHECK_ERRNO(getsockopt(fd, IPPROTO_IP, IP_MTU, &byte, &len), ENOTCONN);
 	CHECK_OK(try_connect(fd, "127.0.0.1", 9));
-	CHECK_EQ(get_int(fd, IPPROTO_IP, IP_MTU), 65536 - (get_int(fd, IPPROTO_IP, IP_MTU) == 65535));
+	/* 65536, but for a Linux that has it cut */
+	CHECK(get_int(fd, IPPROTO_IP, IP_MTU) >= 65535);
 	CHECK_EQ(get_int(fd, SOL_SOCKET, SO_PROTOCOL), IPPROTO_UDP);
 	CHECK_EQ(get_int(fd, SOL_SOCKET, SO_DOMAIN), AF_INET);
 }
@@ -394,7 +401,8 @@ TEST(segments_are_datagrams)
 	int fd[2];
 
 	udp_pair(fd);
-	CHECK_EQ(send_with(fd[0], "aaaabbbbcc", NULL, 0, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)), 10);
+	CHECK_EQ(send_with(fd[0], "aaaabbbbcc", NULL, 0, IPPROTO_UDP, UDP_SEGMENT, &size,
+			   sizeof(size)), 10);
 	CHECK_EQ(recv(fd[1], data, sizeof(data), MSG_DONTWAIT), 4);
 	CHECK_EQ(recv(fd[1], data, sizeof(data), MSG_DONTWAIT), 4);
 	CHECK(memcmp(data, "bbbb", 4) == 0);
@@ -410,7 +418,8 @@ TEST(filter_keeps_datagrams_out)
 {
 	/* the first byte behind the header of UDP, 8 bytes: 'y' passes */
 	struct sock_filter f[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 8), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 'y', 0, 1),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 8),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 'y', 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, 10), BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 	struct sock_fprog prog = { .len = 4, .filter = f };

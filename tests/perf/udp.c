@@ -20,7 +20,8 @@ static void bind_to_loopback(int fd, struct sockaddr_in *name)
 {
 	socklen_t len = sizeof(*name);
 
-	*name = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	*name = (struct sockaddr_in){ .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	MUST(bind(fd, (struct sockaddr *)name, sizeof(*name)) == 0);
 	MUST(getsockname(fd, (struct sockaddr *)name, &len) == 0);
 }
@@ -104,7 +105,8 @@ static void udp_to_run(uint64_t count)
 	}
 }
 
-ROW(udp, .name = "udp", .unit = "byte through lo in a datagram of UDP, sent and received by one thread",
+ROW(udp, .name = "udp",
+    .unit = "byte through lo in a datagram of UDP, sent and received by one thread",
     .run = udp_run, .prepare = udp_start, .finish = udp_finish, .fixed_count = 2000)
 ROW(udp_to, .name = "udp-to", .unit = "the same, to an address",
     .run = udp_to_run, .prepare = udp_start, .finish = udp_finish, .fixed_count = 2000)

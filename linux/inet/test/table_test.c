@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets of inet below any protocol, with threads: the lock and its backlog lose nothing and keep the order;
- * tables that grow while they are used; ports that have one owner.
+ * Sockets of inet below any protocol, with threads: the lock and its backlog lose nothing and
+ * keep the order; tables that grow while they are used; ports that have one owner.
  */
 #include "test/host/rig_test.h"
 
@@ -43,7 +43,8 @@ void tcp_entry_free(struct inet_entry *e)
 	rt_free(e);
 }
 
-void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int family, int type, int protocol)
+void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int family, int type,
+		 int protocol)
 {
 	s->ops = ops;
 	s->ns = lx_netns_get(lx_init_netns);
@@ -87,7 +88,8 @@ static void end(struct lx_netns *ns)
 
 static const struct inet_sock_ops plain_ops = { .destroy = destroy };
 
-static void make_socket(struct inet_sock *is, const struct inet_sock_ops *ops, enum inet_space space)
+static void make_socket(struct inet_sock *is, const struct inet_sock_ops *ops,
+			enum inet_space space)
 {
 	static const struct lx_socket_ops no_calls;
 
@@ -147,7 +149,8 @@ static void drive(void *arg)
 
 TEST(backlog_loses_nothing_and_keeps_the_order)
 {
-	static const struct inet_sock_ops ops = { .receive = take_packet, .event = take_event, .destroy = destroy };
+	static const struct inet_sock_ops ops = { .receive = take_packet, .event = take_event,
+		.destroy = destroy };
 	struct lx_netns *ns = begin();
 	struct lx_task *task[DRIVERS];
 
@@ -176,7 +179,8 @@ TEST(backlog_loses_nothing_and_keeps_the_order)
 
 TEST(backlog_is_bounded)
 {
-	static const struct inet_sock_ops ops = { .receive = take_packet, .event = take_event, .destroy = destroy };
+	static const struct inet_sock_ops ops = { .receive = take_packet, .event = take_event,
+		.destroy = destroy };
 	struct lx_netns *ns = begin();
 	unsigned int taken = 0;
 
@@ -214,13 +218,15 @@ static struct inet_entry *make_entry(uint32_t who, uint32_t i)
 	atomic_init(&e->refs, 1);
 	e->kind = INET_TIME_WAIT;
 	e->protocol = IPPROTO_TCP;
-	e->key = (struct inet_tuple){ .local = inet_addr_v4(who), .remote = inet_addr_v4(i), .local_port = 1 };
+	e->key = (struct inet_tuple){ .local = inet_addr_v4(who), .remote = inet_addr_v4(i),
+		.local_port = 1 };
 	return e;
 }
 
 static struct inet_entry *find(struct inet_tables *t, const struct inet_tuple *key)
 {
-	return inet_connection_find(t, inet_connection_hash(t, key, IPPROTO_TCP), key, IPPROTO_TCP, 1);
+	return inet_connection_find(t, inet_connection_hash(t, key, IPPROTO_TCP), key, IPPROTO_TCP,
+				    1);
 }
 
 /* Each thread has keys of its own; all of them make the one table grow. */
