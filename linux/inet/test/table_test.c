@@ -43,11 +43,11 @@ void tcp_entry_free(struct inet_entry *e)
 	rt_free(e);
 }
 
-void socket_init(struct lx_socket *s, const struct lx_socket_ops *ops, int family, int type,
-		 int protocol)
+void socket_init_in(struct lx_socket *s, struct lx_netns *ns, const struct lx_socket_ops *ops,
+		    int family, int type, int protocol)
 {
 	s->ops = ops;
-	s->ns = lx_netns_get(lx_init_netns);
+	s->ns = lx_netns_get(ns);
 	atomic_init(&s->sndbuf, SOCKET_BUF_DEFAULT);
 	atomic_init(&s->rcvbuf, SOCKET_BUF_DEFAULT);
 }
@@ -93,7 +93,7 @@ static void make_socket(struct inet_sock *is, const struct inet_sock_ops *ops,
 {
 	static const struct lx_socket_ops no_calls;
 
-	inet_sock_init(is, &no_calls, ops, SOCK_DGRAM, IPPROTO_UDP, space);
+	inet_sock_init_in(is, lx_init_netns, 0, &no_calls, ops, SOCK_DGRAM, IPPROTO_UDP, space);
 }
 
 /* -- the lock */
