@@ -15,6 +15,7 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 
+#include "inet/igmp.h"
 #include "inet/neigh.h"
 #include "inet/route.h"
 #include "rt/time.h"
@@ -371,6 +372,7 @@ static int join(struct inet *inet, struct lx_netdev *dev, uint32_t group_be)
 	list_add_last(&d->groups, &g->link);
 	rt_write_unlock(&inet->lock);
 	lx_netdev_multicast(dev, 1);
+	igmp_joined(inet, d, group_be);
 	return 0;
 }
 
@@ -393,6 +395,7 @@ static void group_free(struct inet *inet, struct inet_dev *d, struct inet_group 
 	list_remove(&g->link);
 	rt_write_unlock(&inet->lock);
 	lx_netdev_multicast(d->dev, -1);
+	igmp_left(inet, d, g->addr_be);
 	rt_free(g);
 }
 

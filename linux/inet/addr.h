@@ -36,6 +36,8 @@ struct inet_dev {
 	struct lx_netdev *dev;		/* a reference */
 	struct list addresses;		/* primary ones before the secondary ones of their network */
 	struct list groups;		/* of inet_group.link */
+	_Atomic(uint64_t) igmp_due_ns;	/* when its groups are to be reported; 0: nobody asked */
+	_Atomic(bool) igmp_v2;		/* the last question was of version 2 */
 };
 
 static inline uint32_t inet_mask_be(unsigned int prefix_len)

@@ -11,6 +11,7 @@
 
 #include "inet/arp.h"
 #include "inet/hash.h"
+#include "inet/igmp.h"
 #include "inet/ip4.h"
 #include "inet/neigh.h"
 #include "inet/pmtu.h"
@@ -25,6 +26,7 @@ static const struct inet_part {
 	{ icmp4_limits_create, icmp4_limits_destroy },
 	{ inet_neighbours_create, inet_neighbours_destroy },
 	{ ip4_fragments_create, ip4_fragments_destroy },
+	{ igmp_create, igmp_destroy },
 	{ inet_tables_create, inet_tables_destroy },
 	{ tcp_ns_create, tcp_ns_destroy },
 };

@@ -21,6 +21,7 @@ struct inet_neighbours;
 struct inet_fragments;
 struct inet_pmtus;
 struct inet_limits;
+struct inet_igmp;
 struct tcp_ns;
 struct inet_tables;
 
@@ -54,6 +55,7 @@ struct inet {
 	struct inet_fragments *fragments;	/* ip4_frag.c */
 	struct inet_pmtus *pmtus;	/* pmtu.c */
 	struct inet_limits *limits;	/* icmp4_limit.c */
+	struct inet_igmp *igmp;		/* igmp.c */
 	struct tcp_ns *tcp;
 	struct inet_tables *tables;	/* hash.h: sockets, connections and ports */
 

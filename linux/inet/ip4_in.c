@@ -9,6 +9,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 
+#include "inet/igmp.h"
 #include "inet/ip4.h"
 
 const struct inet_protocol *ip4_protocol(uint8_t number)
@@ -18,6 +19,9 @@ const struct inet_protocol *ip4_protocol(uint8_t number)
 	switch (number) {
 	case IPPROTO_ICMP:
 		found = &icmp4_protocol;
+		break;
+	case IPPROTO_IGMP:
+		found = &igmp_protocol;
 		break;
 	case IPPROTO_TCP:
 		found = &tcp_protocol;

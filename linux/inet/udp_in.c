@@ -201,6 +201,8 @@ bool inet_error_is_fatal(struct inet_sock *is, const struct ip_error *e, bool *i
 	*ignore = false;
 	if (e->err != EMSGSIZE)
 		return e->fatal;
+	/* what the path takes is remembered whatever this socket does with it */
+	inet_pmtu_update(inet_of(is), &e->dst, e->mtu);
 	*ignore = atomic_load_explicit(&is->pmtudisc, memory_order_relaxed) == IP_PMTUDISC_DONT;
 	return true;
 }

@@ -114,6 +114,7 @@ static void error(struct inet *i, struct lx_netdev *d, const struct ip_error *e)
 }
 
 const struct inet_protocol udp_protocol = { receive, error }, tcp_protocol = { receive, error };
+const struct inet_protocol igmp_protocol;
 
 bool raw_receive(struct inet *i, struct lx_netdev *d, const struct lx_pbuf *p)
 {

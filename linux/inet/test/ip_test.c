@@ -335,7 +335,7 @@ TEST(ways_and_sources_are_chosen_as_linux_does)
 	CHECK_EQ(inet_route_output(inet, &flow, &d), -ENODEV);
 	flow.oif = 0;
 	flow.src = inet_addr_v4(THEM);
-	CHECK_EQ(inet_route_output(inet, &flow, &d), -EINVAL);
+	CHECK_EQ(inet_route_output(inet, &flow, &d), -ENETUNREACH);
 	flow.src = inet_addr_v4(0);
 	flow.direct = true;
 	CHECK_EQ(inet_route_output(inet, &flow, &d), -ENETUNREACH);
@@ -621,5 +621,62 @@ TEST(random_packets_do_no_harm)
 			run_timers();
 	}
 #undef NEXT
+	end(dev);
+}
+
+/* -- groups */
+
+static const uint8_t *last_report(uint8_t ip[256])
+{
+	struct lx_pbuf *p;
+	uint32_t n;
+
+	CHECK(nr_sent > 0);
+	p = sent[nr_sent - 1];
+	n = MIN(p->len - ETH_HLEN, 256u);
+	lx_pbuf_read(p, ETH_HLEN, ip, n);
+	CHECK_EQ(((struct iphdr *)ip)->protocol, IPPROTO_IGMP);
+	CHECK_EQ(((struct iphdr *)ip)->ttl, 1);
+	CHECK_EQ(lx_csum_fold(lx_csum_add(0, ip + 24, n - 24)), 0);
+	return ip + 24;
+}
+
+TEST(groups_are_reported)
+{
+	const uint32_t group_be = BE32(0xe9010203u);
+	struct inet_addr group = inet_addr_v4(group_be);
+	struct lx_netdev *dev = begin();
+	struct inet *inet = dev->ns->inet;
+	uint8_t ip[256], query[IP4_HEADER + 12] = { 0 };
+	struct iphdr *h = (struct iphdr *)query;
+	const uint8_t *m;
+
+	CHECK(!inet_is_member(inet, dev, group_be));
+	CHECK_EQ(inet_multicast_join(inet, dev, &group), 0);
+	CHECK_EQ(inet_multicast_join(inet, dev, &group), 0);
+	CHECK(inet_is_member(inet, dev, group_be));
+	CHECK_EQ(nr_sent, 1);
+	m = last_report(ip);
+	CHECK(m[0] == 0x22 && m[7] == 1 && m[8] == 4 && !memcmp(m + 12, &group_be, 4));
+	/* a router asks */
+	*h = (struct iphdr){ .version = 4, .ihl = 5, .ttl = 1, .protocol = IPPROTO_IGMP, .saddr = ROUTER,
+			     .daddr = BE32(0xe0000001u), .tot_len = BE16(sizeof(query)) };
+	ip4_header_csum(h);
+	query[20] = 0x11;
+	put_u16(query + 22, lx_csum_fold(lx_csum_add(0, query + 20, 12)));
+	arrive(dev, ETH_P_IP, query, sizeof(query));
+	rt_read_lock(&inet->lock);
+	atomic_store(&inet_dev_find(inet, dev->ifindex)->igmp_due_ns, 1);
+	rt_read_unlock(&inet->lock);
+	run_timers();
+	CHECK_EQ(nr_sent, 2);
+	m = last_report(ip);
+	CHECK(m[0] == 0x22 && m[7] == 1 && m[8] == 2 && !memcmp(m + 12, &group_be, 4));
+	inet_multicast_leave(inet, dev, &group);
+	CHECK_EQ(nr_sent, 2);
+	inet_multicast_leave(inet, dev, &group);
+	CHECK_EQ(nr_sent, 3);
+	m = last_report(ip);
+	CHECK(m[0] == 0x22 && m[8] == 3);
 	end(dev);
 }
