@@ -58,6 +58,18 @@ def inflate_seeds():
         yield b"\x41" + raw.compress(text) + raw.flush() + struct.pack("<II", zlib.crc32(text), len(text))
 
 
+def tcp_seeds():
+    """Steps of four bytes, see tcp.c: opened from both sides, data, losses, closing."""
+    active = bytes([6, 0, 0, 0, 0x80, 10, 0, 0, 0x06, 0, 5, 1])
+    passive = bytes([6, 0, 0, 0, 0x05, 0, 5, 1, 0x00, 0, 0, 0])
+    write, read, wait = (bytes([0x80, kind, 200, 7]) for kind in (0, 3, 5))
+    data, hole, ack, sack = bytes([3, 6, 0, 0]), bytes([3, 6, 0x80, 7]), bytes(4), bytes([0, 0x10, 0, 7])
+    for begin in active, passive:
+        yield begin + (write + ack + data + read) * 8 + bytes([0x80, 9, 0, 0]) + ack + bytes([4, 0, 0, 0])
+        yield begin + write + sack + wait + hole * 3 + data + bytes([0x80, 8, 0, 0]) + read + ack + wait * 4
+        yield begin + bytes([0x80, 13, 0, 0]) + (hole + data + write + wait) * 20
+
+
 def virtqueue_seeds():
     yield bytes(range(256)) * 2
     yield b"\x00\x10\x00\x01\xff\x03" * 40

@@ -231,17 +231,24 @@ static void drop_packet(struct tcp_conn *c, struct lx_pbuf *p)
 	lx_pbuf_free(p);
 }
 
-void tcp_free_received(struct tcp_conn *c)
+static void free_ooo(struct tcp_conn *c)
 {
-	struct lx_pbuf *p;
 	struct rb_node *n;
 
-	while ((p = list_pop_entry(&c->recv_queue, struct lx_pbuf, link)))
-		drop_packet(c, p);
 	while ((n = c->ooo.root)) {
 		rb_remove(&c->ooo, n);
 		drop_packet(c, packet_of(rb_entry(n, struct tcp_received, node)));
 	}
+}
+
+void tcp_free_received(struct tcp_conn *c)
+{
+	struct lx_pbuf *p;
+
+	while ((p = list_pop_entry(&c->recv_queue, struct lx_pbuf, link)))
+		drop_packet(c, p);
+	free_ooo(c);
+	c->copied = c->rcv_nxt - c->fin_received;
 	tcp_charge(c);
 }
 
@@ -279,8 +286,6 @@ static void append(struct tcp_conn *c, struct lx_pbuf *p)
 
 static void take_fin(struct tcp_conn *c, uint64_t now)
 {
-	if (c->fin_received)
-		return;
 	c->fin_received = true;
 	c->events |= TCP_EV_FIN | TCP_EV_READABLE;
 	c->ack_now = true;
@@ -295,7 +300,7 @@ static void take_fin(struct tcp_conn *c, uint64_t now)
 	}
 }
 
-/* What was out of order follows now. */
+/* What was out of order follows now; but nothing follows a FIN, whatever a peer says. */
 static void take_ooo(struct tcp_conn *c, uint64_t now)
 {
 	struct tcp_received *r;
@@ -318,10 +323,14 @@ static void take_ooo(struct tcp_conn *c, uint64_t now)
 		} else {
 			lx_pbuf_free(p);
 		}
+		if (fin)
+			free_ooo(c);
 	}
 	tcp_blocks_advance(&c->blocks, c->rcv_nxt);
-	if (fin)
-		take_fin(c, now);
+	if (!fin)
+		return;
+	c->blocks.nr = 0;
+	take_fin(c, now);
 }
 
 /* Out-of-order ranges from the far end on are given up until @need bytes more fit. */
@@ -447,6 +456,10 @@ static void in_order(struct tcp_conn *c, struct lx_pbuf *p, const struct tcp_seg
 		c->events |= TCP_EV_READABLE;
 		grow_limit(c, len, charge);
 		measure_rtt(c, s, now);
+	}
+	if (fin) {
+		free_ooo(c);
+		c->blocks.nr = 0;
 	}
 	if (filled) {
 		c->ack_now = true;		/* RFC 5681, 4.2: it fills a gap */
