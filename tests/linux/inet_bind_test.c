@@ -331,12 +331,12 @@ TEST(sockets_are_listed_by_netlink)
 	int fd, many[200];
 
 	own_loopback();
-	fd = udp_at("127.0.0.3");
+	fd = udp_at("0.0.0.0");		/* so nobody else has its port */
 	for (int i = 0; i < 200; i++)
 		many[i] = udp_at("127.0.0.1");
 	CHECK_OK(fstat(fd, &st));
 	CHECK(find_by_netlink(port_of(fd), &m));
-	CHECK_EQ(ntohl(m.id.idiag_src[0]), INADDR_LOOPBACK + 2);
+	CHECK_EQ(m.id.idiag_src[0], 0);
 	CHECK_EQ(m.idiag_state, 7);
 	CHECK_EQ(m.idiag_inode, st.st_ino);
 	CHECK_EQ(m.idiag_uid, 0);
