@@ -118,6 +118,16 @@ drop:
 
 /* -- ICMP errors */
 
+/* A segment in flight is larger than the path takes (RFC 1191; 5927, 7.2).  lock held. */
+static void too_large(struct tcp_sock *ts, const struct ip_error *e, uint64_t now)
+{
+	struct tcp_path path;
+
+	inet_pmtu_update(inet_of(&ts->is), &e->dst, e->mtu);
+	if (!tcp_sock_route(ts, &ts->is.owner.entry.key.remote, &path))
+		tcp_set_path(&ts->conn, &path, now);
+}
+
 static void error_for(struct tcp_sock *ts, const struct ip_error *e)
 {
 	uint32_t seq;
@@ -133,10 +143,8 @@ static void error_for(struct tcp_sock *ts, const struct ip_error *e)
 		uint64_t now = rt_now_ns();
 
 		if (e->err == EMSGSIZE) {
-			struct tcp_path path;
-
-			if (!tcp_sock_route(ts, &ts->is.owner.entry.key.remote, &path))
-				tcp_set_path(&ts->conn, &path, now);
+			if (seq_within(BE32(seq), ts->conn.snd_una, ts->conn.snd_nxt))
+				too_large(ts, e, now);
 		} else {
 			tcp_icmp_error(&ts->conn, BE32(seq), e->err, e->fatal, now);
 			if (inet_has(&ts->is, INET_RECVERR))
