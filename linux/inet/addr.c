@@ -428,9 +428,11 @@ static void device_up(struct inet *inet, struct lx_netdev *dev)
 		(void)inet_address_add(inet, dev, &lo);
 		return;
 	}
-	if (d)
-		list_for_each_entry(a, &d->addresses, link)
-			make_routes(inet, d, a);
+	if (!d)
+		return;
+	list_for_each_entry(a, &d->addresses, link)
+		make_routes(inet, d, a);
+	igmp_up(inet, d);
 }
 
 /* A device that is down has routes to its own addresses only. */

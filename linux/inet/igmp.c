@@ -125,6 +125,14 @@ void igmp_joined(struct inet *inet, struct inet_dev *d, uint32_t group_be)
 	changed(inet, d, group_be, IGMPV3_CHANGE_TO_EXCLUDE);
 }
 
+void igmp_up(struct inet *inet, struct inet_dev *d)
+{
+	if (list_is_empty(&d->groups) || !is_link(d->dev))
+		return;
+	atomic_store(&d->igmp_due_ns, rt_now_ns());
+	arm(inet->igmp);
+}
+
 void igmp_left(struct inet *inet, struct inet_dev *d, uint32_t group_be)
 {
 	changed(inet, d, group_be, IGMPV3_CHANGE_TO_INCLUDE);

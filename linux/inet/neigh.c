@@ -105,14 +105,17 @@ static void destroy(struct inet_neighbours *t, struct neighbour *n)
 	atomic_fetch_sub_explicit(&t->count, 1, memory_order_relaxed);
 }
 
-/* NULL: no memory, or as many as may be. */
+/*
+ * NULL: no memory, as many as may be, or the device is not up: a packet that was on its way while the
+ * device went leaves nothing behind.
+ */
 static struct neighbour *create(struct inet *inet, struct chain *c, struct lx_netdev *dev, uint32_t be)
 {
 	struct inet_neighbours *t = inet->neighbours;
 	struct neighbour *n;
 
-	if (atomic_load_explicit(&t->count, memory_order_relaxed) >=
-	    (uint32_t)inet_conf(&inet->conf.neigh_gc_thresh3))
+	if (!lx_netdev_is_up(dev) || atomic_load_explicit(&t->count, memory_order_relaxed) >=
+					     (uint32_t)inet_conf(&inet->conf.neigh_gc_thresh3))
 		return NULL;
 	n = rt_zalloc(sizeof(*n));
 	if (!n)
