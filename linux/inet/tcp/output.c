@@ -252,9 +252,22 @@ void tcp_free_record(struct tcp_conn *c, struct tcp_record *r)
 	rt_free(r);
 }
 
+/* Part of the first segment is acknowledged: its record is of the rest, whose bytes are kept. */
+static void trim_head(struct tcp_conn *c)
+{
+	struct tcp_sent *s = tcp_sent_head(&c->board);
+
+	if (!s || !seq_before(s->from, c->snd_una))
+		return;
+	s->from = c->snd_una;
+	record_of(s)->chunk = chunk_at(c, record_of(s)->chunk, s->from);
+}
+
 void tcp_free_acked_chunks(struct tcp_conn *c)
 {
 	struct lx_pbuf *p, *next;
+
+	trim_head(c);
 
 	list_for_each_entry_safe(p, next, &c->send_queue, link) {
 		if (seq_after(chunk_of(p)->seq + p->len, c->snd_una) || p == c->send_next)
@@ -291,15 +304,9 @@ static uint32_t mss_now(const struct tcp_conn *c)
 
 bool tcp_retransmit(struct tcp_conn *c, struct tcp_record *r, uint64_t now)
 {
-	uint32_t mss = mss_now(c), n;
+	uint32_t mss = mss_now(c), n = r->s.to - r->s.from;
 	bool syn = r->s.from == c->isn;
 
-	/* of what was partly acknowledged, the rest */
-	if (seq_before(r->s.from, c->snd_una)) {
-		r->s.from = c->snd_una;
-		r->chunk = r->s.from == c->snd_end ? NULL : chunk_at(c, r->chunk, r->s.from);
-	}
-	n = r->s.to - r->s.from;
 	if (!syn && n > mss && r->s.from + mss != c->snd_end && !split(c, r, mss))
 		return false;
 	n = r->s.to - r->s.from;

@@ -99,6 +99,8 @@ static bool one(uint64_t seed)
 	/* a timeout's last try may be lost, too: then an end has given up */
 	if (!whole && rig_a.x.counter[TCP_C_ABORT_ON_TIMEOUT] + rig_b.x.counter[TCP_C_ABORT_ON_TIMEOUT]) {
 		gave_up++;
+		if (getenv("CAMPAIGN"))
+			printf("seed %" PRIu64 " gave up\n", seed);
 		whole = !rig_wrong;
 	}
 	if (!whole)
