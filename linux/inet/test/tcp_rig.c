@@ -57,6 +57,10 @@ static bool lost(struct rig_way *w, uint32_t loss)
 
 	if (!path->burst)
 		return chance(loss);
+	/* a burst is of packets, but it does not outlast a pause: timeouts that double would never see its end */
+	if (w->losing && rig_now - w->lost_at > SEC)
+		w->losing = false;
+	w->lost_at = rig_now;
 	if (chance(w->losing ? 1000000u / path->burst : loss / path->burst))
 		w->losing = !w->losing;
 	return w->losing;

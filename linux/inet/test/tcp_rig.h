@@ -36,6 +36,7 @@ struct rig_packet {
 struct rig_way {
 	struct rig_packet *head;	/* by time of arrival */
 	uint64_t busy_until;
+	uint64_t lost_at;		/* the last packet, while losing */
 	bool losing;
 };
 
