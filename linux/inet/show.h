@@ -18,6 +18,8 @@ void inet_show_dev_mcast(struct lx_netns *ns, struct pseudo_buf *b);
 
 /* -- tcp/show.c */
 void inet_show_tcp(struct lx_netns *ns, struct pseudo_buf *b);
+/* Before counters are shown: those of connections are put where the others are. */
+void tcp_publish_counters(struct inet *inet);
 void tcp_show_sockstat(struct inet *inet, struct pseudo_buf *b);
 
 /* -- socket_show.c */

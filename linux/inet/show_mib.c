@@ -215,6 +215,7 @@ void inet_show_snmp(struct lx_netns *ns, struct pseudo_buf *b)
 	put_lines(inet, b, "Ip", " Forwarding DefaultTTL", ttl, ip_rows, ARRAY_SIZE(ip_rows));
 	put_lines(inet, b, "Icmp", "", "", icmp_rows, ARRAY_SIZE(icmp_rows));
 	put_icmp_types(inet, b);
+	tcp_publish_counters(inet);
 	put_lines(inet, b, "Tcp", " RtoAlgorithm RtoMin RtoMax MaxConn", " 1 200 120000 -1", tcp_rows,
 		  ARRAY_SIZE(tcp_rows));
 	put_lines(inet, b, "Udp", "", "", udp_rows, ARRAY_SIZE(udp_rows));
@@ -223,6 +224,7 @@ void inet_show_snmp(struct lx_netns *ns, struct pseudo_buf *b)
 
 void inet_show_netstat(struct lx_netns *ns, struct pseudo_buf *b)
 {
+	tcp_publish_counters(ns->inet);
 	put_lines(ns->inet, b, "TcpExt", "", "", ext_rows, ARRAY_SIZE(ext_rows));
 	put_lines(ns->inet, b, "IpExt", "", "", ip_ext_rows, ARRAY_SIZE(ip_ext_rows));
 }

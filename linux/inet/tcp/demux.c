@@ -25,6 +25,7 @@ void tcp_send_for_nobody(struct inet *inet, const struct inet_tuple *key, struct
 		return;
 	}
 	p->hash = inet_connection_hash(inet->tables, key, IPPROTO_TCP);
+	inet_count(inet, tcp[TCP_MIB_OUTSEGS]);
 	tcp_set_pseudo(p, ip_pseudo_csum(&tx.src, &tx.dst, IPPROTO_TCP, p->len));
 	(void)ip_send(inet, &dst, p, &tx);
 	inet_dst_release(&dst);

@@ -179,7 +179,8 @@ static void syn_sent(struct tcp_conn *c, const struct tcp_segment *s, uint64_t n
 	agree(c, s, now);
 	c->snd_wl2 = s->ack;
 	tcp_ack(c, s, now);
-	c->snd_wnd = s->window;
+	/* (nor did it have a window that is scaled, as tcp_ack() took it) */
+	c->snd_wnd = c->max_wnd = s->window;
 	tcp_established(c, now);
 	c->events |= TCP_EV_CONNECTED;
 	c->ack_now = true;

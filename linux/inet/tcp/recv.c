@@ -60,7 +60,10 @@ static bool may_go_on(struct inet_sock *is, void *arg)
 	return available(ts, position(ts, r)) || has_ended(ts);
 }
 
-/* How many bytes from @seq can be read at once: up to the urgent one.  *@skip: that one, which is not read here. */
+/*
+ * How many bytes from @seq can be read at once: up to the urgent one.  *@skip: it is that one, which is
+ * not read here.
+ */
 static uint32_t up_to_mark(struct tcp_sock *ts, const struct reading *r, uint32_t seq, bool *skip)
 {
 	struct tcp_conn *c = &ts->conn;
@@ -111,7 +114,10 @@ static int copy_some(struct tcp_sock *ts, struct reading *r)
 	return got < n ? -EFAULT : 0;
 }
 
-/* Nothing is there to be read.  1: the read ends, with what it has; 0: there may be something now; or an errno. */
+/*
+ * Nothing is there to be read.  1: the read ends, with what it has; 0: there may be something now; or
+ * an errno.
+ */
 static int wait_for_bytes(struct tcp_sock *ts, struct reading *r)
 {
 	struct lx_socket *s = &ts->is.base;

@@ -82,7 +82,10 @@ static int settle_fault(struct tcp_sock *ts, struct lx_iter *from)
 	return err;
 }
 
-/* Lock held: as many bytes as there is room for, *@queued of them.  0: all, -ENOBUFS: no room now, -EFAULT. */
+/*
+ * Lock held: as many bytes as there is room for, *@queued of them.  0: all, or @max; -ENOBUFS: no room
+ * now; -ENOMEM; -EFAULT.
+ */
 static int fill(struct tcp_sock *ts, struct net_msg *m, uint32_t max, uint32_t *queued)
 {
 	struct tcp_conn *c = &ts->conn;

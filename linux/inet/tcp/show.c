@@ -24,7 +24,7 @@ struct listing {
 struct line {
 	const struct inet_tuple *key;
 	unsigned int state, tx, rx;
-	unsigned int timer;		/* 0 none, 1 retransmission, 2 keep-alive, 3 TIME_WAIT, 4 window */
+	unsigned int timer;	/* 0 none, 1 retransmission, 2 keep-alive, 3 TIME_WAIT, 4 window */
 	uint64_t timer_at;
 	unsigned int retries, uid, probes;
 	ull ino;
@@ -133,6 +133,70 @@ void inet_show_tcp(struct lx_netns *ns, struct pseudo_buf *b)
 	pseudo_printf(b, "%s%*s\n", header, LINE_WIDTH - (int)sizeof(header) + 1, "");
 	inet_ports_for_each(ns->inet->tables, INET_PORTS_TCP, show_listener, &l);
 	inet_connections_for_each(ns->inet->tables, show_connection, &l);
+}
+
+/* What connections count is shown with what IP's users count. */
+static const struct { uint8_t from; uint16_t to; } counters[] = {
+#define TO(name)	offsetof(struct inet_mib, name) / sizeof(uint64_t)
+	{ TCP_C_ACTIVE_OPENS, TO(tcp[TCP_MIB_ACTIVEOPENS]) },
+	{ TCP_C_PASSIVE_OPENS, TO(tcp[TCP_MIB_PASSIVEOPENS]) },
+	{ TCP_C_ATTEMPT_FAILS, TO(tcp[TCP_MIB_ATTEMPTFAILS]) },
+	{ TCP_C_ESTAB_RESETS, TO(tcp[TCP_MIB_ESTABRESETS]) },
+	{ TCP_C_RETRANS_SEGS, TO(tcp[TCP_MIB_RETRANSSEGS]) },
+	{ TCP_C_OUT_RSTS, TO(tcp[TCP_MIB_OUTRSTS]) },
+	{ TCP_C_SYNCOOKIES_SENT, TO(ext[LINUX_MIB_SYNCOOKIESSENT]) },
+	{ TCP_C_SYNCOOKIES_RECV, TO(ext[LINUX_MIB_SYNCOOKIESRECV]) },
+	{ TCP_C_SYNCOOKIES_FAILED, TO(ext[LINUX_MIB_SYNCOOKIESFAILED]) },
+	{ TCP_C_PAWS_ESTAB, TO(ext[LINUX_MIB_PAWSESTABREJECTED]) },
+	{ TCP_C_DELAYED_ACKS, TO(ext[LINUX_MIB_DELAYEDACKS]) },
+	{ TCP_C_CHALLENGE_ACK, TO(ext[LINUX_MIB_TCPCHALLENGEACK]) },
+	{ TCP_C_SYN_CHALLENGE, TO(ext[LINUX_MIB_TCPSYNCHALLENGE]) },
+	{ TCP_C_TIMEOUTS, TO(ext[LINUX_MIB_TCPTIMEOUTS]) },
+	{ TCP_C_LOSS_PROBES, TO(ext[LINUX_MIB_TCPLOSSPROBES]) },
+	{ TCP_C_FAST_RETRANS, TO(ext[LINUX_MIB_TCPFASTRETRANS]) },
+	{ TCP_C_DSACK_RECV, TO(ext[LINUX_MIB_TCPDSACKRECV]) },
+	{ TCP_C_DSACK_SENT, TO(ext[LINUX_MIB_TCPDSACKOLDSENT]) },
+	{ TCP_C_OFO_QUEUE, TO(ext[LINUX_MIB_TCPOFOQUEUE]) },
+	{ TCP_C_OFO_DROP, TO(ext[LINUX_MIB_TCPOFODROP]) },
+	{ TCP_C_OFO_PRUNED, TO(ext[LINUX_MIB_OFOPRUNED]) },
+	{ TCP_C_RCV_PRUNED, TO(ext[LINUX_MIB_RCVPRUNED]) },
+	{ TCP_C_ABORT_ON_DATA, TO(ext[LINUX_MIB_TCPABORTONDATA]) },
+	{ TCP_C_ABORT_ON_CLOSE, TO(ext[LINUX_MIB_TCPABORTONCLOSE]) },
+	{ TCP_C_ABORT_ON_MEMORY, TO(ext[LINUX_MIB_TCPABORTONMEMORY]) },
+	{ TCP_C_ABORT_ON_TIMEOUT, TO(ext[LINUX_MIB_TCPABORTONTIMEOUT]) },
+	{ TCP_C_ABORT_ON_LINGER, TO(ext[LINUX_MIB_TCPABORTONLINGER]) },
+	{ TCP_C_KEEPALIVE, TO(ext[LINUX_MIB_TCPKEEPALIVE]) },
+	{ TCP_C_ZERO_WINDOW_DROP, TO(ext[LINUX_MIB_TCPZEROWINDOWDROP]) },
+	{ TCP_C_RENEGING, TO(ext[LINUX_MIB_TCPSACKRENEGING]) },
+	{ TCP_C_TW_RECYCLED, TO(ext[LINUX_MIB_TIMEWAITRECYCLED]) },
+#undef TO
+};
+
+static void count_established(struct inet_entry *e, void *arg)
+{
+	uint64_t *n = arg;
+	uint8_t state;
+
+	if (e->kind != INET_SOCKET || e->protocol != IPPROTO_TCP)
+		return;
+	state = tcp_sock_of(inet_sock_of(e))->conn.state;
+	*n += state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT;
+}
+
+void tcp_publish_counters(struct inet *inet)
+{
+	_Atomic(uint64_t) *to = (_Atomic(uint64_t) *)&inet->mib[0];
+	struct tcp_context *x = &inet->tcp->context;
+	uint64_t established = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		atomic_store_explicit(&to[counters[i].to],
+				      atomic_load_explicit(&x->counter[counters[i].from],
+							   memory_order_relaxed),
+				      memory_order_relaxed);
+	inet_connections_for_each(inet->tables, count_established, &established);
+	atomic_store_explicit(&inet->mib[0].tcp[TCP_MIB_CURRESTAB], established,
+			      memory_order_relaxed);
 }
 
 void tcp_show_sockstat(struct inet *inet, struct pseudo_buf *b)

@@ -8,7 +8,7 @@
  *	a listener	`listen` is there; in the table of listeners
  *	a connection	conn is in another state than CLOSE; in connections
  *
- * References (inet_sock): the file's, which is the accept queue's before accept(2); that of a table.
+ * References (inet_sock): the file's, which is the accept queue's before accept(2); a table's.
  * What the program has closed but is not over (an orphan) is kept by that of the table, until
  * TCP_EV_CLOSED takes it out.
  *
@@ -139,15 +139,16 @@ void tcp_settle(struct tcp_sock *ts);
 /* Let go of the lock, and deliver. */
 void tcp_unlock(struct tcp_sock *ts);
 /*
- * Sleep, lock held before and after, until @ready (with the lock held) or as inet_sock_wait().  What was
- * sent is delivered before.
+ * Sleep, lock held before and after, until @ready (with the lock held) or as inet_sock_wait().
+ * What was sent is delivered before.
  */
 int tcp_wait(struct tcp_sock *ts, bool (*ready)(struct inet_sock *is, void *arg), void *arg,
 	     uint64_t deadline);
 /* Lock held: the way to the peer, in is.dst, as conn has to know it.  0 or as inet_route_output(). */
 int tcp_sock_route(struct tcp_sock *ts, const struct inet_addr *dst, struct tcp_path *path);
 /*
- * Lock held, not in connections: both ends of what is to be one.  Without a port, that is chosen later.
+ * Lock held, not in connections: both ends of what is to be one.  A port that it does not have is
+ * chosen later.
  */
 void tcp_set_ends(struct tcp_sock *ts, const struct inet_addr *local, const struct inet_addr *remote,
 		  uint16_t remote_port_be);
@@ -202,8 +203,8 @@ void tcp_half_open_timers(struct tcp_sock *ts);
 void tcp_half_open_drop_all(struct tcp_sock *ts);
 void tcp_half_open_timer(struct lx_timer *t);
 /*
- * child.c: a connection of what was asked for: @h, or with NULL a cookie.  It takes the place of @h.  @p is the
- * segment that made it so, and is taken over.
+ * child.c: a connection of what was asked for: @h, whose place it takes, or with NULL a cookie.
+ * @p is the segment that made it so, and is taken over.
  */
 void tcp_make_child(struct tcp_sock *ts, struct tcp_half_open *h, const struct tcp_request *r,
 		    const struct tcp_path *path, const struct inet_tuple *key, struct lx_pbuf *p,
@@ -212,19 +213,22 @@ void tcp_make_child(struct tcp_sock *ts, struct tcp_half_open *h, const struct t
 /* -- end.c */
 int tcp_sock_shutdown(struct lx_socket *s, unsigned int how);
 void tcp_sock_release(struct lx_socket *s);
-/* A child's lock held, and let go: nobody gets it.  It is out of the tables, and its only reference goes. */
+/* A child's lock held, and let go: out of the tables, and the reference of the accept queue goes. */
 void tcp_drop_child(struct tcp_sock *child);
 /* Lock held: the connection is out of the table; @timewait: an entry takes its place. */
 void tcp_sock_ended(struct tcp_sock *ts, bool timewait);
 
 /* -- over.c */
-/* Lock of @ts held: an entry takes the place of @ts in connections.  False: there is no memory, or too many. */
+/*
+ * Lock of @ts held: an entry takes the place of @ts in connections.  False: there is no memory, or
+ * there are too many.
+ */
 bool tcp_over_put(struct tcp_sock *ts);
 /* A packet for it: taken over. */
 void tcp_over_receive(struct tcp_over *o, struct lx_pbuf *p);
 /*
- * May a connection with its key begin?  Then its queue does not have it any more; who asked takes it out of
- * the table, and calls tcp_over_reap() when it holds no lock of a table.
+ * May a connection with its key begin?  Then its queue does not have it any more; who asked takes it
+ * out of the table, and calls tcp_over_reap() when it holds no lock of a table.
  */
 bool tcp_over_may_connect(struct inet_entry *e, uint32_t *isn);
 void tcp_over_reap(struct tcp_ns *tns);

@@ -242,6 +242,8 @@ static int conn_send(struct tcp_conn *c, struct lx_pbuf *p, bool ect)
 		tx.options_len = extra->options_len;
 	}
 	p->hash = is->owner.entry.hash;
+	inet_count_n(tcp_inet(ts), tcp[TCP_MIB_OUTSEGS],
+		     p->gso_size ? (p->len + p->gso_size - 1u) / p->gso_size : 1u);
 	tcp_set_pseudo(p, ip_pseudo_csum(&tx.src, &tx.dst, IPPROTO_TCP, p->len));
 	return ip_send(tcp_inet(ts), &is->dst, p, &tx);
 }
