@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: MIT
 """The network as programs that people use meet it: over the loopback, and to this machine through a card."""
 
-from concord.scenario import application
+import hashlib
+import http.client
+import os
+import tempfile
+
+from concord import peers
+from concord.scenario import HOST, Failed, Skip, application
 
 
 def two(configuration):
     return configuration.cpus == 2
+
+
+MIB = 1 << 20
+DATA = hashlib.shake_256(b"concord").digest(10 * MIB)
+DIGEST = hashlib.sha256(DATA).hexdigest()
 
 
 @application(net=True, when=two)
@@ -89,9 +100,142 @@ rm /tmp/up /tmp/heard /tmp/log
 """, stdout="a datagram\n", seconds=60)
 
 
+@application(net=True, when=two)
+def requests_go_to_a_server_over_http(guest):
+    with peers.Web({"/data": DATA}) as web:
+        at = f"http://{HOST}:{web.port}"
+        guest.shell(f"""
+curl -sS {at}/data | sha256sum
+wget -q -O - {at}/data | sha256sum
+busybox wget -q -O - {at}/data | sha256sum
+curl -sS -o /dev/null -w '%{{http_code}} %{{num_connects}}\\n' {at}/data {at}/none
+curl -sS -o /tmp/data {at}/data && curl -sS -T /tmp/data {at}/put && wget -q -O - --post-file=/tmp/data {at}/post
+rm /tmp/data
+""", stdout=f"{DIGEST}  -\n" * 3 + "200 1\n404 0\n")
+        if web.received != {"/put": DIGEST, "/post": DIGEST}:
+            raise Failed(f"the server received {web.received}, not {DIGEST} twice")
+
+
+@application(net=True, when=two)
+def requests_go_to_a_server_over_https(guest):
+    made = guest.shell(f"""
+cd /tmp && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \\
+    -subj /CN=test -addext subjectAltName=IP:{HOST} -keyout key.pem -out certificate.pem 2>/dev/null
+cat key.pem certificate.pem
+""")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "server.pem")
+        with open(path, "wb") as file:
+            file.write(made.stdout)
+        with peers.Web({"/data": DATA}, path) as web:
+            at = f"https://{HOST}:{web.port}"
+            guest.shell(f"""
+curl -sS --cacert /tmp/certificate.pem {at}/data | sha256sum
+wget -q -O - --ca-certificate=/tmp/certificate.pem {at}/data | sha256sum
+curl -sS {at}/data 2>&1 | grep -o 'curl: (60)'
+curl -sS --cacert /tmp/certificate.pem {at}/data | curl -sS --cacert /tmp/certificate.pem -T - -H 'Transfer-Encoding:' -H 'Content-Length: {len(DATA)}' {at}/put
+rm /tmp/certificate.pem /tmp/key.pem
+""", stdout=f"{DIGEST}  -\n" * 2 + "curl: (60)\n")
+            if web.received != {"/put": DIGEST}:
+                raise Failed(f"the server received {web.received}, not {DIGEST}")
+
+
+@application(net=True, when=two)
+def a_server_in_the_guest_is_reached_from_here(guest):
+    guest.shell("""
+mkdir -p /tmp/www && cd /tmp/www && head -c 3000000 /dev/urandom >data && echo hello >index.html
+busybox httpd -p 80 -h /tmp/www
+sha256sum <data
+""")
+    wanted = guest.shell("sha256sum </tmp/www/data").stdout.split()[0].decode()
+    for path, check in (("/", lambda data: data == b"hello\n"),
+                        ("/data", lambda data: hashlib.sha256(data).hexdigest() == wanted)):
+        connection = http.client.HTTPConnection("127.0.0.1", guest.ports[80], timeout=60)
+        connection.request("GET", path)
+        if not check(connection.getresponse().read()):
+            raise Failed(f"{path} did not come as it is")
+        connection.close()
+    guest.shell("rm -r /tmp/www")
+
+
+@application(net=True, when=two)
+def git_clones_over_http(guest):
+    guest.shell("""
+mkdir -p /tmp/www/cgi-bin && cd /tmp/www
+git init -q --bare repository.git
+cat >cgi-bin/git <<'END'
+#!/bin/sh
+export GIT_PROJECT_ROOT=/tmp/www GIT_HTTP_EXPORT_ALL=1
+exec /usr/lib/git-core/git-http-backend
+END
+chmod +x cgi-bin/git
+busybox httpd -p 127.0.0.1:8080 -h /tmp/www
+git init -q -b main /tmp/tree && cd /tmp/tree && cp -r /usr/include/linux . && git add .
+git -c user.name=test -c user.email=test@localhost commit -q -m tree
+git push -q /tmp/www/repository.git main
+git clone -q -b main http://127.0.0.1:8080/cgi-bin/git/repository.git /tmp/clone
+diff -r /usr/include/linux /tmp/clone/linux && echo same
+rm -r /tmp/www /tmp/tree /tmp/clone
+""", stdout="same\n")
+
+
+@application(image="test", net=True, when=two)
+def tcpdump_sees_a_ping(guest):
+    guest.shell("""
+tcpdump -n -i lo -c 2 icmp >/tmp/seen 2>/tmp/said & dump=$!
+until grep -q listening /tmp/said; do kill -0 $dump; done
+ping -q -c 1 127.0.0.1 >/dev/null
+wait $dump
+sed -E 's/^[0-9:.]+ //; s/id [0-9]+/id N/' /tmp/seen
+rm /tmp/seen /tmp/said
+""", stdout="IP 127.0.0.1 > 127.0.0.1: ICMP echo request, id N, seq 1, length 64\n"
+            "IP 127.0.0.1 > 127.0.0.1: ICMP echo reply, id N, seq 1, length 64\n")
+
+
 @application(image="test", net=True, when=two)
 def routes_are_traced(guest):
     guest.shell("""
 traceroute -n -q 1 127.0.0.1 | awk 'NR == 2 { print $1, $2 }'
 traceroute -n -q 1 -I 127.0.0.1 | awk 'NR == 2 { print $1, $2 }'
-""", stdout="1 127.0.0.1\n" * 2)
+traceroute -n -q 1 -T -p 9 127.0.0.1 | awk 'NR == 2 { print $1, $2 }'
+""", stdout="1 127.0.0.1\n" * 3)
+
+
+@application(image="test", net=True, when=two)
+def ports_are_scanned(guest):
+    guest.shell("""
+busybox httpd -p 127.0.0.1:8080 -h /etc
+nmap -n -Pn -p 8079-8081 127.0.0.1 | grep '^80'
+nmap -n -Pn -sT -p 8079-8081 127.0.0.1 | grep '^80'
+""", stdout="8079/tcp closed unknown\n8080/tcp open   http-proxy\n8081/tcp closed blackice-icecap\n" * 2)
+
+
+@application(image="test", net=True, when=two)
+def socat_joins_sockets(guest):
+    guest.shell("""
+cd /tmp
+socat -T 5 TCP-LISTEN:7001,bind=127.0.0.1,reuseaddr EXEC:'tr a-z A-Z' & first=$!
+socat -T 5 UNIX-LISTEN:/tmp/joint TCP:127.0.0.1:7001,retry=50,interval=0.1 & second=$!
+until [ -S /tmp/joint ]; do :; done
+echo 'through two sockets' | socat -t 5 - UNIX-CONNECT:/tmp/joint
+wait $first $second
+socat -u UDP-RECV:7002,bind=127.0.0.1 OPEN:/tmp/came,creat & third=$!
+until grep -q 1B5A /proc/net/udp; do :; done
+echo datagram | socat -u - UDP:127.0.0.1:7002
+until [ -s /tmp/came ]; do :; done
+kill $third; wait $third || true
+cat /tmp/came; rm /tmp/came
+""", stdout="THROUGH TWO SOCKETS\ndatagram\n")
+
+
+@application(image="test", net=True, seconds=300, when=two)
+def packages_are_installed(guest):
+    """Needs a mirror of Debian that QEMU's user network reaches."""
+    reached = guest.run(["bash", "-c", "exec 3<>/dev/tcp/deb.debian.org/80"], seconds=30)
+    if reached.status:
+        raise Skip("deb.debian.org is not reached from here: " + reached.stderr.decode().splitlines()[-1])
+    guest.shell("""
+apt-get -q -q update
+DEBIAN_FRONTEND=noninteractive apt-get -q -q install -y --no-install-recommends hello >/dev/null
+hello
+""", stdout="Hello, world!\n")
