@@ -33,9 +33,9 @@ def command_lines_that_cannot_be_meant(lab):
                   ["run", "--timeout", "0", "--", "true"], ["run", "--timeout", "nan", "--", "true"],
                   ["run", "--timeout", "5"], ["run", "--net", "x"],
                   ["run", "--net", "tap:"], ["run", "--net", "tap:../x"], ["run", "--net", "tap:a,script=/bin/sh"],
-                  ["run", "--net-device", "e1000"], ["run", "--net", "user", "--net-device", "x"],
+                  ["run", "--net", "none", "--net-device", "e1000"], ["run", "--net", "user", "--net-device", "x"],
                   ["run", "--net", "user", "--net-device", "e1000", "--machine", "microvm"],
-                  ["run", "--net", "tap:nosuchthing"], ["run", "--forward", "1:2"],
+                  ["run", "--net", "tap:nosuchthing"], ["run", "--net", "none", "--forward", "1:2"],
                   *(["run", "--net", "user", "--forward", bad] for bad in (
                       "", "1", "1:", ":2", "0:2", "1:0", "1:65536", "-1:2", "1:2:3", "::1:2", "1:2,x=y")),
                   ["run", "--net", "user", "--forward", "5001:1", "--forward", "5001:2"], ["run", "--share", "/nonexistent"],

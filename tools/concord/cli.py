@@ -126,9 +126,9 @@ def add_machine_options(parser):
         help="one more disk (raw); read-only when the file is")
     add("--disk-bus", choices=qemu.DISK_BUSES, default="virtio", help="what the image's disk is "
         "attached to; default virtio")
-    add("--net", metavar="none|user|tap:NAME", type=net, default=None, help="a network card: of a network that "
-        "QEMU pretends to be, or at the host's interface NAME; default none. Concord has no TCP yet")
-    add("--net-device", choices=qemu.NET_DEVICES, help="with --net: what kind of card it is; default virtio. "
+    add("--net", metavar="none|user|tap:NAME", type=net, default=qemu.DEFAULT_NET, help="a network card: of a "
+        "network that QEMU pretends to be (the default), or at the host's interface NAME; or none")
+    add("--net-device", choices=qemu.NET_DEVICES, help="what kind of network card it is; default virtio. "
         "e1000 is Intel's 82540EM, on q35")
     add("--forward", metavar="HOST:GUEST", type=forward, action="append", default=[], help="with --net user: "
         "connections to this TCP port of the host's loopback go to that one of the guest; may be repeated")
@@ -168,6 +168,7 @@ def do_demo(words):
     parser.add_argument("--seconds", metavar="N", type=number(2, 3600, "seconds"), default=10,
                         help="of each part, default 10")
     add_machine_options(parser)
+    parser.set_defaults(net=None)
     add_common(parser)
     options = parse(parser, words)
     return demo.main(options.name, options)

@@ -144,11 +144,20 @@ def check_share():
         raise say.Failure(f"--share: this {EMULATOR} was built without virtio-9p", 2)
 
 
-def check_net(net):
-    """Complain if what a network card is to be plugged into is not there."""
+# What `run` has unless it is told otherwise, if this QEMU can.
+DEFAULT_NET = Net("user")
+
+
+def has_net(kind):
+    """Whether this QEMU was built with that kind of network."""
     argv = [EMULATOR, "-M", "none", "-netdev", "help"]
     kinds = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
-    if net.kind not in kinds.split():
+    return kind in kinds.split()
+
+
+def check_net(net):
+    """Complain if what a network card is to be plugged into is not there."""
+    if not has_net(net.kind):
         raise say.Failure(f"--net {net.kind}: this {EMULATOR} was built without it", 2)
     if net.kind == "tap":
         try:

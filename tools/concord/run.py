@@ -56,6 +56,9 @@ def machine_of(options, command):
 
 def _plug_in(machine, options):
     """The network card."""
+    unasked = options.net is qemu.DEFAULT_NET and not options.forward and not options.net_device
+    if unasked and not qemu.has_net(options.net.kind):
+        return
     ports = [here for here, _ in options.forward]
     twice = next((port for port in ports if ports.count(port) > 1), None)
     if ports and (not options.net or options.net.kind != "user"):
