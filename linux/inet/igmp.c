@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reports of groups.  A change is reported at once, and all groups of the device a second later (RFC
- * 3376, 5.1: in case the first was lost); a question is answered with all groups after a time that is chosen at
- * random up to the one that it allows.  While the last question of a link was one of version 2,
- * reports are of that version.  The group of all systems is never reported, and lo is no link.
+ * Reports of groups.  A change is reported at once, and all groups of the device a second later
+ * (RFC 3376, 5.1: in case the first was lost); a question is answered with all groups after a time
+ * that is chosen at random up to the one that it allows.  While the last question of a link was
+ * one of version 2, reports are of that version.  The group of all systems is never reported, and
+ * lo is no link.
  *
  * A report holds at most 200 groups: who joins more on one link is not heard of all of them.
  */
@@ -94,9 +95,10 @@ static void report(struct inet *inet, struct lx_netdev *dev, uint32_t src_be, bo
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		struct igmphdr h = { .type = leaves ? IGMP_HOST_LEAVE_MESSAGE : IGMPV2_HOST_MEMBERSHIP_REPORT,
-				     .group = groups[i] };
+		struct igmphdr h = { .type = IGMPV2_HOST_MEMBERSHIP_REPORT, .group = groups[i] };
 
+		if (leaves)
+			h.type = IGMP_HOST_LEAVE_MESSAGE;
 		send_to(inet, dev, src_be, leaves ? ALL_ROUTERS : groups[i], &h, sizeof(h));
 	}
 }
@@ -193,7 +195,8 @@ static void on_timer(struct lx_timer *timer)
 	atomic_store(&g->is_armed, false);
 	while (b && next_due(g->inet, rt_now_ns(), b, &more)) {
 		if (b->n && is_link(b->dev))
-			report(g->inet, b->dev, b->src_be, b->v2, IGMPV3_MODE_IS_EXCLUDE, b->group, b->n);
+			report(g->inet, b->dev, b->src_be, b->v2, IGMPV3_MODE_IS_EXCLUDE, b->group,
+			       b->n);
 		lx_netdev_put(b->dev);
 	}
 	rt_free(b);
@@ -223,7 +226,8 @@ static void asked(struct inet *inet, struct lx_netdev *dev, const struct igmphdr
 	rt_read_lock(&inet->lock);
 	d = inet_dev_find(inet, dev->ifindex);
 	if (d) {
-		uint64_t due = rt_now_ns() + random % time_of(h->code), old = atomic_load(&d->igmp_due_ns);
+		uint64_t due = rt_now_ns() + random % time_of(h->code);
+		uint64_t old = atomic_load(&d->igmp_due_ns);
 
 		atomic_store(&d->igmp_v2, v2);
 		if (!old || due < old)

@@ -32,14 +32,15 @@ struct inet_dst {
 	struct lx_netdev *dev;		/* NULL: none */
 	struct inet_addr src;		/* ours: the one asked for, or the preferred one */
 	struct inet_addr hop;		/* who gets the frame: the destination, or a gateway */
-	uint32_t mtu;			/* bytes of IP at most: the path's, if that is known, or the device's */
+	uint32_t mtu;			/* bytes of IP at most: the path's, if known, or the device's */
 	uint32_t generation;
 	uint8_t type;			/* RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST */
 };
 
 /*
- * 0; -ENETUNREACH (also: @flow->src is none of ours), -EHOSTUNREACH, -EACCES (prohibit), -EINVAL (blackhole, or @flow->src is
- * no address of a host), -ENODEV (no such oif).  Any lock up to LX_LOCK_SOCKET may be held.
+ * 0; -ENETUNREACH (also: @flow->src is none of ours), -EHOSTUNREACH, -EACCES (prohibit), -EINVAL
+ * (blackhole, or @flow->src is no address of a host), -ENODEV (no such oif).  Any lock up to
+ * LX_LOCK_SOCKET may be held.
  */
 int inet_route_output(struct inet *inet, const struct inet_flow *flow, struct inet_dst *out);
 bool inet_dst_is_valid(struct inet *inet, const struct inet_dst *d);
@@ -104,7 +105,7 @@ struct ip_error {
 	struct inet_addr offender;	/* who sent the error */
 	uint8_t protocol;
 	uint8_t type, code;		/* of ICMP */
-	int err;			/* positive errno, as Linux maps it (ECONNREFUSED, EHOSTUNREACH, EMSGSIZE...) */
+	int err;			/* positive errno, as Linux maps it (ECONNREFUSED...) */
 	bool fatal;			/* as Linux's icmp_err_convert says */
 	uint32_t mtu;			/* EMSGSIZE: that of the next hop; for inet_pmtu_update() */
 	const uint8_t *transport;	/* the first bytes of our packet behind its IP header */
@@ -133,7 +134,10 @@ extern const struct inet_protocol icmp4_protocol, udp_protocol, tcp_protocol;
  */
 bool raw_receive(struct inet *inet, struct lx_netdev *dev, const struct lx_pbuf *p);
 void raw_error(struct inet *inet, const struct ip_error *e);
-/* An echo reply, which ping sockets may be waiting for; @p begins with ICMP's header.  Not taken over.  (ping.c) */
+/*
+ * An echo reply, which ping sockets may be waiting for; @p begins with ICMP's header.  Not taken
+ * over.  (ping.c)
+ */
 bool ping_receive(struct inet *inet, struct lx_netdev *dev, const struct lx_pbuf *p);
 void ping_error(struct inet *inet, const struct ip_error *e);
 
@@ -144,6 +148,9 @@ void ping_error(struct inet *inet, const struct ip_error *e);
 void icmp4_send_error(struct inet *inet, struct lx_netdev *dev, struct lx_pbuf *p, uint8_t type,
 		      uint8_t code, uint32_t info_be);
 
-/* Multicast reception of a group by a device is counted (IP_ADD_MEMBERSHIP).  May wait: config_lock.  0 or errno. */
+/*
+ * Multicast reception of a group by a device is counted (IP_ADD_MEMBERSHIP).  May wait: config_lock.
+ * 0 or errno.
+ */
 int inet_multicast_join(struct inet *inet, struct lx_netdev *dev, const struct inet_addr *group);
 void inet_multicast_leave(struct inet *inet, struct lx_netdev *dev, const struct inet_addr *group);
