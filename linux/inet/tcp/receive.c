@@ -378,7 +378,7 @@ static bool ooo_place(struct tcp_conn *c, struct tcp_received *r, struct rb_node
 			tcp_blocks_duplicate(&c->blocks, r->seq, r->end + r->fin);
 			return false;
 		}
-		if (seq_before(o->seq, r->seq) && seq_after(o->end, r->seq)) {
+		if (!seq_after(o->seq, r->seq) && seq_after(o->end, r->seq)) {
 			uint32_t skip = o->end - r->seq;
 
 			tcp_blocks_duplicate(&c->blocks, r->seq, o->end);

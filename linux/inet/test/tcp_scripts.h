@@ -81,6 +81,9 @@ static const struct tcp_script tcp_scripts[] = {
 	  "in A seq=3001 ack=1 win=32000 len=1000\n out A ack=1 sack=3001-4001 sack=1001-2001\n"
 	  "in A seq=1 ack=1 win=32000 len=1000\n out A ack=2001 sack=3001-4001\n readable 2000\n"
 	  "in A seq=2001 ack=1 win=32000 len=1000\n out A ack=4001\n readable 4000\n" },
+	{ "a_longer_one_with_the_same_start", PASSIVE "in A seq=501 ack=1 win=32000 len=500\n out A ack=1 sack=501-1001\n"
+	  "in A seq=501 ack=1 win=32000 len=1000\n out A ack=1 sack=501-1001 sack=501-1501\n in A seq=1 ack=1 win=32000 len=500\n out A ack=1501\n"
+	  "readable 1500\n read 1500\n" },
 	{ "overlaps_count_once", PASSIVE "in A seq=501 ack=1 win=32000 len=1000\n out A ack=1 sack=501-1501\n"
 	  "in A seq=1 ack=1 win=32000 len=1000\n out A ack=1501 sack=501-1001\n readable 1500\n read 1500\n" },
 
