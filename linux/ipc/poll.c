@@ -341,7 +341,7 @@ static long select_word(struct poll_table *t, struct select_args *a, unsigned in
 	uint64_t in = a->in[0][w], out = a->in[1][w], ex = a->in[2][w], all = in | out | ex;
 	uint64_t got_in = 0, got_out = 0, got_ex = 0;
 
-	if (all == in) {
+	if (!(out | ex)) {
 		a->out[1][w] = a->out[2][w] = 0;
 		return select_one(t, in, w * 64, SELECT_IN, &a->out[0][w]);
 	}

@@ -195,6 +195,33 @@ TEST(select_reports_readable_and_writable)
 	CHECK(FD_ISSET(p[1], &w));
 }
 
+TEST(select_asks_a_file_in_two_sets_for_both)
+{
+	struct timeval tv = { 0, 0 };
+	fd_set r, w;
+	int pair[2];
+
+	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	FD_ZERO(&r);
+	FD_ZERO(&w);
+	FD_SET(pair[0], &r);
+	FD_SET(pair[0], &w);
+	CHECK_EQ(select(pair[0] + 1, &r, &w, NULL, &tv), 1);
+	CHECK(!FD_ISSET(pair[0], &r));
+	CHECK(FD_ISSET(pair[0], &w));
+
+	/* and with another that is only to be read */
+	FD_SET(pair[0], &r);
+	FD_SET(pair[1], &r);
+	CHECK_EQ(write(pair[0], "x", 1), 1);
+	CHECK_EQ(select((pair[0] > pair[1] ? pair[0] : pair[1]) + 1, &r, &w, NULL, &tv), 2);
+	CHECK(!FD_ISSET(pair[0], &r));
+	CHECK(FD_ISSET(pair[1], &r));
+	CHECK(FD_ISSET(pair[0], &w));
+	close(pair[0]);
+	close(pair[1]);
+}
+
 TEST(select_clears_what_is_not_ready)
 {
 	struct timeval tv = { 0, 20000 };
