@@ -639,8 +639,6 @@ static const struct pid_dir fdinfo_dir = {
 	FILE_R("oom_score", pid_show_oom_score), \
 	FILE_RW("oom_adj", pid_show_oom_adj, NULL), \
 	FILE_RW("oom_score_adj", pid_show_oom_score_adj, pid_store_oom_score_adj), \
-	FILE_RW("loginuid", pid_show_loginuid, NULL), \
-	FILE_R("sessionid", pid_show_loginuid), \
 	FILE_SECRET("io", pid_show_io), \
 	FILE_RW("uid_map", pid_show_uid_map, NULL), \
 	FILE_RW("gid_map", pid_show_uid_map, NULL), \

@@ -65,7 +65,6 @@ int pid_store_oom_score_adj(const char *text, size_t n, const struct pid_subject
 int pid_show_oom_adj(struct pseudo_buf *b, const struct pid_subject *s);
 int pid_show_wchan(struct pseudo_buf *b, const struct pid_subject *s);
 int pid_show_cgroup(struct pseudo_buf *b, const struct pid_subject *s);
-int pid_show_loginuid(struct pseudo_buf *b, const struct pid_subject *s);
 int pid_show_personality(struct pseudo_buf *b, const struct pid_subject *s);
 int pid_show_syscall(struct pseudo_buf *b, const struct pid_subject *s);
 int pid_show_stack(struct pseudo_buf *b, const struct pid_subject *s);

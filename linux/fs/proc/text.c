@@ -549,12 +549,6 @@ int pid_show_cgroup(struct pseudo_buf *b, const struct pid_subject *s)
 	return 0;
 }
 
-int pid_show_loginuid(struct pseudo_buf *b, const struct pid_subject *s)
-{
-	pseudo_puts(b, "4294967295");
-	return 0;
-}
-
 int pid_show_personality(struct pseudo_buf *b, const struct pid_subject *s)
 {
 	pseudo_printf(b, "%08x\n", s->task->personality);
