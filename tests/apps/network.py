@@ -180,19 +180,6 @@ rm -r /tmp/www /tmp/tree /tmp/clone
 
 
 @application(image="test", net=True, when=two)
-def tcpdump_sees_a_ping(guest):
-    guest.shell("""
-tcpdump -n -i lo -c 2 icmp >/tmp/seen 2>/tmp/said & dump=$!
-until grep -q listening /tmp/said; do kill -0 $dump; done
-ping -q -c 1 127.0.0.1 >/dev/null
-wait $dump
-sed -E 's/^[0-9:.]+ //; s/id [0-9]+/id N/' /tmp/seen
-rm /tmp/seen /tmp/said
-""", stdout="IP 127.0.0.1 > 127.0.0.1: ICMP echo request, id N, seq 1, length 64\n"
-            "IP 127.0.0.1 > 127.0.0.1: ICMP echo reply, id N, seq 1, length 64\n")
-
-
-@application(image="test", net=True, when=two)
 def routes_are_traced(guest):
     guest.shell("""
 traceroute -n -q 1 127.0.0.1 | awk 'NR == 2 { print $1, $2 }'
@@ -205,19 +192,18 @@ traceroute -n -q 1 -T -p 9 127.0.0.1 | awk 'NR == 2 { print $1, $2 }'
 def ports_are_scanned(guest):
     guest.shell("""
 busybox httpd -p 127.0.0.1:8080 -h /etc
-nmap -n -Pn -p 8079-8081 127.0.0.1 | grep '^80'
 nmap -n -Pn -sT -p 8079-8081 127.0.0.1 | grep '^80'
-""", stdout="8079/tcp closed unknown\n8080/tcp open   http-proxy\n8081/tcp closed blackice-icecap\n" * 2)
+""", stdout="8079/tcp closed unknown\n8080/tcp open   http-proxy\n8081/tcp closed blackice-icecap\n")
 
 
 @application(image="test", net=True, when=two)
 def socat_joins_sockets(guest):
     guest.shell("""
 cd /tmp
-socat -T 5 TCP-LISTEN:7001,bind=127.0.0.1,reuseaddr EXEC:'tr a-z A-Z' & first=$!
-socat -T 5 UNIX-LISTEN:/tmp/joint TCP:127.0.0.1:7001,retry=50,interval=0.1 & second=$!
+socat -t 60 TCP-LISTEN:7001,bind=127.0.0.1,reuseaddr EXEC:'tr a-z A-Z' & first=$!
+socat -t 60 UNIX-LISTEN:/tmp/joint TCP:127.0.0.1:7001,retry=50,interval=0.1 & second=$!
 until [ -S /tmp/joint ]; do :; done
-echo 'through two sockets' | socat -t 5 - UNIX-CONNECT:/tmp/joint
+echo 'through two sockets' | socat -t 60 - UNIX-CONNECT:/tmp/joint
 wait $first $second
 socat -u UDP-RECV:7002,bind=127.0.0.1 OPEN:/tmp/came,creat & third=$!
 until grep -q 1B5A /proc/net/udp; do :; done
