@@ -225,7 +225,7 @@ TEST(info_counts_what_was_sent)
 	CHECK(i.tcpi_snd_mss > 32700 && i.tcpi_snd_mss <= 32768);
 	CHECK_EQ(i.tcpi_advmss, 65483);
 	CHECK_EQ(i.tcpi_pmtu, 65535);
-	CHECK(i.tcpi_snd_cwnd == 10 || i.tcpi_snd_cwnd == 11);	/* one more, if an ACK has opened it */
+	CHECK(i.tcpi_snd_cwnd >= 10 && i.tcpi_snd_cwnd <= 12);	/* more, if ACKs have opened it */
 	CHECK_EQ(i.tcpi_reordering, 3);
 	CHECK(i.tcpi_rto >= 200000 && i.tcpi_rto < 1000000);
 	CHECK(i.tcpi_rtt > 0 && i.tcpi_rtt < 200000);
