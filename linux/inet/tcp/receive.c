@@ -426,6 +426,12 @@ static void out_of_order(struct tcp_conn *c, struct lx_pbuf *p, uint64_t now)
 	rb_insert(&c->ooo, &r->node, parent, link);
 	c->rcv_charge += p->charge;
 	ooo_trim(c, r);
+	/* two others have all of it between them */
+	if (r->end == r->seq && !r->fin) {
+		rb_remove(&c->ooo, &r->node);
+		drop_packet(c, p);
+		return;
+	}
 	if (c->use_sack)
 		tcp_blocks_add(&c->blocks, from, to);
 	tcp_charge(c);
