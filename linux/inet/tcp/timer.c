@@ -137,7 +137,8 @@ static void tail_probe(struct tcp_conn *c, uint64_t now)
 
 	c->early_at = TCP_NEVER;
 	c->early_probe = false;
-	if (!last)
+	/* a tail that has arrived is not lost */
+	if (!last || last->sacked)
 		return;
 	again = !tcp_send_fresh(c, now) || c->snd_nxt == before;
 	if (again && !tcp_retransmit(c, record_of(last), now))
