@@ -302,6 +302,9 @@ bool net_has_room(struct net *n)
 	rt_mutex_lock(&n->lock);
 	room = link_is_dead(n->link) || has_room(&n->tx, NET_FRAME_CHUNKS) ||
 	       find_room(n, NET_FRAME_CHUNKS);
+	/* Nothing follows then: frames that were not told of yet are what there will be room from. */
+	if (!room)
+		link_publish(n->link, NET_TX, &n->tx.vq);
 	rt_mutex_unlock(&n->lock);
 	return room;
 }

@@ -364,6 +364,24 @@ TEST(net_tells_of_room_in_a_full_ring)
 	CHECK(net_has_room(n));
 }
 
+/* Frames that fill it up, each of which said that another one follows. */
+TEST(net_tells_the_driver_of_a_full_ring)
+{
+	static uint8_t p[LONGEST];
+	struct net *n = start(server, ALL);
+	uint32_t sent = 0, before = writables;
+
+	REQUIRE(n);
+	make_frame(p, sizeof(p), 0);
+	do {
+		REQUIRE(send(n, p, sizeof(p), NULL, true) == K_OK);
+		sent++;
+	} while (net_has_room(n));
+	CHECK(wait_until(&writables, before + 1));
+	CHECK(wait_until(&received, sent));
+	end();
+}
+
 TEST(net_passes_wishes_on)
 {
 	struct net *n = start(server, ALL);

@@ -68,7 +68,7 @@ struct lx_netdev_ops {
 	/*
 	 * Takes @p over, a whole frame with its link header.  Queue @q is locked, others' locks may
 	 * be held: never waits, allocates little.  @more: another one follows at once, so that the
-	 * doorbell can wait for it.
+	 * doorbell can wait for it, unless this one stops the queue.
 	 *
 	 * A queue that has no room for another packet of any size afterwards is stopped by
 	 * lx_netdev_stop_queue(), before this returns; xmit is called again after

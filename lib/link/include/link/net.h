@@ -115,5 +115,8 @@ bool net_is_dead(const struct net *n);
  */
 k_status_t net_send(struct net *n, const struct net_piece *pieces, unsigned int count,
 		    const struct net_offload *wishes, bool more);
-/* Whether there is room for a frame of any length.  False: ops->writable() follows when there is.  A dead card has room. */
+/*
+ * Whether there is room for a frame of any length.  False: ops->writable() follows when there is, and the driver
+ * hears of all frames now, whatever was said to follow them.  A dead card has room.
+ */
 bool net_has_room(struct net *n);
