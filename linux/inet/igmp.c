@@ -67,21 +67,18 @@ static void send_to(struct inet *inet, struct lx_netdev *dev, uint32_t src_be, u
 static void report_v3(struct inet *inet, struct lx_netdev *dev, uint32_t src_be, uint8_t type,
 		      const uint32_t *groups, uint32_t n)
 {
-	struct {
-		struct igmpv3_report head;
-		struct igmpv3_grec record[GROUPS_MAX];
-	} *m = rt_zalloc(sizeof(*m));
+	uint32_t size = (uint32_t)(sizeof(struct igmpv3_report) + n * sizeof(struct igmpv3_grec));
+	struct igmpv3_report *m = rt_zalloc(size);
 
 	if (!m)
 		return;
-	m->head.type = IGMPV3_HOST_MEMBERSHIP_REPORT;
-	m->head.ngrec = BE16((uint16_t)n);
+	m->type = IGMPV3_HOST_MEMBERSHIP_REPORT;
+	m->ngrec = BE16((uint16_t)n);
 	for (uint32_t i = 0; i < n; i++) {
-		m->record[i].grec_type = type;
-		m->record[i].grec_mca = groups[i];
+		m->grec[i].grec_type = type;
+		m->grec[i].grec_mca = groups[i];
 	}
-	send_to(inet, dev, src_be, ALL_REPORTS, m,
-		(uint32_t)(sizeof(m->head) + n * sizeof(m->record[0])));
+	send_to(inet, dev, src_be, ALL_REPORTS, m, size);
 	rt_free(m);
 }
 
