@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
+#include <sys/utsname.h>
 
 static volatile long marker = 1111;
 
@@ -587,10 +588,34 @@ static bool has_breakpoints(pid_t child)
 	return set_debug(child, 0, (uintptr_t)watched) == 0 && set_debug(child, 7, enable(0, 1, 2)) == 0;
 }
 
+/*
+ * The debug registers of some virtual machines can be set and never trap.  That is for Linux to say of the
+ * machine that it runs on: Concord's own are to work.
+ */
+static void require_breakpoints(void)
+{
+	struct utsname name;
+	pid_t child;
+	int status;
+
+	CHECK_OK(uname(&name));
+	if (strstr(name.release, "concord"))
+		return;
+	child = traced(write_what_is_watched);
+	CHECK(has_breakpoints(child));
+	status = go(child, PTRACE_CONT, 0);
+	if (WIFEXITED(status))
+		SKIP("this machine's debug registers do not trap");
+	CHECK_OK(set_debug(child, 7, 0));
+	finish(child);
+}
+
 TEST(data_breakpoint_stops_after_the_write)
 {
-	pid_t child = traced(write_what_is_watched);
+	pid_t child;
 
+	require_breakpoints();
+	child = traced(write_what_is_watched);
 	CHECK(has_breakpoints(child));
 	CHECK_EQ(get_debug(child, 0), (uintptr_t)watched);
 	CHECK_EQ(get_debug(child, 7), enable(0, 1, 2));
@@ -604,9 +629,11 @@ TEST(data_breakpoint_stops_after_the_write)
 
 TEST(execution_breakpoint_stops_before_the_instruction_each_time)
 {
-	pid_t child = traced(write_what_is_watched);
 	struct user_regs_struct regs;
+	pid_t child;
 
+	require_breakpoints();
+	child = traced(write_what_is_watched);
 	CHECK_OK(set_debug(child, 2, (uintptr_t)landmark));
 	CHECK_OK(set_debug(child, 7, enable(2, 0, 0)));
 	for (int i = 0; i < 2; i++) {
@@ -655,8 +682,10 @@ static void read_into_what_is_watched(void)
 
 TEST(what_the_kernel_writes_for_a_program_is_no_hit)
 {
-	pid_t child = traced(read_into_what_is_watched);
+	pid_t child;
 
+	require_breakpoints();
+	child = traced(read_into_what_is_watched);
 	CHECK_OK(set_debug(child, 0, (uintptr_t)watched));
 	CHECK_OK(set_debug(child, 1, (uintptr_t)&written));
 	CHECK_OK(set_debug(child, 7, enable(0, 1, 0) | enable(1, 1, 3)));
