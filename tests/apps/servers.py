@@ -92,7 +92,7 @@ def ssh_copies_large_files(guest):
         copy_both_ways(ssh, 100 * MIB)
 
 
-@application(net=True, seconds=300, when=two)
+@application(net=True, seconds=300, full=True, when=two)
 def git_clones_over_ssh(guest):
     with sshd(guest):
         guest.shell("""
@@ -181,7 +181,7 @@ psql --no-psqlrc --tuples-only --no-align -c 'select inet_client_addr(), inet_se
 """
 
 
-@application(image="test", net=True, seconds=300, when=two)
+@application(image="test", net=True, seconds=300, full=True, when=two)
 def postgresql_serves_over_tcp(guest):
     guest.shell(f"""
 mkdir /tmp/pg && chown postgres:postgres /tmp/pg
