@@ -17,8 +17,6 @@
 #include "base/parse.h"
 #include "fs/proc/pid.h"
 #include "lx/mm.h"
-#include "inet/show.h"
-#include "lx/net.h"
 #include "lx/ns.h"
 
 struct pid_inode {
@@ -533,70 +531,7 @@ static const struct pid_entry ns_entries[] = {
 	LINK("time_for_children", link_ns), LINK("user", link_ns), LINK("uts", link_ns),
 };
 
-static int show_nothing(struct pseudo_buf *b, const struct pid_subject *s)
-{
-	return 0;
-}
-
-/* Of the network namespace of the task; nothing after its end. */
-static int show_net(struct pseudo_buf *b, const struct pid_subject *s,
-		    void (*show)(struct lx_netns *ns, struct pseudo_buf *b))
-{
-	struct lx_nsproxy *ns = lx_task_ns_get(s->task);
-
-	if (ns)
-		show(ns->net, b);
-	lx_nsproxy_put(ns);
-	return 0;
-}
-
-static int show_net_dev(struct pseudo_buf *b, const struct pid_subject *s)
-{
-	return show_net(b, s, lx_net_show_devices);
-}
-
-static int show_net_packet(struct pseudo_buf *b, const struct pid_subject *s)
-{
-	return show_net(b, s, lx_net_show_packet_sockets);
-}
-
-#define SHOW_INET(name) \
-	static int show_net_##name(struct pseudo_buf *b, const struct pid_subject *s) \
-	{ \
-		return show_net(b, s, inet_show_##name); \
-	}
-
-SHOW_INET(routes)
-SHOW_INET(arp)
-SHOW_INET(igmp)
-SHOW_INET(dev_mcast)
-SHOW_INET(snmp)
-SHOW_INET(netstat)
-SHOW_INET(udp)
-SHOW_INET(icmp)
-SHOW_INET(raw)
-SHOW_INET(sockstat)
-SHOW_INET(tcp)
-
-static const struct pid_entry net_entries[] = {
-	{ .name = "route", .mode = 0444, .kind = PID_FILE, .show = show_net_routes },
-	{ .name = "arp", .mode = 0444, .kind = PID_FILE, .show = show_net_arp },
-	{ .name = "igmp", .mode = 0444, .kind = PID_FILE, .show = show_net_igmp },
-	{ .name = "dev_mcast", .mode = 0444, .kind = PID_FILE, .show = show_net_dev_mcast },
-	{ .name = "snmp", .mode = 0444, .kind = PID_FILE, .show = show_net_snmp },
-	{ .name = "netstat", .mode = 0444, .kind = PID_FILE, .show = show_net_netstat },
-	{ .name = "dev", .mode = 0444, .kind = PID_FILE, .show = show_net_dev },
-	{ .name = "packet", .mode = 0444, .kind = PID_FILE, .show = show_net_packet },
-	{ .name = "udp", .mode = 0444, .kind = PID_FILE, .show = show_net_udp },
-	{ .name = "icmp", .mode = 0444, .kind = PID_FILE, .show = show_net_icmp },
-	{ .name = "raw", .mode = 0444, .kind = PID_FILE, .show = show_net_raw },
-	{ .name = "tcp", .mode = 0444, .kind = PID_FILE, .show = show_net_tcp },
-	{ .name = "sockstat", .mode = 0444, .kind = PID_FILE, .show = show_net_sockstat },
-	{ .name = "if_inet6", .mode = 0444, .kind = PID_FILE, .show = show_nothing },
-};
-
 static const struct pid_dir ns_dir = { ns_entries, ARRAY_SIZE(ns_entries), NULL, { 0 } };
-static const struct pid_dir net_dir = { net_entries, ARRAY_SIZE(net_entries), NULL, { 0 } };
 static const struct pid_dir fd_dir = {
 	.next = next_fd,
 	.numbered = { .name = "", .mode = 0700, .kind = PID_LINK, .link = link_cwd },
@@ -610,7 +545,7 @@ static const struct pid_dir fdinfo_dir = {
 	DIR("fd", 0500, &fd_dir, true), \
 	DIR("fdinfo", 0500, &fdinfo_dir, true), \
 	DIR("ns", 0511, &ns_dir, false), \
-	DIR("net", 0555, &net_dir, false), \
+	DIR("net", 0555, &pid_net_dir, false), \
 	FILE_SECRET("environ", pid_show_environ), \
 	FILE_SECRET("auxv", pid_show_auxv), \
 	FILE_R("status", pid_show_status), \

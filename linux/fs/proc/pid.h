@@ -48,6 +48,8 @@ int pid_number(const struct lx_inode *inode);
 /* May the caller look at the task's memory, files, environment?  0 or -EACCES. */
 int pid_may_look(const struct pid_subject *s);
 
+extern const struct pid_dir pid_net_dir;	/* pid_net.c: PID/net */
+
 /* text.c */
 int pid_show_stat(struct pseudo_buf *b, const struct pid_subject *s);
 int pid_show_status(struct pseudo_buf *b, const struct pid_subject *s);
