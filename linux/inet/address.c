@@ -100,7 +100,7 @@ int inet_bind(struct lx_socket *s, const uint8_t *name, int len)
 		return err;
 	inet_sock_lock(is);
 	err = bind_locked(is, &addr, BE16(port_be));
-	inet_sock_unlock(is);
+	inet_sock_leave(is);
 	return err;
 }
 
@@ -124,7 +124,7 @@ int inet_getname(struct lx_socket *s, uint8_t *name, bool peer)
 	inet_sock_lock(is);
 	key = is->owner.entry.key;
 	is_connected = inet_has(is, INET_CONNECTED);
-	inet_sock_unlock(is);
+	inet_sock_leave(is);
 	if (!peer)
 		return inet_addr_store(name, &key.local, key.local_port);
 	if (!is_connected || !key.remote_port)
@@ -149,7 +149,7 @@ int inet_bind_device(struct inet_sock *is, int ifindex)
 		inet_port_unlock(t, is->space, number);
 		inet_sock_forget_route(is);
 	}
-	inet_sock_unlock(is);
+	inet_sock_leave(is);
 	return err;
 }
 
@@ -228,7 +228,7 @@ int inet_dgram_connect(struct lx_socket *s, const uint8_t *name, int len, bool n
 		inet_dgram_disconnect(is);
 	else
 		err = connect_locked(is, &to, port_be);
-	inet_sock_unlock(is);
+	inet_sock_leave(is);
 	return err;
 }
 

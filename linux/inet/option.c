@@ -302,7 +302,7 @@ static int set_multicast_device(struct inet_sock *is, uaddr_t value, int length)
 	inet_sock_lock(is);
 	atomic_store(&extra->mc_ifindex, ifindex);
 	extra->mc_addr = address;
-	inet_sock_unlock(is);
+	inet_sock_leave(is);
 	return 0;
 }
 
@@ -326,7 +326,7 @@ static int set_ip_options(struct inet_sock *is, uaddr_t value, int length)
 	inet_sock_lock(is);
 	memcpy(extra->options, options, sizeof(options));
 	extra->options_len = (uint8_t)len;
-	inet_sock_unlock(is);
+	inet_sock_leave(is);
 	return 0;
 }
 
@@ -427,7 +427,7 @@ static int path_mtu(struct inet_sock *is)
 		if (!inet_sock_route(is, &flow))
 			mtu = (int)is->dst.mtu;
 	}
-	inet_sock_unlock(is);
+	inet_sock_leave(is);
 	return mtu;
 }
 
@@ -477,7 +477,7 @@ static int get_ip_options(struct inet_sock *is, void *buf, int *len)
 	inet_sock_lock(is);
 	*len = extra->options_len;
 	memcpy(buf, extra->options, extra->options_len);
-	inet_sock_unlock(is);
+	inet_sock_leave(is);
 	return 0;
 }
 
@@ -489,7 +489,7 @@ static int get_multicast_address(struct inet_sock *is, void *buf, int *len)
 	if (extra) {
 		inet_sock_lock(is);
 		be = inet_addr_to_v4(&extra->mc_addr);
-		inet_sock_unlock(is);
+		inet_sock_leave(is);
 	}
 	return put(buf, len, &be, sizeof(be));
 }

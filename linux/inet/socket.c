@@ -154,18 +154,30 @@ void inet_sock_flush_backlog(struct inet_sock *is)
 		run_backlog(is);
 }
 
-void inet_sock_unlock(struct inet_sock *is)
+bool inet_sock_unlock(struct inet_sock *is)
 {
+	bool any = false;
+
 	do {
+		any |= is_pending(is);
 		inet_sock_flush_backlog(is);
 		rt_mutex_unlock(&is->lock);
-		/* pairs with that of leave(): they try the lock after this, or we see what they left */
+		/* pairs with that of put(): they try the lock after this, or we see what they left */
 		atomic_thread_fence(memory_order_seq_cst);
 	} while (is_pending(is) && rt_mutex_trylock(&is->lock));
+	return any;
+}
+
+void inet_sock_leave(struct inet_sock *is)
+{
+	struct lx_netns *ns = is->base.ns;
+
+	inet_sock_unlock(is);
+	lx_net_deliver(ns);
 }
 
 /* Something is in the backlog: whoever has the lock looks at it, or we do. */
-static void leave(struct inet_sock *is, uint32_t bits)
+static void put(struct inet_sock *is, uint32_t bits)
 {
 	atomic_fetch_or(&is->backlog.pending, bits);
 	atomic_thread_fence(memory_order_seq_cst);
@@ -202,13 +214,13 @@ bool inet_sock_receive(struct inet_sock *is, struct lx_pbuf *p)
 		lx_pbuf_free(p);
 		return false;
 	}
-	leave(is, INET_BACKLOG_PACKETS);
+	put(is, INET_BACKLOG_PACKETS);
 	return true;
 }
 
 void inet_sock_signal(struct inet_sock *is, uint32_t bits)
 {
-	leave(is, bits);
+	put(is, bits);
 }
 
 /* -- waiting */
@@ -226,8 +238,7 @@ int inet_sock_wait(struct inet_sock *is, bool (*ready)(struct inet_sock *is, voi
 	while (!ready(is, arg) && !atomic_load(&is->base.error)) {
 		if (err)
 			break;
-		inet_sock_unlock(is);
-		lx_net_deliver(is->base.ns);
+		inet_sock_leave(is);
 		err = lx_wait_block(self, deadline, LX_WAIT_INTERRUPTIBLE);
 		lx_wait_prepare(self);
 		inet_sock_lock(is);

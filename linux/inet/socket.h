@@ -191,8 +191,13 @@ static inline void inet_sock_lock(struct inet_sock *is)
 	rt_mutex_lock(&is->lock);
 }
 
-/* What came meanwhile is handled. */
-void inet_sock_unlock(struct inet_sock *is);
+/*
+ * What came meanwhile is handled; true: something was, and may have sent to this machine, which
+ * whoever holds no lock any more delivers (lx_net_deliver()).
+ */
+bool inet_sock_unlock(struct inet_sock *is);
+/* The end of a program's call, which holds no other lock: it is delivered, too. */
+void inet_sock_leave(struct inet_sock *is);
 /*
  * Lock held: what came until now is handled, as if it had been let go for a moment; for long calls
  * between pieces.

@@ -16,7 +16,9 @@
 #include <linux/if.h>
 #include <linux/if_arp.h>
 
+#include "lx/timer.h"
 #include "net/netdev_priv.h"
+#include "rt/time.h"
 
 #define QUEUES		8u
 #define QUEUE_MAX	1000u		/* packets on their way, as net.core.netdev_max_backlog */
@@ -24,6 +26,8 @@
 #define LOOPBACK_MTU	65536u
 
 struct loopback {
+	struct lx_netdev *dev;		/* constant: whose it is */
+	struct lx_timer later;		/* for lx_net_deliver_later() */
 	_Atomic(uint32_t) pending;	/* bits of queues with packets; changed with the queue's lock held */
 	struct lane {			/* by the lock of the device's queue of the same number */
 		struct list packets;	/* of lx_pbuf.link */
@@ -173,6 +177,34 @@ void lx_net_deliver_nowait(struct lx_netns *ns)
 	deliver(ns, false);
 }
 
+static void later(struct lx_timer *t)
+{
+	/* what is received may be the last of a connection, which may be the last of a namespace */
+	struct lx_netns *ns = lx_netns_get_unless_ending(container_of(t, struct loopback, later)->dev->ns);
+
+	if (!ns)
+		return;
+	lx_net_deliver_nowait(ns);
+	lx_netns_put(ns);
+}
+
+void lx_net_deliver_later(struct lx_netns *ns)
+{
+	struct loopback *lo = lx_netdev_private(ns->loopback);
+
+	if (atomic_load_explicit(&lo->pending, memory_order_relaxed))
+		lx_timer_set(&lo->later, rt_now_ns());
+}
+
+void loopback_end(struct lx_netns *ns)
+{
+	struct loopback *lo = lx_netdev_private(ns->loopback);
+
+	lx_timer_cancel(&lo->later);
+	lx_netdev_unregister(ns->loopback);
+	lx_netdev_put(ns->loopback);
+}
+
 int loopback_create(struct lx_netns *ns)
 {
 	struct lx_netdev *dev = lx_netdev_alloc("lo", &ops, sizeof(struct loopback), QUEUES);
@@ -182,6 +214,8 @@ int loopback_create(struct lx_netns *ns)
 	if (!dev)
 		return -ENOMEM;
 	lo = lx_netdev_private(dev);
+	lo->dev = dev;
+	lx_timer_init(&lo->later, later, LX_TIMER_MONOTONIC);
 	for (unsigned int i = 0; i < QUEUES; i++)
 		list_init(&lo->lane[i].packets);
 	dev->type = ARPHRD_LOOPBACK;

@@ -31,6 +31,8 @@ uint16_t ethernet_protocol(const uint8_t *header, const uint8_t *payload);
 /* -- loopback.c */
 /* A new namespace's lo, registered.  0 or -ENOMEM. */
 int loopback_create(struct lx_netns *ns);
+/* The namespace goes, and nobody is left who sends. */
+void loopback_end(struct lx_netns *ns);
 
 /* -- netdev_change.c */
 /* Take IFF_UP away.  config_lock held. */

@@ -6,6 +6,7 @@
 #include "inet/inet.h"
 #include "inet/sysctl.h"
 #include "lx/ns.h"
+#include "lx/ref.h"
 #include "lx/system.h"
 #include "net/netdev_priv.h"
 
@@ -18,10 +19,8 @@ struct lx_netns *lx_init_netns;
 /* Everything goes but the devices that are not its own, of which it has none. */
 static void destroy(struct lx_netns *ns)
 {
-	if (ns->loopback) {
-		lx_netdev_unregister(ns->loopback);
-		lx_netdev_put(ns->loopback);
-	}
+	if (ns->loopback)
+		loopback_end(ns);
 	inet_destroy(ns->inet);
 	rt_free(ns->netlink);
 	lx_pbuf_pool_put(ns->pool);
@@ -72,6 +71,11 @@ struct lx_netns *lx_netns_get(struct lx_netns *ns)
 	if (ns)
 		atomic_fetch_add_explicit(&ns->refs, 1, memory_order_relaxed);
 	return ns;
+}
+
+struct lx_netns *lx_netns_get_unless_ending(struct lx_netns *ns)
+{
+	return lx_ref_get_unless_zero(&ns->refs) ? ns : NULL;
 }
 
 void lx_netns_put(struct lx_netns *ns)

@@ -9,6 +9,7 @@
  * they go when their last user does, with what was not written.
  */
 #include "fs/ext4/journal.h"
+#include "lx/ref.h"
 
 static void encode_time(uint8_t *sec, uint8_t *extra, bool fits, struct lx_time t)
 {
@@ -149,17 +150,6 @@ void e4_dirty_keep(struct lx_inode *inode, bool keep)
 		lx_inode_put(inode);
 }
 
-static bool get_unless_gone(struct lx_inode *inode)
-{
-	uint32_t refs = atomic_load(&inode->refs);
-
-	do {
-		if (!refs)
-			return false;
-	} while (!atomic_compare_exchange_weak(&inode->refs, &refs, refs + 1));
-	return true;
-}
-
 struct lx_inode *e4_dirty_next(struct e4_super *s)
 {
 	struct lx_inode *inode = NULL;
@@ -169,7 +159,7 @@ struct lx_inode *e4_dirty_next(struct e4_super *s)
 		struct e4_inode *e = list_pop_entry(&s->dirty, struct e4_inode, dirty_link);
 
 		/* one that is on its way out waits for the lock: e4_dirty_forget() */
-		if (e->dirty_ref || get_unless_gone(e->vfs))
+		if (e->dirty_ref || lx_ref_get_unless_zero(&e->vfs->refs))
 			inode = e->vfs;
 		e->dirty_ref = false;
 	}

@@ -220,6 +220,8 @@ void lx_net_deliver(struct lx_netns *ns);
  * what another thread is delivering is left to that one.
  */
 void lx_net_deliver_nowait(struct lx_netns *ns);
+/* The same for who holds locks and will not be the one to let them go: the thread of timers does it, soon. */
+void lx_net_deliver_later(struct lx_netns *ns);
 
 /* The link's header in front of the packet: 0, or -ENOMEM.  @src NULL: the device's own address. */
 int lx_netdev_push_header(struct lx_netdev *dev, struct lx_pbuf *p, uint16_t protocol,

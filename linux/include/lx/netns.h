@@ -50,4 +50,6 @@ int lx_net_init(void);
 /* unshare(CLONE_NEWNET): one with a loopback device that is down.  NULL: no memory. */
 struct lx_netns *lx_netns_create(void);
 struct lx_netns *lx_netns_get(struct lx_netns *ns);
+/* For who knows that its memory is there, and no more: NULL if nobody has a reference any more. */
+struct lx_netns *lx_netns_get_unless_ending(struct lx_netns *ns);
 void lx_netns_put(struct lx_netns *ns);

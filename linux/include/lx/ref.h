@@ -23,3 +23,18 @@ static inline bool lx_ref_drop_shared(_Atomic(uint32_t) *refs)
 			return true;
 	return false;
 }
+
+/*
+ * One more, for who found the thing where it has no reference: a timer, a list of what is dirty, that is
+ * undone before the memory goes.  False: nobody has one any more, and it is about to.
+ */
+static inline bool lx_ref_get_unless_zero(_Atomic(uint32_t) *refs)
+{
+	uint32_t n = atomic_load_explicit(refs, memory_order_relaxed);
+
+	while (n)
+		if (atomic_compare_exchange_weak_explicit(refs, &n, n + 1, memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}

@@ -61,7 +61,7 @@ int tcp_sock_listen(struct lx_socket *s, int backlog)
 		ts->listen->max = max;
 	else
 		err = start_listening(ts, max);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	return err;
 }
 
@@ -115,7 +115,7 @@ int tcp_sock_accept(struct lx_socket *s, bool nonblock, struct lx_socket **out)
 		child = list_pop_entry(&ts->listen->accepted, struct tcp_sock, accept_link);
 		WRITE_ONCE(ts->nr_waiting, ts->nr_waiting - 1);
 	}
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	if (child)
 		*out = &child->is.base;
 	return err;

@@ -164,6 +164,6 @@ int tcp_sock_connect(struct lx_socket *s, const uint8_t *name, int len, bool non
 		tcp_sock_disconnect(ts);
 	else
 		err = connect_locked(ts, name, len, nonblock);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	return err;
 }

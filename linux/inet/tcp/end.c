@@ -68,7 +68,7 @@ int tcp_sock_shutdown(struct lx_socket *s, unsigned int how)
 
 	inet_sock_lock(&ts->is);
 	err = shutdown_locked(ts, how);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	return err;
 }
 

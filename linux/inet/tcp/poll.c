@@ -52,7 +52,9 @@ uint32_t tcp_sock_poll(struct lx_socket *s, struct lx_file *f, struct lx_poll *p
 	mask = poll_locked(ts);
 	if (atomic_load(&s->error) || inet_sock_has_errors(&ts->is))
 		mask |= POLLERR;
-	inet_sock_unlock(&ts->is);
+	/* an epoll instance's lock is held perhaps, so it cannot be delivered here */
+	if (inet_sock_unlock(&ts->is))
+		lx_net_deliver_later(s->ns);
 	return mask;
 }
 
@@ -102,7 +104,7 @@ long tcp_sock_ioctl(struct lx_socket *s, unsigned int cmd, uint64_t arg)
 
 	inet_sock_lock(&ts->is);
 	err = queue_length(ts, cmd, &v);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	if (err)
 		return err;
 	return lx_copy_to_user(uaddr(arg), &v, sizeof(v));

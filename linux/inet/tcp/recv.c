@@ -147,7 +147,7 @@ static int settle_fault(struct tcp_sock *ts, struct lx_iter *to)
 	int err;
 
 	tcp_settle(ts);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	err = lx_iter_fault_in(to, true);
 	inet_sock_lock(&ts->is);
 	return err;
@@ -239,6 +239,6 @@ int64_t tcp_sock_recv(struct lx_socket *s, struct net_msg *m)
 	if (n > 0 && ts->want_inq)
 		add_inq(ts, m);
 	tcp_settle(ts);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	return n;
 }

@@ -76,7 +76,7 @@ static int settle_fault(struct tcp_sock *ts, struct lx_iter *from)
 	int err;
 
 	tcp_settle(ts);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	err = lx_iter_fault_in(from, false);
 	inet_sock_lock(&ts->is);
 	return err;
@@ -145,7 +145,7 @@ static int send_bytes(struct tcp_sock *ts, struct net_msg *m, uint64_t deadline,
 		if (!err) {
 			/* the next piece: what was answered meanwhile is looked at first */
 			tcp_settle(ts);
-			tcp_unlock(ts);
+			inet_sock_leave(&ts->is);
 			inet_sock_lock(&ts->is);
 			continue;
 		}
@@ -171,6 +171,6 @@ int64_t tcp_sock_send(struct lx_socket *s, struct net_msg *m)
 	if (!err)
 		err = send_bytes(ts, m, deadline, &done);
 	tcp_settle(ts);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	return done || !err ? done : failure(ts, m, err);
 }

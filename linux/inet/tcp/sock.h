@@ -136,8 +136,6 @@ static inline uint8_t tcp_sock_state(const struct tcp_sock *ts)
 struct tcp_sock *tcp_sock_alloc(struct lx_netns *ns, lx_uid_t uid);
 /* Lock held: what conn has left behind becomes wake-ups, its timer, and the end of its entry. */
 void tcp_settle(struct tcp_sock *ts);
-/* Let go of the lock, and deliver. */
-void tcp_unlock(struct tcp_sock *ts);
 /*
  * Sleep, lock held before and after, until @ready (with the lock held) or as inet_sock_wait().
  * What was sent is delivered before.

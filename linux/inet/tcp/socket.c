@@ -9,6 +9,7 @@
 #include "base/byteorder.h"
 #include "lx/cred.h"
 #include "lx/ns.h"
+#include "lx/ref.h"
 
 static const struct lx_socket_ops socket_ops;
 static const struct inet_sock_ops inet_ops;
@@ -98,19 +99,11 @@ void tcp_settle(struct tcp_sock *ts)
 	set_timer(ts);
 }
 
-void tcp_unlock(struct tcp_sock *ts)
-{
-	struct lx_netns *ns = ts->is.base.ns;
-
-	inet_sock_unlock(&ts->is);
-	lx_net_deliver(ns);
-}
-
 int tcp_wait(struct tcp_sock *ts, bool (*ready)(struct inet_sock *is, void *arg), void *arg,
 	     uint64_t deadline)
 {
 	tcp_settle(ts);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	inet_sock_lock(&ts->is);
 	if (ready(&ts->is, arg))
 		return 0;
@@ -154,26 +147,13 @@ static void event(struct inet_sock *is, uint32_t bits)
 	}
 }
 
-/* A reference, unless there is none any more: the timer has none of its own. */
-static bool get_unless_ending(struct inet_entry *e)
-{
-	uint32_t n = atomic_load_explicit(&e->refs, memory_order_relaxed);
-
-	do {
-		if (!n)
-			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&e->refs, &n, n + 1, memory_order_relaxed,
-							memory_order_relaxed));
-	return true;
-}
-
 static void timer_fired(struct lx_timer *t)
 {
 	struct tcp_sock *ts = container_of(t, struct tcp_sock, timer);
 	struct lx_netns *ns = ts->is.base.ns;
 
-	/* ends before the timer is cancelled, which waits for this function: destroy() */
-	if (!get_unless_ending(&ts->is.owner.entry))
+	/* the timer has no reference of its own; destroy() waits for this function */
+	if (!lx_ref_get_unless_zero(&ts->is.owner.entry.refs))
 		return;
 	lx_netns_get(ns);
 	inet_sock_signal(&ts->is, TCP_SIGNAL_TIMER);
@@ -347,7 +327,7 @@ static int get_name(struct lx_socket *s, uint8_t *name, bool peer)
 	/* a connection that is over may have no port any more, and says which it had */
 	if (!key.local_port && ts->phase != TCP_UNCONNECTED)
 		key.local_port = ts->conn.local_port;
-	inet_sock_unlock(&ts->is);
+	inet_sock_leave(&ts->is);
 	if (!peer)
 		return inet_addr_store(name, &key.local, key.local_port);
 	if (state == TCP_CLOSE || state == TCP_SYN_SENT || state == TCP_LISTEN)

@@ -151,7 +151,7 @@ static int set_congestion(struct tcp_sock *ts, uaddr_t value, int length)
 	inet_sock_lock(&ts->is);
 	tcp_set_cc(&ts->conn, cc);
 	tcp_settle(ts);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	return 0;
 }
 
@@ -173,7 +173,7 @@ int tcp_sock_setopt(struct lx_socket *s, int level, int name, uaddr_t value, int
 	inet_sock_lock(&ts->is);
 	err = set_int(ts, name, v);
 	tcp_settle(ts);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	return err;
 }
 
@@ -216,7 +216,7 @@ void tcp_sock_option_set(struct lx_socket *s, int name)
 		break;
 	}
 	tcp_settle(ts);
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 }
 
 /* -- getting; lock held */
@@ -347,6 +347,6 @@ int tcp_sock_getopt(struct lx_socket *s, int level, int name, void *buf, int *le
 	} else {
 		err = getopt_locked(ts, name, buf, len);
 	}
-	tcp_unlock(ts);
+	inet_sock_leave(&ts->is);
 	return err;
 }
