@@ -235,7 +235,7 @@ int inet_sock_wait(struct inet_sock *is, bool (*ready)(struct inet_sock *is, voi
 	lx_wait_entry_init(&entry, self);
 	lx_wait_prepare(self);
 	lx_waitq_add(&is->wait, &entry);
-	while (!ready(is, arg) && !atomic_load(&is->base.error)) {
+	while (!ready(is, arg)) {
 		if (err)
 			break;
 		inet_sock_leave(is);
@@ -243,7 +243,7 @@ int inet_sock_wait(struct inet_sock *is, bool (*ready)(struct inet_sock *is, voi
 		lx_wait_prepare(self);
 		inet_sock_lock(is);
 		/* what came right before the end counts */
-		if (err && (ready(is, arg) || atomic_load(&is->base.error)))
+		if (err && ready(is, arg))
 			err = 0;
 	}
 	lx_waitq_remove(&is->wait, &entry);

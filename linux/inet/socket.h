@@ -210,8 +210,9 @@ void inet_sock_signal(struct inet_sock *is, uint32_t bits);
 /* -- waiting: for calls of programs */
 
 /*
- * Sleep until @ready says so, an error is there, or time or patience ends (0, -EAGAIN, -EINTR...).  lock is
- * held, let go while sleeping, and held again afterwards; @ready is asked with it held.
+ * Sleep until @ready says so, or time or patience ends (0, -EAGAIN, -EINTR...).  lock is held, let go while
+ * sleeping, and held again afterwards; @ready is asked with it held.  What is there for an error, too, has a @ready
+ * that looks for it.
  */
 int inet_sock_wait(struct inet_sock *is, bool (*ready)(struct inet_sock *is, void *arg), void *arg,
 		   uint64_t deadline);

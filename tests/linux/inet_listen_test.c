@@ -51,6 +51,23 @@ TEST(both_may_bind_but_one_listens)
 	CHECK_ERRNO(listen(y, 1), EADDRINUSE);
 }
 
+/* What has been connected, and listens then: its reset is told by SO_ERROR, and accept() waits as ever. */
+TEST(accept_waits_beside_an_error_of_before)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct timeval patience = { .tv_usec = 50000 };
+	int l = tcp_listener(1), fd = tcp_connect(l), other;
+
+	CHECK_OK(connect(fd, &none, sizeof(none)));
+	CHECK_OK(listen(fd, 1));
+	CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)));
+	CHECK_ERRNO(accept(fd, NULL, NULL), EAGAIN);
+	other = tcp_connect(fd);
+	CHECK_OK(accept(fd, NULL, NULL));
+	CHECK_EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNRESET);
+	close(other);
+}
+
 TEST(listen_without_bind_takes_a_port)
 {
 	int fd = tcp_socket();
